@@ -1,0 +1,73 @@
+# What people and CI run. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+DATA_DIR ?= data
+LISTEN ?= 127.0.0.1:8080
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+LOCK_ARGS ?=
+
+.PHONY: help setup run demo test lint format docs bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with everything that the lock names; at once when nothing changed
+
+run: setup ## run the service with Envoy on LISTEN, with its data in DATA_DIR
+	@exec $(BIN)/equipoise up --data-dir $(DATA_DIR) --listen $(LISTEN)
+
+demo: setup ## run a stand with two backends and show traffic through it
+	@exec $(BIN)/equipoise demo
+
+test: setup ## run all tests; PYTEST_ARGS="-k name" runs some
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup ## check style, form and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## bring the code into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: setup ## write the generated pages below docs/reference
+	$(BIN)/python -c 'from equipoise.settings import settings_reference as page; print(page(), end="")' > $(READY).page
+	mkdir -p docs/reference
+	mv $(READY).page docs/reference/settings.md
+
+bench: setup ## run the benchmarks; BENCH_ARGS goes to them
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+lock: setup ## write the lock files after a change of dependencies; LOCK_ARGS=--upgrade takes the newest
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements.lock --extra dev --build-deps-for editable \
+		--output-file requirements-dev.lock pyproject.toml
+
+clean: ## remove .venv and caches; data stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	find . -name data -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# No address of a registry gets into the lock: each machine has its own.
+lock: export CUSTOM_COMPILE_COMMAND = make lock
+LOCK = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \
+	--no-emit-find-links --no-emit-trusted-host $(LOCK_ARGS)
+
+# The package itself is installed without a look at any registry: its build tools are in the lock too.
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
+		{ apt-get update -q && apt-get install -q -y --no-install-recommends python3-venv; } || \
+		{ echo "The module venv of Python is needed: install the package python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-build-isolation --no-deps -e .
+	@touch $@

@@ -1,0 +1,389 @@
+"""Every setting of the service, in one table: name, type, default, range, help. Read once; nothing else reads them."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol, Self, TypeVar
+
+ENVIRONMENT_PREFIX: Final = "EQUIPOISE_"
+# A cluster that runs the service under its own name puts such variables into every container.
+_FOREIGN_VARIABLE: Final = re.compile(r"EQUIPOISE_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
+_PASSWORD: Final = re.compile(r"(//[^:/?#@]*:).*@")
+_SECRET_PARAMETER: Final = re.compile(r"([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+
+Bounded = TypeVar("Bounded", int, float)
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used. One line for each: the setting, what was given, what is allowed."""
+
+
+class Kind(Protocol):
+    """What a setting may hold. `allowed` finishes the sentence "must be ..."."""
+
+    @property
+    def allowed(self) -> str: ...
+
+    def parse(self, given: object) -> Any:
+        """The value, from a text or from a value of TOML; ValueError when it is not allowed."""
+
+
+def _within(value: Bounded, low: Bounded, high: Bounded) -> Bounded:
+    # Written so that NaN, which is neither below nor above, is refused.
+    if not low <= value <= high:
+        raise ValueError
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    low: int
+    high: int
+
+    @property
+    def allowed(self) -> str:
+        return f"a whole number, {self.low} to {self.high}"
+
+    def parse(self, given: object) -> int:
+        if isinstance(given, bool) or not isinstance(given, int | str):
+            raise ValueError
+        return _within(int(given), self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    low: float
+    high: float
+
+    @property
+    def allowed(self) -> str:
+        return f"a number, {self.low:g} to {self.high:g}"
+
+    def parse(self, given: object) -> float:
+        if isinstance(given, bool) or not isinstance(given, int | float | str):
+            raise ValueError
+        return _within(float(given), self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    names: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        return "one of " + ", ".join(self.names)
+
+    def parse(self, given: object) -> str:
+        if given not in self.names:
+            raise ValueError
+        return str(given)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    pattern: str
+    allowed: str
+
+    def parse(self, given: object) -> str:
+        if not isinstance(given, str) or not re.fullmatch(self.pattern, given):
+            raise ValueError
+        return given
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    allowed: str = "an IPv4 network in CIDR form with a prefix of 8 to 30 bits, for example 127.77.0.0/16"
+
+    def parse(self, given: object) -> IPv4Network:
+        if not isinstance(given, str) or "/" not in given:
+            raise ValueError
+        network = IPv4Network(given)
+        _within(network.prefixlen, 8, 30)
+        return network
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the table says about one setting, beside its name and default. A secret one is never shown as it is."""
+
+    kind: Kind
+    help: str
+    secret: bool = False
+
+
+def _setting(default: object, kind: Kind, text: str, *, secret: bool = False) -> Any:
+    return field(default=kind.parse(default), repr=not secret, metadata={"row": Row(kind, text, secret)})
+
+
+# The table. A class is a group, a line is a setting: `Api.sync_wait` is `api.sync_wait`.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    external: IPv4Network = _setting(  # noqa: RUF009 - makes a field, not a value
+        "127.77.0.0/16", Network(), "The pool of elastic IPs, for type External."
+    )
+    internal: IPv4Network = _setting(  # noqa: RUF009 - makes a field, not a value
+        "127.78.0.0/16", Network(), "The pool of private addresses, for type Internal. Must not overlap `external`."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    url: str = _setting(
+        "",
+        Text(r"|(sqlite|postgresql)(\+\w+)?://\S+", "empty, or a URL that begins with sqlite:// or postgresql://"),
+        "Where everything is kept. Empty: SQLite in the data directory.",
+        secret=True,
+    )
+
+    @property
+    def redacted_url(self) -> str:
+        """The URL for people and logs: passwords are replaced by `***`."""
+        return _redact(self.url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    sync_wait: float = _setting(
+        2.0,
+        Number(0, 60),
+        "Seconds for which a listener, health check or certificate operation waits for the data plane before it "
+        "answers with PENDING_CREATE.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    elb: int = _setting(1000, Integer(1, 1_000_000), "Load balancers in a project.")
+    listener: int = _setting(100, Integer(1, 1_000_000), "Listeners of a load balancer.")
+    member: int = _setting(1000, Integer(1, 1_000_000), "Members of a listener.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jobs:
+    busy_mark: int = _setting(
+        1000,
+        Integer(0, 10_000_000),
+        "Unfinished jobs from which a task is answered with 202 in place of 200. 0: never.",
+    )
+    hard_mark: int = _setting(
+        10_000,
+        Integer(1, 10_000_000),
+        "Unfinished jobs from which a task is refused with 503. Must be above `busy_mark`.",
+    )
+    time_limit: float = _setting(
+        300.0, Number(0.1, 86_400), "Seconds after which a job that the data plane has not confirmed fails."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    region: str = _setting(
+        "region-1",
+        Text(r"[A-Za-z0-9-]{1,64}", "1 to 64 letters, digits and hyphens"),
+        "Region id in the catalogue. The first project is called REGION_demo.",
+    )
+    token_lifetime: int = _setting(86_400, Integer(1, 31_536_000), "Seconds for which a token counts.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    request_time_limit: float = _setting(
+        10.0, Number(0.1, 3600), "Seconds in which head and body of a request must arrive; 408 otherwise."
+    )
+    max_body: int = _setting(1_048_576, Integer(1024, 1_073_741_824), "Bytes of the largest body of a request.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envoy:
+    concurrency: int = _setting(0, Integer(0, 1024), "Worker threads of Envoy. 0: one for each core.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    format: Literal["json", "console"] = _setting(
+        "json", Choice(("json", "console")), "JSON lines, or text for people."
+    )
+    level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", Choice(("debug", "info", "warning", "error")), "The least important messages that are written."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings in force: `settings.api.sync_wait`."""
+
+    addresses: Addresses = field(default_factory=Addresses)
+    database: Database = field(default_factory=Database)
+    api: Api = field(default_factory=Api)
+    quotas: Quotas = field(default_factory=Quotas)
+    jobs: Jobs = field(default_factory=Jobs)
+    identity: Identity = field(default_factory=Identity)
+    http: Http = field(default_factory=Http)
+    envoy: Envoy = field(default_factory=Envoy)
+    log: Log = field(default_factory=Log)
+
+    @classmethod
+    def load(
+        cls, config: Path | None = None, environ: Mapping[str, str] | None = None, overrides: Sequence[str] = ()
+    ) -> Self:
+        """Put the sources together; a later one wins: defaults, file, environment, overrides.
+
+        Args:
+            config: TOML file, a table for each group.
+            environ: variables such as `EQUIPOISE_API_SYNC_WAIT`; others are ignored.
+            overrides: `name=value` each.
+
+        Raises:
+            SettingsError: with all that is wrong.
+        """
+        problems: list[str] = []
+        given = [
+            *_from_file(config, problems),
+            *_from_environment(environ or {}, problems),
+            *_from_overrides(overrides, problems),
+        ]
+        values: dict[str, Any] = {}
+        for source, name, value in given:
+            _take(source, name, value, values, problems)
+        settings = cls(**{group.name: _group(group, values) for group in fields(cls)})
+        problems += _contradictions(settings)
+        if problems:
+            raise SettingsError("\n".join(problems))
+        return settings
+
+    def shown(self) -> dict[str, str]:
+        """Name -> value in force, fit for a log: secrets are redacted."""
+        return {
+            name: _shown(row, getattr(getattr(self, name.split(".")[0]), name.split(".")[1]))
+            for name, row, _ in _rows()
+        }
+
+
+def settings_reference() -> str:
+    """The reference page, in Markdown."""
+    lines = [
+        "# Settings",
+        "",
+        "Written by `make docs` from `src/equipoise/settings.py`: change it there.",
+        "",
+        "A later source wins: default, `--config FILE` (TOML, a table for each group), environment variable,",
+        "`--set name=value`. An unknown name or a value that is not allowed ends the start with a message.",
+        "",
+        "| setting | allowed | default | environment | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{name}` | {row.kind.allowed} | {f'`{default}`' if str(default) else 'empty'} | `{_variable(name)}` "
+        f"| {row.help} |"
+        for name, row, default in _rows()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rows() -> Iterator[tuple[str, Row, Any]]:
+    """Name, row and default of every setting, in the order of the table."""
+    for group in fields(Settings):
+        for setting in fields(_group_type(group)):
+            yield f"{group.name}.{setting.name}", setting.metadata["row"], setting.default
+
+
+def _group_type(group: "Field[Any]") -> Any:
+    return group.default_factory
+
+
+def _group(group: "Field[Any]", values: Mapping[str, Any]) -> Any:
+    kind = _group_type(group)
+    names = {f"{group.name}.{setting.name}": setting.name for setting in fields(kind)}
+    return kind(**{short: values[name] for name, short in names.items() if name in values})
+
+
+_TABLE: Final = {name: row for name, row, _ in _rows()}
+
+
+def _variable(name: str) -> str:
+    return ENVIRONMENT_PREFIX + name.replace(".", "_").upper()
+
+
+Given = tuple[str, str, object]
+"""Where a value comes from, the name of the setting, the value."""
+
+
+def _from_file(path: Path | None, problems: list[str]) -> Iterator[Given]:
+    if path is None:
+        return
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        problems.append(f"{path}: {error.strerror}.")
+        return
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        # A decoder of TOML names the line and quotes nothing but a character.
+        problems.append(f"{path} is not TOML: {error}.")
+        return
+    for group, entries in content.items():
+        if isinstance(entries, dict):
+            yield from ((str(path), f"{group}.{name}", value) for name, value in entries.items())
+        else:
+            yield str(path), group, entries
+
+
+def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Iterator[Given]:
+    names = {_variable(name): name for name in _TABLE}
+    for variable, value in environ.items():
+        if variable in names:
+            yield variable, names[variable], value
+        elif variable.startswith(ENVIRONMENT_PREFIX) and not _FOREIGN_VARIABLE.fullmatch(variable):
+            problems.append(f"The environment variable {variable} is no setting.{_near(variable, names)}")
+
+
+def _from_overrides(overrides: Sequence[str], problems: list[str]) -> Iterator[Given]:
+    for number, override in enumerate(overrides, start=1):
+        name, equals, value = override.partition("=")
+        if equals:
+            yield "--set", name.strip(), value
+        else:
+            problems.append(f"--set number {number} must be name=value, for example api.sync_wait=5.")
+
+
+def _take(source: str, name: str, given: object, values: dict[str, Any], problems: list[str]) -> None:
+    row = _TABLE.get(name)
+    if row is None:
+        problems.append(f"{source}: {name} is no setting.{_near(name, _TABLE)}")
+        return
+    try:
+        values[name] = row.kind.parse(given)
+    except (ValueError, OverflowError):
+        shown = "what was given" if row.secret else repr(given)
+        problems.append(f"{source}: {name} must be {row.kind.allowed}; {shown} is not.")
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Values that are allowed each, but not together."""
+    external, internal = settings.addresses.external, settings.addresses.internal
+    if external.overlaps(internal):
+        yield f"addresses.internal ({internal}) must not overlap addresses.external ({external})."
+    if settings.jobs.busy_mark >= settings.jobs.hard_mark:
+        yield (
+            f"jobs.hard_mark ({settings.jobs.hard_mark}) must be above jobs.busy_mark ({settings.jobs.busy_mark}); "
+            "jobs.busy_mark=0 switches that one off."
+        )
+
+
+def _near(name: str, known: Mapping[str, object]) -> str:
+    near = get_close_matches(name, known, n=3, cutoff=0.6)
+    return f" Near it: {', '.join(near)}." if near else f" There are: {', '.join(known)}."
+
+
+def _shown(row: Row, value: object) -> str:
+    return _redact(str(value)) if row.secret else str(value)
+
+
+def _redact(url: str) -> str:
+    """Rather too much than too little: up to the last `@`, since a password may hold any character."""
+    return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", url))

@@ -1,0 +1,131 @@
+"""Settings: where they come from, which one wins, and what is said about a wrong one."""
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from equipoise.settings import Settings, SettingsError, settings_reference
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
+
+
+def problems_of(*overrides: str, config: Path | None = None, environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(SettingsError) as error:
+        Settings.load(config, environ, overrides)
+    return str(error.value)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "equipoise.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_defaults_are_usable_as_they_are() -> None:
+    settings = Settings.load()
+    assert settings == Settings()
+    assert settings.addresses.external == IPv4Network("127.77.0.0/16")
+    assert settings.api.sync_wait == 2.0
+    assert settings.database.url == ""
+
+
+def test_a_later_source_wins(tmp_path: Path) -> None:
+    config = written(tmp_path, "[quotas]\nelb = 1\nlistener = 1\nmember = 1\n")
+    environ = {"EQUIPOISE_QUOTAS_LISTENER": "2", "EQUIPOISE_QUOTAS_MEMBER": "2", "PATH": "ignored"}
+    quotas = Settings.load(config, environ, ["quotas.member=3"]).quotas
+    assert (quotas.elb, quotas.listener, quotas.member) == (1, 2, 3)
+
+
+def test_every_type_is_read_from_a_text_and_from_toml(tmp_path: Path) -> None:
+    config = written(
+        tmp_path, '[addresses]\nexternal = "10.1.0.0/16"\n[api]\nsync_wait = 3\n[log]\nformat = "console"\n'
+    )
+    from_file = Settings.load(config)
+    from_text = Settings.load(overrides=["addresses.external=10.1.0.0/16", "api.sync_wait=3", "log.format=console"])
+    assert from_file == from_text
+    assert isinstance(from_file.api.sync_wait, float)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("api.sync_wait=soon", "--set: api.sync_wait must be a number, 0 to 60; 'soon' is not."),
+        ("api.sync_wait=nan", "a number, 0 to 60"),
+        ("api.sync_wait=-1", "a number, 0 to 60"),
+        ("quotas.elb=1.5", "a whole number, 1 to 1000000"),
+        ("quotas.elb=0", "a whole number, 1 to 1000000"),
+        ("log.level=loud", "one of debug, info, warning, error"),
+        ("addresses.external=127.0.0.1", "CIDR"),
+        ("addresses.external=127.77.0.1/16", "CIDR"),
+        ("addresses.external=::/64", "CIDR"),
+        ("identity.region=a_b", "letters, digits and hyphens"),
+        ("database.url=mysql://h/d", "sqlite:// or postgresql://"),
+    ],
+)
+def test_a_bad_value_is_told_with_name_value_and_what_is_allowed(override: str, told: str) -> None:
+    assert told in problems_of(override)
+
+
+@pytest.mark.parametrize("value", ["true", "[1]", "1" + "0" * 400, '"x"', "{a = 1}", "1979-05-27"])
+def test_a_value_of_the_wrong_type_in_a_file_is_told(tmp_path: Path, value: str) -> None:
+    told = problems_of(config=written(tmp_path, f"[api]\nsync_wait = {value}\n[quotas]\nelb = {value}\n"))
+    assert "api.sync_wait must be a number" in told
+    assert "quotas.elb must be a whole number" in told
+
+
+def test_an_unknown_name_is_told_with_its_neighbours(tmp_path: Path) -> None:
+    assert "quota.elb is no setting. Near it: quotas.elb" in problems_of("quota.elb=5")
+    assert "There are: addresses.external" in problems_of("zzz=5")
+    assert "Near it: EQUIPOISE_API_SYNC_WAIT" in problems_of(environ={"EQUIPOISE_API_SYNCWAIT": "1"})
+    assert "quotas.lb is no setting" in problems_of(config=written(tmp_path, "[quotas]\nlb = 1\n"))
+    assert "elb is no setting" in problems_of(config=written(tmp_path, "elb = 1\n"))
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    assert len(problems_of("quotas.elb=0", "quotas.member=0", "nonsense").splitlines()) == 3
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    assert "No such file" in problems_of(config=tmp_path / "missing.toml")
+    assert "is not TOML" in problems_of(config=written(tmp_path, "["))
+
+
+def test_variables_that_a_cluster_adds_by_itself_are_ignored() -> None:
+    environ = {"EQUIPOISE_SERVICE_HOST": "10.0.0.1", "EQUIPOISE_PORT": "tcp://x", "EQUIPOISE_PORT_80_TCP_ADDR": "x"}
+    assert Settings.load(environ=environ) == Settings()
+
+
+def test_pools_that_overlap_are_refused() -> None:
+    assert "must not overlap" in problems_of("addresses.internal=127.77.128.0/17")
+
+
+def test_the_hard_mark_is_above_the_busy_mark() -> None:
+    assert "jobs.hard_mark (5)" in problems_of("jobs.busy_mark=5", "jobs.hard_mark=5")
+    assert Settings.load(overrides=["jobs.busy_mark=0", "jobs.hard_mark=5"]).jobs.hard_mark == 5
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://user:hunter2@db:5432/x", "postgresql://user:***@db:5432/x"),
+        ("postgresql://user:hunter2/@:?@db/x", "postgresql://user:***@db/x"),
+        ("postgresql://db/x?user=u&password=hunter2&a=b", "postgresql://db/x?user=u&password=***&a=b"),
+        ("postgresql+psycopg://user@db/x", "postgresql+psycopg://user@db/x"),
+        ("sqlite:////tmp/x.db", "sqlite:////tmp/x.db"),
+    ],
+)
+def test_the_password_of_the_database_is_never_shown(url: str, shown: str) -> None:
+    settings = Settings.load(overrides=[f"database.url={url}"])
+    assert settings.database.url == url
+    assert settings.database.redacted_url == settings.shown()["database.url"] == shown
+    assert url not in repr(settings)
+
+
+def test_a_bad_secret_is_not_quoted() -> None:
+    assert "hunter2" not in problems_of("database.url=mysql://u:hunter2@h/d")
+    assert "hunter2" not in problems_of(environ={"EQUIPOISE_DATABASE_URI": "mysql://u:hunter2@h/d"})
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    assert REFERENCE.read_text() == settings_reference(), "run: make docs"
