@@ -1,0 +1,45 @@
+"""The rows that a job wrote, as the job itself remembers them.
+
+One list serves both ends of a job: SUCCESS makes the changes final, FAIL takes them back. `equipoise.store.changes`
+carries out either.
+"""
+
+from dataclasses import dataclass
+
+from equipoise.domain.commands import Column
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new row. SUCCESS: its status becomes ACTIVE. FAIL: it is deleted."""
+
+    table: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """Columns got new values. SUCCESS: nothing to do. FAIL: those that still hold `after` return to `before`."""
+
+    table: str
+    id: str
+    before: dict[str, Column]
+    after: dict[str, Column]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A row was marked as `deleting`. SUCCESS: it is deleted with all below it. FAIL: the mark is taken away."""
+
+    table: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressKept:
+    """The address of a load balancer that is being deleted stays with the project. FAIL: nothing to do."""
+
+    load_balancer_id: str
+
+
+Change = Created | Updated | Removed | AddressKept

@@ -1,0 +1,90 @@
+"""What a user asks for, after its fields were checked and before anything is looked up or stored.
+
+A command holds only values that obey the rules of `equipoise.domain.rules`. An update holds a mapping of
+exactly the columns that change, because "not given" and "given as null" differ.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Column = str | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateLoadBalancer:
+    """`bandwidth` is in Mbit/s (1-2000); `admin_state_up` is 0 stopped, 1 on, 2 frozen.
+
+    `bandwidth`, `charge_mode` and `eip_type` are for a new elastic IP: None for Internal, and for External with a
+    `vip_address`, where the elastic IP that is there brings its own.
+    """
+
+    name: str
+    description: str
+    vpc_id: str
+    type: str
+    bandwidth: int | None
+    admin_state_up: int
+    vip_subnet_id: str | None
+    security_group_id: str | None
+    vip_address: str | None
+    charge_mode: str | None
+    eip_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateLoadBalancer:
+    changes: Mapping[str, Column]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateListener:
+    """Times are in minutes, as on the wire; a field without meaning for the protocol is None."""
+
+    name: str
+    description: str
+    loadbalancer_id: str
+    protocol: str
+    port: int
+    backend_protocol: str
+    backend_port: int
+    lb_algorithm: str
+    session_sticky: bool
+    sticky_session_type: str | None
+    cookie_timeout: int | None
+    tcp_timeout: int | None
+    tcp_draining: bool | None
+    tcp_draining_timeout: int | None
+    udp_timeout: int | None
+    certificate_id: str | None
+    ssl_protocols: str | None
+    ssl_ciphers: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateListener:
+    changes: Mapping[str, Column]
+
+
+@dataclass(frozen=True, slots=True)
+class NewMember:
+    server_id: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateHealthCheck:
+    """Times are in seconds; `healthcheck_connect_port` None means the backend port of the listener."""
+
+    listener_id: str
+    healthcheck_protocol: str
+    healthcheck_uri: str | None
+    healthcheck_connect_port: int | None
+    healthy_threshold: int
+    unhealthy_threshold: int
+    healthcheck_timeout: int
+    healthcheck_interval: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateHealthCheck:
+    changes: Mapping[str, Column]

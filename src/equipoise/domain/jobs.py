@@ -1,0 +1,77 @@
+"""The job: its states, the one table of transitions between them, and the kinds of job there are.
+
+A job promises that the data plane has caught up with a generation of its load balancer (jobs.md). Which rows
+it changed is in `equipoise.domain.changes`; nothing here stores or sends anything.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+
+class JobStatus(StrEnum):
+    """INIT accepted, RUNNING handed to the nodes, SUCCESS in force on every live node, FAIL taken back."""
+
+    INIT = "INIT"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAIL = "FAIL"
+
+
+class JobType(StrEnum):
+    """The five types of the contract, then those of the synchronous operations, which wait for their own job."""
+
+    CREATE_LOAD_BALANCER = "createELB"
+    UPDATE_LOAD_BALANCER = "updateELB"
+    DELETE_LOAD_BALANCER = "deleteELB"
+    CREATE_MEMBER = "createMember"
+    REMOVE_MEMBER = "removeMember"
+    CREATE_LISTENER = "createListener"
+    UPDATE_LISTENER = "updateListener"
+    DELETE_LISTENER = "deleteListener"
+    CREATE_HEALTH_CHECK = "createHealthCheck"
+    UPDATE_HEALTH_CHECK = "updateHealthCheck"
+    DELETE_HEALTH_CHECK = "deleteHealthCheck"
+
+
+SOURCES: Final[dict[JobStatus, tuple[JobStatus, ...]]] = {
+    JobStatus.INIT: (),
+    JobStatus.RUNNING: (JobStatus.INIT,),
+    JobStatus.SUCCESS: (JobStatus.RUNNING,),
+    JobStatus.FAIL: (JobStatus.INIT, JobStatus.RUNNING),
+}
+"""From which states a job may come into a state: the guard of every statement that moves a job."""
+
+UNFINISHED: Final = (JobStatus.INIT, JobStatus.RUNNING)
+
+NOTHING: Final = ""
+"""Scope of a job whose change no listener of the data plane can refuse."""
+
+EVERY_LISTENER: Final = "*"
+"""Scope of a job that touches every listener of its load balancer. Any other scope is a listener id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as stored.
+
+    Times are milliseconds since 1970 (UTC), `end_time` None until the job has ended. `failure` is the name of the
+    `Rule` for which it failed. `entities` is what it is about, as jobs.md lists it, without the states that follow
+    from `status`.
+    """
+
+    id: str
+    project_id: str
+    job_type: JobType
+    status: JobStatus
+    load_balancer_id: str
+    generation: int
+    entities: dict[str, Any]
+    failure: str | None
+    fail_reason: str | None
+    begin_time: int
+    end_time: int | None
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in UNFINISHED

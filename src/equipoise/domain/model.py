@@ -1,0 +1,117 @@
+"""The resources of the service as frozen records. Times are milliseconds since 1970 (UTC).
+
+`deleting` marks what a job is about to remove: it is no longer desired, but the row stays until the data plane
+has confirmed, so that a failing job can take the removal back.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """PENDING_CREATE: not yet confirmed by the data plane. ERROR: the data plane refuses what was once in force."""
+
+    PENDING_CREATE = "PENDING_CREATE"
+    ACTIVE = "ACTIVE"
+    ERROR = "ERROR"
+
+
+class AdminState:
+    """`admin_state_up` of a load balancer (classic-api.md)."""
+
+    STOPPED = 0
+    ON = 1
+    FROZEN = 2
+
+
+EXTERNAL = "External"
+INTERNAL = "Internal"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """`bandwidth` is in Mbit/s; `generation` rises with every change of it or of anything below it."""
+
+    id: str
+    project_id: str
+    name: str
+    description: str
+    type: str
+    vpc_id: str
+    vip_subnet_id: str | None
+    vip_address: str
+    security_group_id: str | None
+    bandwidth: int | None
+    admin_state_up: int
+    charge_mode: str | None
+    eip_type: str | None
+    status: Status
+    deleting: bool
+    generation: int
+    create_time: int
+    update_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Time-outs are in minutes, as the contract gives them."""
+
+    id: str
+    project_id: str
+    load_balancer_id: str
+    name: str
+    description: str
+    protocol: str
+    port: int
+    backend_protocol: str
+    backend_port: int
+    lb_algorithm: str
+    session_sticky: bool
+    sticky_session_type: str | None
+    cookie_timeout: int | None
+    tcp_timeout: int | None
+    tcp_draining: bool | None
+    tcp_draining_timeout: int | None
+    udp_timeout: int | None
+    certificate_id: str | None
+    ssl_protocols: str | None
+    ssl_ciphers: str | None
+    admin_state_up: bool
+    status: Status
+    deleting: bool
+    create_time: int
+    update_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`healthy` is what the data plane last saw; None while it does not know."""
+
+    id: str
+    listener_id: str
+    server_id: str
+    address: str
+    status: Status
+    deleting: bool
+    healthy: bool | None
+    create_time: int
+    update_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """Interval and time-out are in seconds; no port means the backend port of the listener."""
+
+    id: str
+    listener_id: str
+    healthcheck_protocol: str
+    healthcheck_uri: str | None
+    healthcheck_connect_port: int | None
+    healthy_threshold: int
+    unhealthy_threshold: int
+    healthcheck_timeout: int
+    healthcheck_interval: int
+    status: Status
+    deleting: bool
+    create_time: int
+    update_time: int

@@ -1,0 +1,37 @@
+"""The rules that a request obeys by itself, one module a resource: pure functions from JSON values to commands.
+
+Nothing is looked up here. Each function raises `RuleBroken` for the first field, in the order of the published
+table, that breaks a rule, and raises nothing else whatever the JSON value is.
+"""
+
+from equipoise.domain.rules.health_check import (
+    check_health_check_on_listener,
+    create_health_check,
+    update_health_check,
+)
+from equipoise.domain.rules.ids import health_check_id, listener_id, load_balancer_id, member_listener_id
+from equipoise.domain.rules.listener import check_listener_on_load_balancer_type, create_listener, update_listener
+from equipoise.domain.rules.load_balancer import create_load_balancer, update_load_balancer
+from equipoise.domain.rules.member import add_members, remove_members
+from equipoise.domain.rules.query import ListQuery, listener_filters, load_balancer_filters, member_filters
+
+__all__ = [
+    "ListQuery",
+    "add_members",
+    "check_health_check_on_listener",
+    "check_listener_on_load_balancer_type",
+    "create_health_check",
+    "create_listener",
+    "create_load_balancer",
+    "health_check_id",
+    "listener_filters",
+    "listener_id",
+    "load_balancer_filters",
+    "load_balancer_id",
+    "member_filters",
+    "member_listener_id",
+    "remove_members",
+    "update_health_check",
+    "update_listener",
+    "update_load_balancer",
+]
