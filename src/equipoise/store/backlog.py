@@ -1,0 +1,25 @@
+"""How many jobs have not ended: counted along with the commits, so that nobody has to ask the database."""
+
+from collections.abc import Iterable
+
+from equipoise.domain.jobs import JobStatus
+from equipoise.store import jobs
+from equipoise.store.database import Database
+from equipoise.store.events import Event, JobMoved
+
+
+class Backlog:
+    """The unfinished jobs of this database, as far as this process has seen."""
+
+    def __init__(self, database: Database) -> None:
+        self.unfinished = database.read(jobs.count_unfinished)
+        database.on_commit(self._count)
+
+    def _count(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if isinstance(event, JobMoved):
+                match event.status:
+                    case JobStatus.INIT:
+                        self.unfinished += 1
+                    case JobStatus.SUCCESS | JobStatus.FAIL:
+                        self.unfinished -= 1

@@ -1,0 +1,39 @@
+"""What a committed transaction tells the rest of the process. Told after the commit, never before, and never lost work:
+whoever misses an event finds the same in the database."""
+
+from dataclasses import dataclass
+
+from equipoise.domain.jobs import JobStatus, JobType
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancerMoved:
+    """The generation of a load balancer rose: what is desired may differ from what is in force."""
+
+    load_balancer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancerGone:
+    """A load balancer was deleted for good; nothing of it is desired or in force any more."""
+
+    load_balancer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobMoved:
+    """A job entered `status`; `elapsed` is milliseconds since it was accepted."""
+
+    job_id: str
+    job_type: JobType
+    status: JobStatus
+    project_id: str
+    load_balancer_id: str
+    generation: int
+    request_id: str
+    elapsed: int
+    failure: str | None = None
+    fail_reason: str | None = None
+
+
+Event = LoadBalancerMoved | LoadBalancerGone | JobMoved

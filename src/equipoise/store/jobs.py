@@ -1,0 +1,298 @@
+"""Statements about jobs: accept, begin, succeed, fail. The only place that writes the state of a job.
+
+Every statement that moves a job is guarded by the states it may come from (`equipoise.domain.jobs.SOURCES`), so a
+job ends once, whoever tries and however often.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, exists, func, or_, select, update
+
+from equipoise.domain.changes import Change, Updated
+from equipoise.domain.errors import Rule
+from equipoise.domain.jobs import EVERY_LISTENER, SOURCES, Job, JobStatus, JobType
+from equipoise.store import changes, load_balancers
+from equipoise.store.database import Transaction
+from equipoise.store.events import JobMoved, LoadBalancerGone
+from equipoise.store.tables import jobs, listeners, nodes, observations, unfinished
+from equipoise.store.tables import load_balancers as load_balancer_table
+
+_READ_COLUMNS: Final = [
+    jobs.c.id,
+    jobs.c.project_id,
+    jobs.c.job_type,
+    jobs.c.status,
+    jobs.c.load_balancer_id,
+    jobs.c.generation,
+    jobs.c.entities,
+    jobs.c.failure,
+    jobs.c.fail_reason,
+    jobs.c.begin_time,
+    jobs.c.end_time,
+]
+_TOLD_COLUMNS: Final = [
+    jobs.c.id,
+    jobs.c.job_type,
+    jobs.c.status,
+    jobs.c.project_id,
+    jobs.c.load_balancer_id,
+    jobs.c.generation,
+    jobs.c.request_id,
+    jobs.c.begin_time,
+    jobs.c.failure,
+    jobs.c.fail_reason,
+]
+
+
+def _may_become(status: JobStatus) -> ColumnElement[bool]:
+    return jobs.c.status.in_(SOURCES[status])
+
+
+_OF_THESE = jobs.c.load_balancer_id.in_(bindparam("lb_ids", expanding=True))
+# A clock that was set back must not make a job end before it began.
+_END_TIME = case((jobs.c.begin_time > bindparam("now"), jobs.c.begin_time), else_=bindparam("now"))
+_LIVE_NODE = exists().where(nodes.c.live)
+_UNCONFIRMED_NODE = exists(
+    select(nodes.c.id)
+    .select_from(
+        nodes.outerjoin(
+            observations,
+            and_(
+                observations.c.node_id == nodes.c.id,
+                observations.c.load_balancer_id == jobs.c.load_balancer_id,
+            ),
+        )
+    )
+    .where(
+        nodes.c.live,
+        or_(observations.c.generation.is_(None), observations.c.generation < jobs.c.generation),
+    )
+    .correlate(jobs)
+)
+
+_GET = select(*_READ_COLUMNS).where(jobs.c.id == bindparam("id"), jobs.c.project_id == bindparam("project_id"))
+_BEGIN = (
+    update(jobs)
+    .where(
+        _OF_THESE,
+        unfinished,
+        _may_become(JobStatus.RUNNING),
+        jobs.c.generation
+        <= select(load_balancer_table.c.generation)
+        .where(load_balancer_table.c.id == jobs.c.load_balancer_id)
+        .scalar_subquery(),
+        _LIVE_NODE,
+    )
+    .values(status=JobStatus.RUNNING)
+    .returning(*_TOLD_COLUMNS)
+)
+_BEGIN_CONFIRMED = (
+    update(jobs)
+    .where(
+        _OF_THESE,
+        unfinished,
+        _may_become(JobStatus.RUNNING),
+        exists().where(
+            observations.c.load_balancer_id == jobs.c.load_balancer_id,
+            observations.c.generation >= jobs.c.generation,
+        ),
+    )
+    .values(status=JobStatus.RUNNING)
+    .returning(*_TOLD_COLUMNS)
+)
+_SUCCEED = (
+    update(jobs)
+    .where(_OF_THESE, unfinished, _may_become(JobStatus.SUCCESS), _LIVE_NODE, ~_UNCONFIRMED_NODE)
+    .values(status=JobStatus.SUCCESS, end_time=_END_TIME)
+    .returning(*_TOLD_COLUMNS, jobs.c.changes)
+)
+_FAIL = (
+    update(jobs)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)), _may_become(JobStatus.FAIL))
+    .values(
+        status=JobStatus.FAIL,
+        end_time=_END_TIME,
+        failure=bindparam("because"),
+        fail_reason=bindparam("reason"),
+    )
+    .returning(*_TOLD_COLUMNS, jobs.c.changes)
+)
+_TOUCHING = select(jobs.c.id).where(
+    jobs.c.load_balancer_id == bindparam("lb_id"),
+    jobs.c.generation <= bindparam("up_to"),
+    jobs.c.scope.in_([bindparam("listener_id"), EVERY_LISTENER]),
+    unfinished,
+)
+_ORPHANED = select(jobs.c.id).where(
+    jobs.c.load_balancer_id == bindparam("lb_id"),
+    unfinished,
+    or_(
+        ~exists().where(load_balancer_table.c.id == jobs.c.load_balancer_id),
+        and_(
+            jobs.c.scope.not_in(["", EVERY_LISTENER]),
+            ~exists().where(listeners.c.id == jobs.c.scope),
+        ),
+    ),
+)
+_UPDATES_OF_LISTENERS = select(jobs.c.changes).where(
+    jobs.c.load_balancer_id == bindparam("lb_id"), jobs.c.job_type == JobType.UPDATE_LISTENER, unfinished
+)
+_OVERDUE = select(jobs.c.id, jobs.c.status).where(unfinished, jobs.c.deadline <= bindparam("now"))
+_COUNT_UNFINISHED = select(func.count()).select_from(jobs).where(unfinished)
+_WAITING = select(jobs.c.load_balancer_id).where(unfinished).distinct()
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to accept. `scope` is the listener whose refusal by the data plane would fail it (`domain.jobs`)."""
+
+    id: str
+    project_id: str
+    job_type: JobType
+    load_balancer_id: str
+    generation: int
+    scope: str
+    entities: dict[str, Any]
+    changes: Sequence[Change]
+    request_id: str
+    time_limit: float
+
+
+def accept(tx: Transaction, job: NewJob) -> None:
+    """Store a job as INIT; it must be in the same transaction as the changes it stands for."""
+    tx.connection.execute(
+        jobs.insert(),
+        {
+            "id": job.id,
+            "project_id": job.project_id,
+            "job_type": job.job_type,
+            "status": JobStatus.INIT,
+            "load_balancer_id": job.load_balancer_id,
+            "generation": job.generation,
+            "scope": job.scope,
+            "entities": job.entities,
+            "changes": changes.to_json(job.changes),
+            "request_id": job.request_id,
+            "begin_time": tx.now,
+            "deadline": tx.now + int(job.time_limit * 1000),
+        },
+    )
+    tx.emit(
+        JobMoved(
+            job_id=job.id,
+            job_type=job.job_type,
+            status=JobStatus.INIT,
+            project_id=job.project_id,
+            load_balancer_id=job.load_balancer_id,
+            generation=job.generation,
+            request_id=job.request_id,
+            elapsed=0,
+        )
+    )
+
+
+def get(connection: Connection, project_id: str, id: str) -> Job | None:
+    """The job of that project."""
+    row = connection.execute(_GET, {"id": id, "project_id": project_id}).mappings().first()
+    if row is None:
+        return None
+    values = dict(row)
+    return Job(**values | {"job_type": JobType(row["job_type"]), "status": JobStatus(row["status"])})
+
+
+def begin(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
+    """INIT to RUNNING: the newest generation of these load balancers is being handed to a live node."""
+    for row in tx.connection.execute(_BEGIN, {"lb_ids": list(load_balancer_ids)}).all():
+        _tell(tx, row)
+
+
+def begin_confirmed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
+    """INIT to RUNNING where a node has the job's generation in force already: it connected before `begin` ran."""
+    for row in tx.connection.execute(_BEGIN_CONFIRMED, {"lb_ids": list(load_balancer_ids)}).all():
+        _tell(tx, row)
+
+
+def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
+    """RUNNING to SUCCESS for every job of these load balancers that all live nodes have confirmed.
+
+    There is no success without a live node: nobody could have confirmed.
+    """
+    ended = tx.connection.execute(_SUCCEED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all()
+    for row in sorted(ended, key=lambda row: row.generation):
+        changes.make_final(tx.connection, changes.from_json(row.changes))
+        _tell(tx, row)
+        if row.job_type == JobType.DELETE_LOAD_BALANCER:
+            tx.emit(LoadBalancerGone(row.load_balancer_id))
+
+
+def fail(tx: Transaction, ids: Sequence[str], rule: Rule, reason: str) -> bool:
+    """To FAIL, with everything these jobs changed taken back as a new generation.
+
+    Jobs about something that is thereby gone (a listener whose creation failed) fail with it. Returns whether any
+    job was failed; one that has ended already stays as it is.
+    """
+    values = {"ids": list(ids), "now": tx.now, "because": rule.name, "reason": reason}
+    ended = tx.connection.execute(_FAIL, values).all()
+    for row in sorted(ended, key=lambda row: row.generation, reverse=True):
+        changes.take_back(tx.connection, changes.from_json(row.changes))
+        _tell(tx, row)
+    for load_balancer_id in {row.load_balancer_id for row in ended}:
+        _close_after_failure(tx, load_balancer_id, rule, reason)
+    return bool(ended)
+
+
+def _close_after_failure(tx: Transaction, load_balancer_id: str, rule: Rule, reason: str) -> None:
+    orphaned = tx.connection.execute(_ORPHANED, {"lb_id": load_balancer_id}).scalars().all()
+    if orphaned:
+        fail(tx, orphaned, rule, f"What it was about does not exist: {reason}")
+    elif load_balancers.exists(tx.connection, load_balancer_id):
+        load_balancers.raise_generation(tx, load_balancer_id)
+    else:
+        tx.emit(LoadBalancerGone(load_balancer_id))
+
+
+def touching(connection: Connection, load_balancer_id: str, listener_id: str, generation: int) -> Sequence[str]:
+    """Unfinished jobs up to `generation` that a refusal of this listener is about."""
+    values = {"lb_id": load_balancer_id, "listener_id": listener_id, "up_to": generation}
+    return connection.execute(_TOUCHING, values).scalars().all()
+
+
+def ports_to_be_freed(connection: Connection, load_balancer_id: str) -> set[int]:
+    """Ports that listeners have left without the data plane having confirmed it: a failing job takes them back."""
+    found = connection.execute(_UPDATES_OF_LISTENERS, {"lb_id": load_balancer_id}).scalars()
+    updates = [change for value in found for change in changes.from_json(value) if isinstance(change, Updated)]
+    return {port for change in updates if isinstance(port := change.before.get("port"), int)}
+
+
+def overdue(connection: Connection, now: int) -> Sequence[tuple[str, str]]:
+    """Unfinished jobs whose deadline is not after `now`: id and state."""
+    return [(row.id, row.status) for row in connection.execute(_OVERDUE, {"now": now})]
+
+
+def count_unfinished(connection: Connection) -> int:
+    """How many jobs have not ended."""
+    return connection.execute(_COUNT_UNFINISHED).scalar_one()
+
+
+def waiting_load_balancers(connection: Connection) -> Sequence[str]:
+    """The load balancers that have unfinished jobs."""
+    return connection.execute(_WAITING).scalars().all()
+
+
+def _tell(tx: Transaction, row: Row[Any]) -> None:
+    tx.emit(
+        JobMoved(
+            job_id=row.id,
+            job_type=JobType(row.job_type),
+            status=JobStatus(row.status),
+            project_id=row.project_id,
+            load_balancer_id=row.load_balancer_id,
+            generation=row.generation,
+            request_id=row.request_id,
+            elapsed=max(0, tx.now - row.begin_time),
+            failure=row.failure,
+            fail_reason=row.fail_reason,
+        )
+    )

@@ -1,0 +1,75 @@
+"""Statements about members and what the data plane saw of their health."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from equipoise.domain.commands import Column
+from equipoise.domain.model import Member
+from equipoise.store import rows
+from equipoise.store.tables import members
+
+_read = rows.reader(Member)
+
+_COUNT = (
+    select(func.count())
+    .select_from(members)
+    .where(members.c.listener_id == bindparam("listener_id"), members.c.deleting.is_(False))
+)
+_AT_ADDRESSES = select(members).where(
+    members.c.listener_id == bindparam("listener_id"),
+    members.c.address.in_(bindparam("addresses", expanding=True)),
+    members.c.deleting.is_(False),
+)
+_BY_IDS = select(members).where(
+    members.c.listener_id == bindparam("listener_id"),
+    members.c.id.in_(bindparam("ids", expanding=True)),
+    members.c.deleting.is_(False),
+)
+_OBSERVE = (
+    update(members)
+    .where(members.c.listener_id == bindparam("on_listener"), members.c.address == bindparam("at_address"))
+    .values(healthy=bindparam("is_healthy"))
+)
+_FORGET_HEALTH = update(members).where(members.c.listener_id == bindparam("on_listener")).values(healthy=None)
+
+
+def list_of(
+    connection: Connection, listener_id: str, filters: Mapping[str, Column], limit: int | None, marker: str | None
+) -> Sequence[Member]:
+    """One page of the members of a listener; the filter `healthy` takes None for "not known"."""
+    statement = select(members).where(members.c.listener_id == listener_id, members.c.deleting.is_(False))
+    found = connection.execute(rows.page(statement, members, filters, limit, marker))
+    return [_read(row) for row in found.mappings()]
+
+
+def at_addresses(connection: Connection, listener_id: str, addresses: Sequence[str]) -> Sequence[Member]:
+    """The members of a listener at any of the addresses."""
+    found = connection.execute(_AT_ADDRESSES, {"listener_id": listener_id, "addresses": list(addresses)})
+    return [_read(row) for row in found.mappings()]
+
+
+def by_ids(connection: Connection, listener_id: str, ids: Sequence[str]) -> Sequence[Member]:
+    """Those of the members named by `ids` that the listener has."""
+    found = connection.execute(_BY_IDS, {"listener_id": listener_id, "ids": list(ids)})
+    return [_read(row) for row in found.mappings()]
+
+
+def count(connection: Connection, listener_id: str) -> int:
+    """How many members count against the quota of the listener."""
+    return connection.execute(_COUNT, {"listener_id": listener_id}).scalar_one()
+
+
+def observe_health(connection: Connection, seen: Mapping[tuple[str, str], bool]) -> None:
+    """Write down what the data plane saw: (listener id, address) -> healthy."""
+    values = [
+        {"on_listener": listener, "at_address": address, "is_healthy": healthy}
+        for (listener, address), healthy in seen.items()
+    ]
+    if values:
+        connection.execute(_OBSERVE, values)
+
+
+def forget_health(connection: Connection, listener_id: str) -> None:
+    """Health is unknown again: nothing checks the members of the listener any more, or checks them anew."""
+    connection.execute(_FORGET_HEALTH, {"on_listener": listener_id})

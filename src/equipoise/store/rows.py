@@ -1,0 +1,58 @@
+"""Statements and conversions that hold for every resource table: insert a record, read records, list with paging."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, RowMapping, Select, Table, delete, update
+
+from equipoise.domain.commands import Column
+from equipoise.domain.model import Status
+
+Record = TypeVar("Record")
+
+
+def reader(kind: type[Record]) -> Callable[[RowMapping], Record]:
+    """A function that makes a record of a row with the same columns."""
+
+    def read(row: RowMapping) -> Record:
+        values = dict(row)
+        if "status" in values:
+            values["status"] = Status(values["status"])
+        return kind(**values)
+
+    return read
+
+
+def insert(connection: Connection, table: Table, *records: Any) -> None:
+    """Store dataclass records whose fields are the columns of `table`."""
+    connection.execute(table.insert(), [asdict(record) for record in records])
+
+
+def set_columns(connection: Connection, table: Table, id: str, values: Mapping[str, Column]) -> None:
+    """Give columns of one row new values."""
+    connection.execute(update(table).where(table.c.id == id).values(**values))
+
+
+def mark_deleting(connection: Connection, table: Table, ids: Sequence[str], deleting: bool = True) -> None:
+    """Mark rows as about to be removed, or take the mark away."""
+    connection.execute(update(table).where(table.c.id.in_(ids)).values(deleting=deleting))
+
+
+def delete_row(connection: Connection, table: Table, id: str) -> None:
+    """Delete one row and, by reference, all below it."""
+    connection.execute(delete(table).where(table.c.id == id))
+
+
+def page(
+    statement: Select[Any], table: Table, filters: Mapping[str, Column], limit: int | None, marker: str | None
+) -> Select[Any]:
+    """Narrow a list to the rows whose columns equal `filters`, after `marker`, at most `limit`.
+
+    The order is by id: it does not change while a client pages, whatever is created or deleted meanwhile.
+    """
+    for name, value in filters.items():
+        statement = statement.where(table.c[name].is_(None) if value is None else table.c[name] == value)
+    if marker is not None:
+        statement = statement.where(table.c.id > marker)
+    return statement.order_by(table.c.id).limit(limit)

@@ -1,0 +1,182 @@
+"""The tables of the service, one schema for SQLite and PostgreSQL. Statements are in the modules beside this one.
+
+Three writers, three kinds of columns: use cases write what is desired, `nodes`, `observations` and
+`members.healthy` hold what was observed, and only `equipoise.store.jobs` writes the state of a job.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_ID = String(32)
+
+
+def _below(table: str) -> Column[str]:
+    """A reference to the row above; deleting that one deletes this one."""
+    name = f"{table.removesuffix('s')}_id"
+    return Column(name, _ID, ForeignKey(f"{table}.id", ondelete="CASCADE"), nullable=False)
+
+
+def _lifecycle() -> list[Column[object]]:
+    return [
+        Column("status", String(16), nullable=False),
+        Column("deleting", Boolean, nullable=False, server_default=false()),
+        Column("create_time", BigInteger, nullable=False),
+        Column("update_time", BigInteger, nullable=False),
+    ]
+
+
+load_balancers = Table(
+    "load_balancers",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project_id", String(64), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("description", String(128), nullable=False),
+    Column("type", String(8), nullable=False),
+    Column("vpc_id", String(64), nullable=False),
+    Column("vip_subnet_id", String(64)),
+    Column("vip_address", String(15), nullable=False),
+    Column("security_group_id", String(200)),
+    Column("bandwidth", Integer),
+    Column("admin_state_up", Integer, nullable=False),
+    Column("charge_mode", String(16)),
+    Column("eip_type", String(16)),
+    Column("generation", BigInteger, nullable=False),
+    *_lifecycle(),
+    Index(None, "project_id", "id"),
+)
+
+listeners = Table(
+    "listeners",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project_id", String(64), nullable=False),
+    _below("load_balancers"),
+    Column("name", String(64), nullable=False),
+    Column("description", String(128), nullable=False),
+    Column("protocol", String(5), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("backend_protocol", String(5), nullable=False),
+    Column("backend_port", Integer, nullable=False),
+    Column("lb_algorithm", String(16), nullable=False),
+    Column("session_sticky", Boolean, nullable=False),
+    Column("sticky_session_type", String(16)),
+    Column("cookie_timeout", Integer),
+    Column("tcp_timeout", Integer),
+    Column("tcp_draining", Boolean),
+    Column("tcp_draining_timeout", Integer),
+    Column("udp_timeout", Integer),
+    Column("certificate_id", _ID),
+    Column("ssl_protocols", String(32)),
+    Column("ssl_ciphers", String(16)),
+    Column("admin_state_up", Boolean, nullable=False),
+    *_lifecycle(),
+    Index(None, "load_balancer_id"),
+    Index(None, "project_id", "id"),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _below("listeners"),
+    Column("server_id", String(64), nullable=False),
+    Column("address", String(15), nullable=False),
+    Column("healthy", Boolean),
+    *_lifecycle(),
+    Index(None, "listener_id", "address"),
+)
+
+health_checks = Table(
+    "health_checks",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _below("listeners"),
+    Column("healthcheck_protocol", String(4), nullable=False),
+    Column("healthcheck_uri", String(80)),
+    Column("healthcheck_connect_port", Integer),
+    Column("healthy_threshold", Integer, nullable=False),
+    Column("unhealthy_threshold", Integer, nullable=False),
+    Column("healthcheck_timeout", Integer, nullable=False),
+    Column("healthcheck_interval", Integer, nullable=False),
+    *_lifecycle(),
+    Index(None, "listener_id"),
+)
+
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("address", String(15), nullable=False, unique=True),
+    Column("project_id", String(64), nullable=False),
+    Column("type", String(8), nullable=False),
+    Column("load_balancer_id", _ID, ForeignKey("load_balancers.id", ondelete="CASCADE"), unique=True),
+    Column("create_time", BigInteger, nullable=False),
+    Index(None, "project_id", "id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project_id", String(64), nullable=False),
+    Column("job_type", String(32), nullable=False),
+    Column("status", String(8), nullable=False),
+    # No reference: a job outlives what it was about.
+    Column("load_balancer_id", _ID, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("scope", String(32), nullable=False),
+    Column("entities", JSON, nullable=False),
+    Column("changes", JSON, nullable=False),
+    Column("failure", String(64)),
+    Column("fail_reason", Text),
+    Column("request_id", String(64), nullable=False),
+    Column("begin_time", BigInteger, nullable=False),
+    Column("end_time", BigInteger),
+    Column("deadline", BigInteger, nullable=False),
+)
+# A condition without values, so that the planner sees that a query implies it.
+unfinished = jobs.c.end_time.is_(None)
+Index(
+    "ix_jobs_unfinished",
+    jobs.c.load_balancer_id,
+    jobs.c.generation,
+    sqlite_where=unfinished,
+    postgresql_where=unfinished,
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("live", Boolean, nullable=False),
+)
+
+observations = Table(
+    "observations",
+    metadata,
+    Column("load_balancer_id", _ID, ForeignKey("load_balancers.id", ondelete="CASCADE"), primary_key=True),
+    Column("node_id", String(64), ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True),
+    Column("generation", BigInteger, nullable=False),
+)
