@@ -1,0 +1,49 @@
+"""Compiles the desired rows of a load balancer into the proxy model. Pure."""
+
+from collections.abc import Sequence
+
+from equipoise.domain.model import AdminState, HealthCheck, Listener, Member
+from equipoise.store.desired import Desired
+from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener, ProxyLoadBalancer
+
+SECONDS_A_MINUTE = 60
+
+
+def compile_load_balancer(desired: Desired) -> ProxyLoadBalancer:
+    """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer)."""
+    load_balancer = desired.load_balancer
+    serves = load_balancer.admin_state_up == AdminState.ON and not load_balancer.deleting
+    return ProxyLoadBalancer(
+        load_balancer_id=load_balancer.id,
+        address=load_balancer.vip_address,
+        listeners=tuple(
+            _listener(listener, desired.members.get(listener.id, ()), desired.health_checks.get(listener.id))
+            for listener in sorted(desired.listeners, key=lambda listener: listener.id)
+            if serves and listener.admin_state_up
+        ),
+    )
+
+
+def _listener(listener: Listener, members: Sequence[Member], check: HealthCheck | None) -> ProxyListener:
+    return ProxyListener(
+        listener_id=listener.id,
+        protocol=Protocol(listener.protocol),
+        port=listener.port,
+        backend_port=listener.backend_port,
+        algorithm=Algorithm(listener.lb_algorithm),
+        members=tuple(sorted({member.address for member in members})),
+        health_check=None if check is None else _health_check(check),
+        idle_timeout=None if listener.tcp_timeout is None else listener.tcp_timeout * SECONDS_A_MINUTE,
+    )
+
+
+def _health_check(check: HealthCheck) -> ProxyHealthCheck:
+    return ProxyHealthCheck(
+        protocol=Protocol(check.healthcheck_protocol),
+        path=check.healthcheck_uri,
+        port=check.healthcheck_connect_port,
+        interval=check.healthcheck_interval,
+        timeout=check.healthcheck_timeout,
+        healthy_threshold=check.healthy_threshold,
+        unhealthy_threshold=check.unhealthy_threshold,
+    )

@@ -1,0 +1,306 @@
+"""Keeps what is in force equal to what is desired, and lets jobs end by what the nodes confirm.
+
+The level is compared, never the edge: a load balancer whose generation moved is compiled and published as a whole,
+whatever changed; observations end every job up to the generation that is in force. Nothing here remembers a job,
+so nothing is lost with the process.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice, repeat
+from typing import Final, Protocol, TypeVar
+
+import structlog
+
+from equipoise.controller import reasons
+from equipoise.controller.compile import compile_load_balancer
+from equipoise.domain.errors import Rule
+from equipoise.domain.jobs import JobStatus
+from equipoise.store import desired as desired_store
+from equipoise.store import jobs, nodes
+from equipoise.store.database import Database, StoreUnavailable, Transaction
+from equipoise.store.events import Event, LoadBalancerGone, LoadBalancerMoved
+from equipoise.xds.builders import build
+from equipoise.xds.desired import Desired
+from equipoise.xds.observer import Refused
+
+T = TypeVar("T")
+
+_log = structlog.get_logger("equipoise.controller")
+
+BATCH: Final = 256
+"""Load balancers compiled in one go: bounds how long other work of the event loop waits."""
+
+LAST_GENERATION: Final = 2**62
+"""The generation of a load balancer that no longer exists: above any that it can have had."""
+
+NEVER: Final = -1
+"""Below every generation: the data plane has not spoken yet since the start or since a node connected."""
+
+_TIME_LIMIT_CHECK: Final = 0.25
+_RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+class Publisher(Protocol):
+    """What the controller needs of the control stream; `equipoise.xds.server.AdsServer` is it."""
+
+    def publish(self, desired: Iterable[Desired]) -> None: ...
+
+    def forget(self, load_balancer_id: str) -> None: ...
+
+    def settle(self, load_balancer_id: str, generation: int) -> None: ...
+
+    def ready(self) -> None: ...
+
+
+class Controller:
+    """One controller; it is the `NodeObserver` of its publisher.
+
+    Args:
+        time_limit: seconds after which a job fails; only for the sentence, the deadline is in the job.
+    """
+
+    def __init__(self, database: Database, time_limit: float) -> None:
+        self._database = database
+        self._time_limit = time_limit
+        self._publisher: Publisher | None = None
+        self._moved: set[str] = set()
+        self._something_moved = asyncio.Event()
+        self._seen: asyncio.Queue[_Observation] = asyncio.Queue()
+        self._live: set[str] = set()
+        self._some_node = asyncio.Event()
+        # Load balancers with a listener that the data plane refuses, and the generation at which it last did.
+        self._in_error: dict[str, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, publisher: Publisher) -> None:
+        """Publish all that is desired, then begin to follow changes. Nodes may connect before or after."""
+        self._publisher = publisher
+        self._database.on_commit(self._follow)
+        await self._database.write(lambda tx: nodes.set_all_gone(tx.connection))
+        self._in_error = dict.fromkeys(self._database.read(desired_store.in_error), NEVER)
+        await self._reconcile(self._database.read(desired_store.all_ids))
+        publisher.ready()
+        self._tasks = [
+            asyncio.create_task(self._reconcile_forever(), name="reconcile"),
+            asyncio.create_task(self._observe_forever(), name="observe"),
+            asyncio.create_task(self._enforce_time_limits(), name="time-limits"),
+        ]
+
+    async def wait_for_node(self, seconds: float) -> bool:
+        """Whether a node is connected, or comes to be within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._some_node.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def failed(self) -> None:
+        """Return only by raising: what ended one of the controller's own tasks. Nothing does but a defect."""
+        await asyncio.gather(*self._tasks)
+
+    async def stop(self) -> None:
+        """Stop following. Unfinished jobs stay as they are; the next start goes on with them."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What the data plane tells (equipoise.xds.observer.NodeObserver)
+
+    def node_connected(self, node_id: str) -> None:
+        self._live.add(node_id)
+        self._some_node.set()
+        # What it refused before it may take now; what it says from here on counts.
+        self._in_error = dict.fromkeys(self._in_error, NEVER)
+        self._seen.put_nowait(_NodeChanged(node_id, live=True))
+
+    def node_disconnected(self, node_id: str) -> None:
+        self._live.discard(node_id)
+        self._seen.put_nowait(_NodeChanged(node_id, live=False))
+
+    def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
+        self._seen.put_nowait(_Confirmed(node_id, generations))
+
+    def refused(self, node_id: str, refusals: Sequence[Refused]) -> None:
+        self._seen.put_nowait(_RefusedBy(node_id, refusals))
+
+    # Desired: compile and publish what moved
+
+    def _follow(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, LoadBalancerMoved):
+                self._look_at([event.load_balancer_id])
+            elif isinstance(event, LoadBalancerGone):
+                self._moved.discard(event.load_balancer_id)
+                self._publish([Desired(event.load_balancer_id, LAST_GENERATION, ())])
+
+    def _look_at(self, load_balancer_ids: Iterable[str]) -> None:
+        self._moved.update(load_balancer_ids)
+        self._something_moved.set()
+
+    async def _reconcile_forever(self) -> None:
+        while True:
+            await self._something_moved.wait()
+            self._something_moved.clear()
+            moved, self._moved = self._moved, set()
+            await self._reconcile(moved)
+
+    async def _reconcile(self, load_balancer_ids: Iterable[str]) -> None:
+        for batch in _batches(load_balancer_ids):
+            found = await self._durably(partial(_begin, load_balancer_ids=batch))
+            self._publish(
+                Desired(one.load_balancer.id, one.load_balancer.generation, build(compile_load_balancer(one)))
+                for one in found
+            )
+
+    def _publish(self, desired: Iterable[Desired]) -> None:
+        if self._publisher is not None:
+            self._publisher.publish(desired)
+
+    # Observed: write down what nodes say, and let jobs end by it
+
+    async def _observe_forever(self) -> None:
+        while True:
+            observations = [await self._seen.get()]
+            while not self._seen.empty():
+                observations.append(self._seen.get_nowait())
+            for observation in _merged(observations):
+                match observation:
+                    case _NodeChanged(node_id, live):
+                        await self._node_changed(node_id, live)
+                    case _Confirmed(node_id, generations):
+                        await self._confirmed(node_id, generations)
+                    case _RefusedBy(node_id, refusals):
+                        for refusal in refusals:
+                            await self._refused(node_id, refusal)
+
+    async def _node_changed(self, node_id: str, live: bool) -> None:
+        def write(tx: Transaction) -> Sequence[str]:
+            nodes.set_live(tx.connection, node_id, live)
+            waiting = jobs.waiting_load_balancers(tx.connection)
+            if not live:
+                # The others may have confirmed all that was still missing from this one.
+                jobs.succeed(tx, waiting)
+            return waiting
+
+        _log.info("node", node_id=node_id, live=live)
+        self._look_at(await self._durably(write))
+
+    async def _confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
+        healed = [id for id, generation in generations.items() if generation > self._in_error.get(id, LAST_GENERATION)]
+
+        def write(tx: Transaction) -> set[str]:
+            known = nodes.observe(tx.connection, node_id, generations)
+            jobs.begin_confirmed(tx, known)
+            jobs.succeed(tx, known)
+            if healed:
+                desired_store.clear_errors(tx.connection, healed)
+            return generations.keys() - set(known)
+
+        for id in await self._durably(write):
+            if self._publisher is not None:
+                self._publisher.forget(id)
+        for id in healed:
+            self._in_error.pop(id, None)
+
+    async def _refused(self, node_id: str, refusal: Refused) -> None:
+        """Fail the jobs that the refusal is about. Without any, what was in force before cannot be again: ERROR."""
+        rule, reason = reasons.of_refusal(node_id, refusal.resource, refusal.reason)
+
+        def write(tx: Transaction) -> bool:
+            about = jobs.touching(tx.connection, refusal.load_balancer_id, refusal.listener_id, refusal.generation)
+            if about:
+                return jobs.fail(tx, about, rule, reason)
+            desired_store.set_error(tx.connection, refusal.listener_id)
+            return False
+
+        if await self._durably(write):
+            return
+        _log.warning(
+            "listener refused",
+            listener_id=refusal.listener_id,
+            load_balancer_id=refusal.load_balancer_id,
+            generation=refusal.generation,
+            reason=reason,
+        )
+        self._in_error[refusal.load_balancer_id] = refusal.generation
+        if self._publisher is not None:
+            self._publisher.settle(refusal.load_balancer_id, refusal.generation)
+
+    # Time limits
+
+    async def _enforce_time_limits(self) -> None:
+        while True:
+            await asyncio.sleep(_TIME_LIMIT_CHECK)
+            # The write lock is not taken for a look that nearly always finds nothing.
+            if self._any_overdue():
+                await self._durably(self._fail_overdue)
+
+    def _any_overdue(self) -> bool:
+        try:
+            return bool(self._database.read(lambda connection: jobs.overdue(connection, self._database.now())))
+        except StoreUnavailable:
+            return False
+
+    def _fail_overdue(self, tx: Transaction) -> None:
+        for id, status in jobs.overdue(tx.connection, tx.now):
+            reason = reasons.of_time_limit(JobStatus(status), self._time_limit, self._live)
+            jobs.fail(tx, [id], Rule.DATA_PLANE_REFUSED, reason)
+
+    async def _durably(self, work: Callable[[Transaction], T]) -> T:
+        """Write, and go on trying while the database cannot be written: what was observed must not be lost."""
+        for pause in chain(_RETRY_SECONDS, repeat(_RETRY_SECONDS[-1])):
+            try:
+                return await self._database.write(work)
+            except StoreUnavailable as error:
+                _log.error("database unavailable", cause=str(error), retry_in=pause)
+                await asyncio.sleep(pause)
+        raise AssertionError("the pauses never end")
+
+
+@dataclass(frozen=True, slots=True)
+class _NodeChanged:
+    node_id: str
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Confirmed:
+    node_id: str
+    generations: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _RefusedBy:
+    node_id: str
+    refusals: Sequence[Refused]
+
+
+_Observation = _NodeChanged | _Confirmed | _RefusedBy
+
+
+def _merged(observations: Iterable[_Observation]) -> list[_Observation]:
+    """The same observations, neighbouring confirmations of a node as one: a flood of them costs one commit."""
+    merged: list[_Observation] = []
+    for observation in observations:
+        last = merged[-1] if merged else None
+        if isinstance(observation, _Confirmed) and isinstance(last, _Confirmed) and last.node_id == observation.node_id:
+            merged[-1] = _Confirmed(last.node_id, {**last.generations, **observation.generations})
+        else:
+            merged.append(observation)
+    return merged
+
+
+def _begin(tx: Transaction, load_balancer_ids: Sequence[str]) -> Sequence[desired_store.Desired]:
+    """Load what is desired and mark its jobs as handed to the nodes, in one snapshot."""
+    jobs.begin(tx, load_balancer_ids)
+    return desired_store.load(tx.connection, load_balancer_ids)
+
+
+def _batches(ids: Iterable[str]) -> Iterable[list[str]]:
+    remaining = iter(ids)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch

@@ -1,0 +1,48 @@
+"""What every use case needs besides its command: who asks, and what the operator allows."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from uuid import uuid4
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, for which project, and the id of the request that the job and the logs carry."""
+
+    project_id: str
+    request_id: str
+    may_freeze: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's settings that use cases obey.
+
+    Attributes:
+        pools: the address pool of each load balancer type.
+        load_balancers, listeners, members: quotas: per project, per load balancer, per listener.
+        job_time_limit: seconds after which an unconfirmed job fails.
+        chooser: the source of randomness for addresses; seeded in tests.
+    """
+
+    pools: Mapping[str, IPv4Network]
+    load_balancers: int
+    listeners: int
+    members: int
+    job_time_limit: float
+    chooser: random.Random = field(default_factory=random.Random)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a write: the job to follow and the resource it is about."""
+
+    job_id: str
+    resource_id: str
+
+
+def new_id() -> str:
+    """32 lower-case hexadecimal characters."""
+    return uuid4().hex

@@ -1,0 +1,136 @@
+"""Listeners: create, show, list, update, delete."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import Connection
+
+from equipoise.domain.changes import Created, Removed
+from equipoise.domain.commands import Column, CreateListener
+from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.jobs import NOTHING, JobType
+from equipoise.domain.model import Listener, Status
+from equipoise.domain.rules import listener as rules
+from equipoise.store import jobs, listeners, rows, tables
+from equipoise.store.database import Transaction
+from equipoise.usecases import lookup
+from equipoise.usecases.acceptance import accept_change, write_changes
+from equipoise.usecases.context import Accepted, Caller, Policy, new_id
+
+# What the data plane never sees: a refusal cannot be about it.
+_DESCRIPTIVE = frozenset({"name", "description"})
+
+_COLUMN_NAMES = {"loadbalancer_id": "load_balancer_id"}
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerView:
+    """A listener as users see it: with the id of its health check and the number of its members."""
+
+    listener: Listener
+    healthcheck_id: str | None
+    member_number: int
+
+
+def create_listener(tx: Transaction, caller: Caller, policy: Policy, command: CreateListener) -> Accepted:
+    """Accept a new listener.
+
+    Raises:
+        RuleBroken: LISTENER_LB_UNKNOWN, LISTENER_PROTOCOL_INVALID (UDP on Internal), LISTENER_QUOTA,
+            LISTENER_PORT_REPEATED, LB_BEING_DELETED, LB_UPDATE_FORBIDDEN or UNSUPPORTED.
+    """
+    load_balancer = lookup.changeable_load_balancer(
+        tx.connection, caller, command.loadbalancer_id, Rule.LISTENER_LB_UNKNOWN
+    )
+    rules.check_listener_on_load_balancer_type(command, load_balancer.type)
+    if command.protocol not in {"TCP", "HTTP"}:
+        raise RuleBroken(
+            Rule.UNSUPPORTED, f"protocol: {command.protocol} listeners are not offered yet; use TCP or HTTP."
+        )
+    if listeners.count(tx.connection, load_balancer.id) >= policy.listeners:
+        raise RuleBroken(
+            Rule.LISTENER_QUOTA, f"The load balancer may have {policy.listeners} listeners; delete one or ask for more."
+        )
+    _check_port_is_free(tx.connection, load_balancer.id, command.protocol, command.port)
+    values = asdict(command) | {"load_balancer_id": load_balancer.id}
+    del values["loadbalancer_id"]
+    record = Listener(
+        **values,
+        id=new_id(),
+        project_id=caller.project_id,
+        admin_state_up=True,
+        status=Status.PENDING_CREATE,
+        deleting=False,
+        create_time=tx.now,
+        update_time=tx.now,
+    )
+    rows.insert(tx.connection, tables.listeners, record)
+    changes = [Created("listeners", record.id)]
+    return accept_change(
+        tx, caller, policy, JobType.CREATE_LISTENER, load_balancer.id, record.id, changes, scope=record.id
+    )
+
+
+def show_listener(connection: Connection, caller: Caller, id: str) -> ListenerView:
+    """One listener. Raises RuleBroken: LISTENER_UNKNOWN."""
+    return _views(connection, [lookup.listener(connection, caller, id)])[0]
+
+
+def list_listeners(
+    connection: Connection, caller: Caller, filters: Mapping[str, Column], limit: int | None, marker: str | None
+) -> Sequence[ListenerView]:
+    """One page of the project's listeners."""
+    columns = {_COLUMN_NAMES.get(name, name): value for name, value in filters.items()}
+    return _views(connection, listeners.list_of(connection, caller.project_id, columns, limit, marker))
+
+
+def update_listener(tx: Transaction, caller: Caller, policy: Policy, id: str, body: object) -> Accepted:
+    """Change a listener. The body is checked here: which values fit depends on those that stand.
+
+    Raises:
+        RuleBroken: those of `rules.listener.update_listener`, LISTENER_UNKNOWN, LISTENER_PORT_REPEATED,
+            LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+    """
+    current = lookup.changeable_listener(tx.connection, caller, id)
+    columns = asdict(current)
+    command = rules.update_listener(body, current=columns | {"loadbalancer_id": current.load_balancer_id})
+    port = command.changes.get("port", current.port)
+    if isinstance(port, int) and port != current.port:
+        _check_port_is_free(tx.connection, current.load_balancer_id, current.protocol, port)
+    changes = write_changes(tx, "listeners", id, columns, command.changes)
+    scope = NOTHING if command.changes.keys() <= _DESCRIPTIVE else id
+    return accept_change(tx, caller, policy, JobType.UPDATE_LISTENER, current.load_balancer_id, id, changes, scope)
+
+
+def delete_listener(tx: Transaction, caller: Caller, policy: Policy, id: str) -> Accepted:
+    """Delete a listener with its members and its health check.
+
+    Raises:
+        RuleBroken: LISTENER_DELETE_UNKNOWN, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+    """
+    current = lookup.changeable_listener(tx.connection, caller, id, Rule.LISTENER_DELETE_UNKNOWN)
+    rows.mark_deleting(tx.connection, tables.listeners, [id])
+    changes = [Removed("listeners", id)]
+    return accept_change(tx, caller, policy, JobType.DELETE_LISTENER, current.load_balancer_id, id, changes, NOTHING)
+
+
+def _views(connection: Connection, found: Sequence[Listener]) -> list[ListenerView]:
+    ids = [listener.id for listener in found]
+    checks = listeners.health_check_ids(connection, ids)
+    numbers = listeners.member_numbers(connection, ids)
+    return [ListenerView(listener, checks.get(listener.id), numbers.get(listener.id, 0)) for listener in found]
+
+
+def _check_port_is_free(connection: Connection, load_balancer_id: str, protocol: str, port: int) -> None:
+    """A port counts once for UDP and once for everything that runs over TCP.
+
+    A port that an unfinished job is about to free is still taken: if that job fails, its listener comes back.
+    """
+    udp = protocol == "UDP"
+    taken = [id for id, other in listeners.on_port(connection, load_balancer_id, port) if (other == "UDP") == udp]
+    if taken:
+        raise RuleBroken(
+            Rule.LISTENER_PORT_REPEATED, f"port: {port} is taken by listener {taken[0]} of this load balancer."
+        )
+    if port in jobs.ports_to_be_freed(connection, load_balancer_id):
+        raise RuleBroken(Rule.LISTENER_PORT_REPEATED, f"port: {port} is still being given up by another listener.")

@@ -1,0 +1,184 @@
+"""Load balancers: create, show, list, update, delete (with or without their address)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from equipoise.domain import addresses as pools
+from equipoise.domain.changes import AddressKept, Change, Created, Removed, Updated
+from equipoise.domain.commands import Column, CreateLoadBalancer, UpdateLoadBalancer
+from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.jobs import EVERY_LISTENER, NOTHING, JobType
+from equipoise.domain.model import EXTERNAL, LoadBalancer, Status
+from equipoise.store import addresses, jobs, load_balancers, rows, tables
+from equipoise.store.database import Transaction
+from equipoise.usecases import lookup
+from equipoise.usecases.acceptance import accept_change, write_changes
+from equipoise.usecases.context import Accepted, Caller, Policy, new_id
+
+
+def create_load_balancer(tx: Transaction, caller: Caller, policy: Policy, command: CreateLoadBalancer) -> Accepted:
+    """Accept a new load balancer with an address of its own.
+
+    When the pool has no address left the job is accepted all the same and has failed by the time of the answer
+    (errors.json: ELB.3001 and ELB.4001 are errors of jobs).
+
+    Raises:
+        RuleBroken: LB_QUOTA, LB_VIP_INVALID, LB_VIP_TAKEN or ELASTIC_IP_UNKNOWN.
+    """
+    if load_balancers.count(tx.connection, caller.project_id) >= policy.load_balancers:
+        raise RuleBroken(
+            Rule.LB_QUOTA, f"The project may have {policy.load_balancers} load balancers; delete one or ask for more."
+        )
+    id = new_id()
+    address, held_id = _address_for(tx.connection, caller, policy, command)
+    record = _new_record(tx, caller, command, id, address or "")
+    if address is None:
+        return _fail_for_want_of_address(tx, caller, policy, record)
+    rows.insert(tx.connection, tables.load_balancers, record)
+    changes: list[Change] = [Created("load_balancers", id)]
+    if held_id is None:
+        addresses.take(tx.connection, new_id(), address, command.type, caller.project_id, id, tx.now)
+    else:
+        rows.set_columns(tx.connection, tables.addresses, held_id, {"load_balancer_id": id})
+        changes.append(Updated("addresses", held_id, {"load_balancer_id": None}, {"load_balancer_id": id}))
+    return accept_change(
+        tx, caller, policy, JobType.CREATE_LOAD_BALANCER, id, id, changes, NOTHING, load_balancer_entities(record)
+    )
+
+
+def show_load_balancer(connection: Connection, caller: Caller, id: str) -> LoadBalancer:
+    """One load balancer. Raises RuleBroken: LB_UNKNOWN."""
+    return lookup.load_balancer(connection, caller, id)
+
+
+def list_load_balancers(
+    connection: Connection, caller: Caller, filters: Mapping[str, Column], limit: int | None, marker: str | None
+) -> Sequence[LoadBalancer]:
+    """One page of the project's load balancers."""
+    return load_balancers.list_of(connection, caller.project_id, filters, limit, marker)
+
+
+def update_load_balancer(
+    tx: Transaction, caller: Caller, policy: Policy, id: str, command: UpdateLoadBalancer
+) -> Accepted:
+    """Change name, description, bandwidth or administrative state.
+
+    Raises:
+        RuleBroken: LB_UNKNOWN, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+    """
+    current = lookup.changeable_load_balancer(tx.connection, caller, id)
+    changes = write_changes(tx, "load_balancers", id, asdict(current), command.changes)
+    wanted = replace(current, **dict[str, Any](command.changes))
+    # Only starting and stopping reach the listeners; a listener's refusal says nothing about a new name.
+    scope = EVERY_LISTENER if wanted.admin_state_up != current.admin_state_up else NOTHING
+    return accept_change(
+        tx, caller, policy, JobType.UPDATE_LOAD_BALANCER, id, id, changes, scope, load_balancer_entities(wanted)
+    )
+
+
+def delete_load_balancer(
+    tx: Transaction, caller: Caller, policy: Policy, id: str, *, keep_address: bool = False
+) -> Accepted:
+    """Delete a load balancer and all below it; its address goes back to the pool or stays with the project.
+
+    Raises:
+        RuleBroken: LB_DELETE_UNKNOWN, LB_BEING_DELETED, LB_UPDATE_FORBIDDEN, or LB_HAS_MEMBERS for an External one
+            that still has members.
+    """
+    current = lookup.changeable_load_balancer(tx.connection, caller, id, Rule.LB_DELETE_UNKNOWN)
+    if keep_address and current.type != EXTERNAL:
+        raise RuleBroken(
+            Rule.LB_UPDATE_FORBIDDEN, "Only an External load balancer has an elastic IP to keep; delete it without."
+        )
+    if current.type == EXTERNAL and load_balancers.has_members(tx.connection, id):
+        raise RuleBroken(Rule.LB_HAS_MEMBERS, f"Load balancer {id} still has members; remove them first.")
+    rows.mark_deleting(tx.connection, tables.load_balancers, [id])
+    changes: list[Change] = [AddressKept(id)] if keep_address else []
+    changes.append(Removed("load_balancers", id))
+    return accept_change(tx, caller, policy, JobType.DELETE_LOAD_BALANCER, id, id, changes, NOTHING, {"elb_id": id})
+
+
+def load_balancer_entities(record: LoadBalancer) -> dict[str, Any]:
+    """What a job about a load balancer shows (jobs.md); its status follows from the job and is added when read."""
+    return {
+        "elb": {
+            "id": record.id,
+            "name": record.name,
+            "description": record.description,
+            "type": record.type,
+            "bandwidth": record.bandwidth,
+            "vip_address": record.vip_address,
+            "tenant_id": record.project_id,
+            "admin_state_up": record.admin_state_up == 1,
+            "vpc_id": record.vpc_id,
+        }
+    }
+
+
+def _new_record(tx: Transaction, caller: Caller, command: CreateLoadBalancer, id: str, address: str) -> LoadBalancer:
+    return LoadBalancer(
+        **asdict(command) | {"vip_address": address},
+        id=id,
+        project_id=caller.project_id,
+        status=Status.PENDING_CREATE,
+        deleting=False,
+        generation=0,
+        create_time=tx.now,
+        update_time=tx.now,
+    )
+
+
+def _address_for(
+    connection: Connection, caller: Caller, policy: Policy, command: CreateLoadBalancer
+) -> tuple[str | None, str | None]:
+    """The address to use (None: the pool is exhausted), and its id where the project holds it already."""
+    pool = policy.pools[command.type]
+    wanted = command.vip_address
+    if wanted is None:
+        chosen = pools.choose(
+            pool,
+            lambda address: addresses.is_taken(connection, address),
+            lambda: addresses.all_taken(connection),
+            policy.chooser,
+        )
+        return chosen, None
+    if not pools.contains(pool, wanted):
+        raise RuleBroken(Rule.LB_VIP_INVALID, f"vip_address: {wanted} is not an address of the pool {pool}.")
+    held = addresses.held_by(connection, caller.project_id, wanted)
+    if command.type == EXTERNAL and held is None:
+        raise RuleBroken(
+            Rule.ELASTIC_IP_UNKNOWN,
+            f"vip_address: {wanted} is no elastic IP of this project; leave it out for a new one.",
+        )
+    id, user = held or (None, None)
+    if user is not None or (held is None and addresses.is_taken(connection, wanted)):
+        raise RuleBroken(Rule.LB_VIP_TAKEN, f"vip_address: {wanted} is in use by another load balancer.")
+    return wanted, id
+
+
+def _fail_for_want_of_address(tx: Transaction, caller: Caller, policy: Policy, record: LoadBalancer) -> Accepted:
+    external = record.type == EXTERNAL
+    job = jobs.NewJob(
+        id=new_id(),
+        project_id=caller.project_id,
+        job_type=JobType.CREATE_LOAD_BALANCER,
+        load_balancer_id=record.id,
+        generation=0,
+        scope=NOTHING,
+        entities=load_balancer_entities(record),
+        changes=(),
+        request_id=caller.request_id,
+        time_limit=policy.job_time_limit,
+    )
+    jobs.accept(tx, job)
+    jobs.fail(
+        tx,
+        [job.id],
+        Rule.ELASTIC_IP_POOL_EXHAUSTED if external else Rule.ADDRESS_POOL_EXHAUSTED,
+        f"Every address of the pool {policy.pools[record.type]} for {record.type} load balancers is in use; "
+        "delete one that is not needed, or ask the operator for a larger pool.",
+    )
+    return Accepted(job.id, record.id)

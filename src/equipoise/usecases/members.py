@@ -1,0 +1,152 @@
+"""Members of a listener: add, list, remove."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from equipoise.domain.changes import Created, Removed
+from equipoise.domain.commands import Column, NewMember
+from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.jobs import JobType
+from equipoise.domain.model import Member, Status
+from equipoise.store import listeners, members, rows, tables
+from equipoise.store.database import Transaction
+from equipoise.usecases import lookup
+from equipoise.usecases.acceptance import accept_change
+from equipoise.usecases.context import Accepted, Caller, Policy, new_id
+
+_COLUMN_NAMES = {"server_address": "address"}
+_HEALTHY = {"NORMAL": True, "ABNORMAL": False, "UNAVAILABLE": None}
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """A member as users see it: its health means something only while its listener has a health check."""
+
+    member: Member
+    checked: bool
+
+
+def add_members(
+    tx: Transaction, caller: Caller, policy: Policy, listener_id: str, wanted: Sequence[NewMember]
+) -> Accepted:
+    """Accept new members. Those that the listener has already (same server and address) are named, not added again.
+
+    Raises:
+        RuleBroken: MEMBER_LISTENER_UNKNOWN, MEMBER_QUOTA, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+    """
+    listener = lookup.changeable_listener(tx.connection, caller, listener_id, Rule.MEMBER_LISTENER_UNKNOWN)
+    known = {
+        (member.server_id, member.address): member
+        for member in members.at_addresses(tx.connection, listener_id, [one.address for one in wanted])
+    }
+    new: list[Member] = []
+    named: list[Member] = []
+    for one in wanted:
+        key = (one.server_id, one.address)
+        if key not in known:
+            known[key] = _new_member(tx, listener_id, one)
+            new.append(known[key])
+        named.append(known[key])
+    if new and members.count(tx.connection, listener_id) + len(new) > policy.members:
+        raise RuleBroken(
+            Rule.MEMBER_QUOTA, f"A listener may have {policy.members} members; remove some or use another listener."
+        )
+    if new:
+        rows.insert(tx.connection, tables.members, *new)
+    entities = {"members": [_entity(member) for member in named]}
+    changes = [Created("members", member.id) for member in new]
+    return accept_change(
+        tx,
+        caller,
+        policy,
+        JobType.CREATE_MEMBER,
+        listener.load_balancer_id,
+        listener_id,
+        changes,
+        listener_id,
+        entities,
+    )
+
+
+def list_members(
+    connection: Connection,
+    caller: Caller,
+    listener_id: str,
+    filters: Mapping[str, Column],
+    limit: int | None,
+    marker: str | None,
+) -> Sequence[MemberView]:
+    """One page of the members of a listener.
+
+    Raises:
+        RuleBroken: LISTENER_UNKNOWN, or MEMBER_UNKNOWN when a filter by id matches nothing (classic-api.md, Choice).
+    """
+    lookup.listener(connection, caller, listener_id)
+    checked = bool(listeners.health_check_ids(connection, [listener_id]))
+    wanted = {_COLUMN_NAMES.get(name, name): value for name, value in filters.items()}
+    if wanted.get("status") == "PENDING":
+        wanted["status"] = Status.PENDING_CREATE
+    if "health_status" in wanted:
+        health = _HEALTHY[str(wanted.pop("health_status"))]
+        if not checked and health is not None:
+            return []
+        if checked or health is not None:
+            wanted["healthy"] = health
+    found = members.list_of(connection, listener_id, wanted, limit, marker)
+    if not found and "id" in filters:
+        raise RuleBroken(Rule.MEMBER_UNKNOWN, f"There is no member {filters['id']} under listener {listener_id}.")
+    return [MemberView(member, checked) for member in found]
+
+
+def remove_members(tx: Transaction, caller: Caller, policy: Policy, listener_id: str, ids: Sequence[str]) -> Accepted:
+    """Remove members: all of those named, or none when one of them does not exist.
+
+    Raises:
+        RuleBroken: LISTENER_UNKNOWN, MEMBER_UNKNOWN, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+    """
+    listener = lookup.changeable_listener(tx.connection, caller, listener_id)
+    found = {member.id for member in members.by_ids(tx.connection, listener_id, ids)}
+    unknown = [id for id in ids if id not in found]
+    if unknown:
+        raise RuleBroken(
+            Rule.MEMBER_UNKNOWN, f"There is no member {unknown[0]} under listener {listener_id}; nothing was removed."
+        )
+    rows.mark_deleting(tx.connection, tables.members, ids)
+    changes = [Removed("members", id) for id in ids]
+    entities = {"listener_id": listener_id, "members": [{"id": id} for id in ids]}
+    return accept_change(
+        tx,
+        caller,
+        policy,
+        JobType.REMOVE_MEMBER,
+        listener.load_balancer_id,
+        listener_id,
+        changes,
+        listener_id,
+        entities,
+    )
+
+
+def _new_member(tx: Transaction, listener_id: str, wanted: NewMember) -> Member:
+    return Member(
+        id=new_id(),
+        listener_id=listener_id,
+        server_id=wanted.server_id,
+        address=wanted.address,
+        status=Status.PENDING_CREATE,
+        deleting=False,
+        healthy=None,
+        create_time=tx.now,
+        update_time=tx.now,
+    )
+
+
+def _entity(member: Member) -> dict[str, str]:
+    return {
+        "id": member.id,
+        "address": member.address,
+        "server_id": member.server_id,
+        "listener_id": member.listener_id,
+    }

@@ -1,0 +1,198 @@
+"""A controller on a real database with a node that does what a test tells it: the stand for the rules of jobs."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import TypeVar
+
+from equipoise.controller.controller import Controller
+from equipoise.domain.commands import CreateListener, CreateLoadBalancer, NewMember
+from equipoise.domain.jobs import Job
+from equipoise.store.database import Database, Transaction, sqlite_url
+from equipoise.store.events import Event, JobMoved
+from equipoise.store.migrate import upgrade
+from equipoise.store.waiting import JobWaiters
+from equipoise.usecases import jobs, listeners, load_balancers, members
+from equipoise.usecases.context import Accepted, Caller, Policy
+from equipoise.xds.desired import Desired
+from equipoise.xds.observer import Refused
+
+T = TypeVar("T")
+
+PROJECT = "a" * 32
+CALLER = Caller(project_id=PROJECT, request_id="test", may_freeze=False)
+NODE = "node-1"
+PATIENCE = 10.0
+
+
+class FakeNode:
+    """Stands for the control stream and one node: remembers what is desired, confirms and refuses when told to."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+        self.desired: dict[str, Desired] = {}
+        self.settled: dict[str, int] = {}
+        self.is_ready = False
+        self.confirms_at_once = True
+        self.published = asyncio.Event()
+
+    def publish(self, desired: Iterable[Desired]) -> None:
+        for one in desired:
+            self.desired[one.load_balancer_id] = one
+        self.published.set()
+        if self.confirms_at_once:
+            self.confirm_all()
+
+    def forget(self, load_balancer_id: str) -> None:
+        self.desired.pop(load_balancer_id, None)
+
+    def settle(self, load_balancer_id: str, generation: int) -> None:
+        self.settled[load_balancer_id] = generation
+
+    def ready(self) -> None:
+        self.is_ready = True
+
+    def connect(self, node_id: str = NODE) -> None:
+        self._controller.node_connected(node_id)
+
+    def disconnect(self, node_id: str = NODE) -> None:
+        self._controller.node_disconnected(node_id)
+
+    def confirm_all(self, node_id: str = NODE) -> None:
+        generations = {id: one.generation for id, one in self.desired.items()}
+        asyncio.get_running_loop().call_soon(self._controller.confirmed, node_id, generations)
+
+    def refuse(self, load_balancer_id: str, listener_id: str, reason: str) -> None:
+        generation = self.desired[load_balancer_id].generation
+        refused = Refused(load_balancer_id, generation, listener_id, "resource", reason)
+        asyncio.get_running_loop().call_soon(self._controller.refused, NODE, [refused])
+
+
+class Stand:
+    """Shorthands for what tests ask of the use cases."""
+
+    def __init__(self, database: Database, controller: Controller, node: FakeNode, policy: Policy) -> None:
+        self.database = database
+        self.controller = controller
+        self.node = node
+        self.policy = policy
+        self.waiters = JobWaiters(database)
+        self.events: list[Event] = []
+        database.on_commit(self.events.extend)
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        return await self.database.write(work)
+
+    async def create_load_balancer(self, **fields: object) -> Accepted:
+        return await self.write(
+            lambda tx: load_balancers.create_load_balancer(tx, CALLER, self.policy, new_load_balancer(**fields))
+        )
+
+    async def create_listener(self, load_balancer_id: str, port: int = 8080) -> Accepted:
+        command = new_listener(load_balancer_id, port)
+        return await self.write(lambda tx: listeners.create_listener(tx, CALLER, self.policy, command))
+
+    async def add_member(self, listener_id: str, address: str = "127.0.1.1") -> Accepted:
+        wanted = [NewMember("server", address)]
+        return await self.write(lambda tx: members.add_members(tx, CALLER, self.policy, listener_id, wanted))
+
+    async def ended(self, accepted: Accepted) -> Job:
+        job = await self.waiters.wait(PROJECT, accepted.job_id, PATIENCE)
+        assert job is not None
+        assert job.ended, f"{job} did not end"
+        return job
+
+    def job(self, accepted: Accepted) -> Job:
+        return self.database.read(lambda connection: jobs.show_job(connection, CALLER, accepted.job_id))
+
+    def story(self, accepted: Accepted) -> list[str]:
+        """The states that the job went through, in the order of commits."""
+        return [e.status.value for e in self.events if isinstance(e, JobMoved) and e.job_id == accepted.job_id]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something that the background work brings about holds."""
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+    async def handed_over(self, load_balancer_id: str) -> None:
+        """Wait until the newest generation of the load balancer was published."""
+        newest = self.database.read(
+            lambda connection: load_balancers.show_load_balancer(connection, CALLER, load_balancer_id).generation
+        )
+        await self.until(
+            lambda: load_balancer_id in self.node.desired and self.node.desired[load_balancer_id].generation >= newest
+        )
+
+
+def new_load_balancer(**fields: object) -> CreateLoadBalancer:
+    values: dict[str, object] = {
+        "name": "lb",
+        "description": "",
+        "vpc_id": "vpc",
+        "type": "External",
+        "bandwidth": 10,
+        "admin_state_up": 1,
+        "vip_subnet_id": None,
+        "security_group_id": None,
+        "vip_address": None,
+        "charge_mode": "bandwidth",
+        "eip_type": "5_bgp",
+    }
+    return CreateLoadBalancer(**(values | fields))  # type: ignore[arg-type]
+
+
+def new_listener(load_balancer_id: str, port: int = 8080) -> CreateListener:
+    return CreateListener(
+        name="listener",
+        description="",
+        loadbalancer_id=load_balancer_id,
+        protocol="TCP",
+        port=port,
+        backend_protocol="TCP",
+        backend_port=9000,
+        lb_algorithm="roundrobin",
+        session_sticky=False,
+        sticky_session_type=None,
+        cookie_timeout=None,
+        tcp_timeout=None,
+        tcp_draining=None,
+        tcp_draining_timeout=None,
+        udp_timeout=None,
+        certificate_id=None,
+        ssl_protocols=None,
+        ssl_ciphers=None,
+    )
+
+
+@asynccontextmanager
+async def open_stand(
+    directory: Path, *, time_limit: float = 300, external: str = "127.77.0.0/16", connected: bool = True
+) -> AsyncIterator[Stand]:
+    """A stand on the database in `directory`, which a later stand may open again."""
+    url = sqlite_url(directory / "test.db")
+    upgrade(url)
+    database = Database(url)
+    database.start()
+    controller = Controller(database, time_limit)
+    node = FakeNode(controller)
+    policy = Policy(
+        pools={"External": IPv4Network(external), "Internal": IPv4Network("127.78.0.0/16")},
+        load_balancers=1000,
+        listeners=100,
+        members=1000,
+        job_time_limit=time_limit,
+        chooser=random.Random(7),
+    )
+    stand = Stand(database, controller, node, policy)
+    await controller.start(node)
+    if connected:
+        node.connect()
+    try:
+        yield stand
+    finally:
+        await controller.stop()
+        await database.stop()

@@ -1,0 +1,267 @@
+"""What a job promises (jobs.md), with a real database and a node that does what the test tells it."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.jobs import JobStatus
+from equipoise.usecases import listeners, load_balancers
+from tests.unit.controller_stand import CALLER, Stand, new_load_balancer, open_stand
+
+BIND_REFUSED = "cannot listen on 127.77.0.1:8080: the port is held by another process"
+
+
+def present_listeners(stand: Stand) -> list[str]:
+    views = stand.database.read(lambda c: listeners.list_listeners(c, CALLER, {}, None, None))
+    return [view.listener.id for view in views]
+
+
+def addresses_in_use(stand: Stand) -> list[str]:
+    with stand.database._engine.connect() as connection:
+        return list(connection.exec_driver_sql("SELECT address FROM addresses").scalars())
+
+
+async def test_a_job_goes_through_init_and_running_to_success(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        created = await stand.create_load_balancer()
+        job = await stand.ended(created)
+        assert job.status == JobStatus.SUCCESS
+        assert stand.story(created) == ["INIT", "RUNNING", "SUCCESS"]
+        assert job.end_time is not None
+        assert job.end_time >= job.begin_time
+
+
+async def test_a_job_waits_for_a_node_and_says_init_until_one_is_there(tmp_path: Path) -> None:
+    async with open_stand(tmp_path, connected=False) as stand:
+        stand.node.confirms_at_once = False
+        created = await stand.create_load_balancer()
+        await stand.handed_over(created.resource_id)
+        assert stand.job(created).status == JobStatus.INIT
+        stand.node.connect()
+        stand.node.confirm_all()
+        assert (await stand.ended(created)).status == JobStatus.SUCCESS
+        assert stand.story(created) == ["INIT", "RUNNING", "SUCCESS"]
+
+
+async def test_a_job_is_running_until_the_node_confirms(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        stand.node.confirms_at_once = False
+        created = await stand.create_load_balancer()
+        await stand.until(lambda: stand.job(created).status == JobStatus.RUNNING)
+        await stand.handed_over(created.resource_id)
+        stand.node.confirm_all()
+        assert (await stand.ended(created)).status == JobStatus.SUCCESS
+
+
+async def test_success_needs_every_live_node(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        stand.node.confirms_at_once = False
+        stand.node.connect("node-2")
+        created = await stand.create_load_balancer()
+        await stand.until(lambda: stand.job(created).status == JobStatus.RUNNING)
+        await stand.handed_over(created.resource_id)
+        stand.node.confirm_all()
+        # A second job that ends on node-2 alone would pass this one if it did not wait for both.
+        listener = await stand.create_listener(created.resource_id)
+        await stand.handed_over(created.resource_id)
+        stand.node.confirm_all("node-1")
+        await stand.until(lambda: stand.job(listener).status == JobStatus.RUNNING)
+        assert stand.job(created).status == JobStatus.RUNNING
+        stand.node.confirm_all("node-2")
+        assert (await stand.ended(created)).status == JobStatus.SUCCESS
+        assert (await stand.ended(listener)).status == JobStatus.SUCCESS
+
+
+async def test_when_the_last_unconfirmed_node_goes_the_others_end_the_job(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        stand.node.confirms_at_once = False
+        stand.node.connect("node-2")
+        created = await stand.create_load_balancer()
+        await stand.handed_over(created.resource_id)
+        stand.node.confirm_all("node-1")
+        stand.node.disconnect("node-2")
+        assert (await stand.ended(created)).status == JobStatus.SUCCESS
+
+
+async def test_a_refused_listener_fails_its_job_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        created = await stand.create_load_balancer()
+        await stand.ended(created)
+        stand.node.confirms_at_once = False
+        listener = await stand.create_listener(created.resource_id)
+        await stand.handed_over(created.resource_id)
+        stand.node.refuse(created.resource_id, listener.resource_id, BIND_REFUSED)
+        job = await stand.ended(listener)
+        assert job.status == JobStatus.FAIL
+        assert job.failure == Rule.DATA_PLANE_BIND.name
+        assert "127.77.0.1:8080" in str(job.fail_reason)
+        assert present_listeners(stand) == []
+        await stand.handed_over(created.resource_id)
+        assert stand.node.desired[created.resource_id].resources == ()
+
+
+async def test_a_refusal_fails_only_the_jobs_about_that_listener(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        created = await stand.create_load_balancer()
+        await stand.ended(created)
+        stand.node.confirms_at_once = False
+        bad = await stand.create_listener(created.resource_id, 8080)
+        good = await stand.create_listener(created.resource_id, 8081)
+        member_of_bad = await stand.add_member(bad.resource_id)
+        await stand.handed_over(created.resource_id)
+        stand.node.refuse(created.resource_id, bad.resource_id, BIND_REFUSED)
+        assert (await stand.ended(bad)).status == JobStatus.FAIL
+        assert (await stand.ended(member_of_bad)).status == JobStatus.FAIL
+        await stand.handed_over(created.resource_id)
+        stand.node.confirm_all()
+        assert (await stand.ended(good)).status == JobStatus.SUCCESS
+        assert present_listeners(stand) == [good.resource_id]
+
+
+async def test_a_refused_update_returns_the_columns_that_it_wrote(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        created = await stand.create_load_balancer()
+        listener = await stand.create_listener(created.resource_id, 8080)
+        await stand.ended(listener)
+        stand.node.confirms_at_once = False
+        update = await stand.write(
+            lambda tx: listeners.update_listener(
+                tx, CALLER, stand.policy, listener.resource_id, {"port": 8090, "name": "new"}
+            )
+        )
+        await stand.handed_over(created.resource_id)
+        with pytest.raises(RuleBroken, match="still being given up"):
+            await stand.create_listener(created.resource_id, 8080)
+        stand.node.refuse(created.resource_id, listener.resource_id, BIND_REFUSED)
+        assert (await stand.ended(update)).status == JobStatus.FAIL
+        view = stand.database.read(lambda c: listeners.show_listener(c, CALLER, listener.resource_id))
+        assert (view.listener.port, view.listener.name) == (8080, "listener")
+
+
+async def test_a_listener_refused_without_a_job_is_in_error_until_it_is_accepted_again(tmp_path: Path) -> None:
+    def status(stand: Stand) -> str:
+        return stand.database.read(lambda c: listeners.show_listener(c, CALLER, listener.resource_id)).listener.status
+
+    async with open_stand(tmp_path) as stand:
+        created = await stand.create_load_balancer()
+        listener = await stand.create_listener(created.resource_id)
+        await stand.ended(listener)
+        stand.node.confirms_at_once = False
+        stand.node.refuse(created.resource_id, listener.resource_id, BIND_REFUSED)
+        await stand.until(lambda: status(stand) == "ERROR")
+        generation = stand.node.desired[created.resource_id].generation
+        await stand.until(lambda: stand.node.settled == {created.resource_id: generation})
+        # Settled means that the generation is confirmed apart from the refusal: the listener stays in ERROR.
+        stand.node.confirm_all()
+        other = await stand.create_listener(created.resource_id, 8081)
+        await stand.handed_over(created.resource_id)
+        stand.node.confirm_all()
+        assert (await stand.ended(other)).status == JobStatus.SUCCESS
+        await stand.until(lambda: status(stand) == "ACTIVE")
+
+
+async def test_without_a_node_a_job_ends_by_its_time_limit_and_says_so(tmp_path: Path) -> None:
+    async with open_stand(tmp_path, time_limit=0.1, connected=False) as stand:
+        created = await stand.create_load_balancer()
+        job = await stand.ended(created)
+        assert job.status == JobStatus.FAIL
+        assert "No data-plane node was connected" in str(job.fail_reason)
+        assert addresses_in_use(stand) == []
+        with pytest.raises(RuleBroken):
+            stand.database.read(lambda c: load_balancers.show_load_balancer(c, CALLER, created.resource_id))
+
+
+async def test_an_exhausted_pool_fails_the_job_and_stores_no_load_balancer(tmp_path: Path) -> None:
+    async with open_stand(tmp_path, external="127.77.0.0/30") as stand:
+        first, second = await stand.create_load_balancer(), await stand.create_load_balancer()
+        assert {(await stand.ended(one)).status for one in (first, second)} == {JobStatus.SUCCESS}
+        assert sorted(addresses_in_use(stand)) == ["127.77.0.1", "127.77.0.2"]
+        third = await stand.create_load_balancer()
+        assert stand.job(third).failure == Rule.ELASTIC_IP_POOL_EXHAUSTED.name
+        assert len(addresses_in_use(stand)) == 2
+
+
+async def test_deleting_gives_the_address_back_and_keeping_leaves_it_with_the_project(tmp_path: Path) -> None:
+    async with open_stand(tmp_path, external="127.77.0.0/30") as stand:
+        created = await stand.create_load_balancer()
+        address = stand.job(created).entities["elb"]["vip_address"]
+        kept = await stand.write(
+            lambda tx: load_balancers.delete_load_balancer(
+                tx, CALLER, stand.policy, created.resource_id, keep_address=True
+            )
+        )
+        await stand.ended(kept)
+        assert addresses_in_use(stand) == [address]
+        again = await stand.create_load_balancer(vip_address=address)
+        await stand.ended(again)
+        with pytest.raises(RuleBroken) as taken:
+            await stand.create_load_balancer(vip_address=address)
+        assert taken.value.rule == Rule.LB_VIP_TAKEN
+        deleted = await stand.write(
+            lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, again.resource_id)
+        )
+        assert (await stand.ended(deleted)).status == JobStatus.SUCCESS
+        assert addresses_in_use(stand) == []
+        await stand.until(lambda: again.resource_id not in stand.node.desired)
+
+
+async def test_a_restart_finishes_what_was_unfinished(tmp_path: Path) -> None:
+    async with open_stand(tmp_path, connected=False) as stand:
+        stand.node.confirms_at_once = False
+        created = await stand.create_load_balancer()
+        listener = await stand.create_listener(created.resource_id)
+    async with open_stand(tmp_path) as stand:
+        assert stand.node.is_ready
+        assert created.resource_id in stand.node.desired
+        stand.node.confirm_all()
+        assert (await stand.ended(created)).status == JobStatus.SUCCESS
+        assert (await stand.ended(listener)).status == JobStatus.SUCCESS
+
+
+async def test_a_write_that_breaks_a_rule_takes_no_other_of_its_group_with_it(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        results = await asyncio.gather(
+            stand.create_load_balancer(),
+            stand.create_listener("f" * 32),
+            stand.create_load_balancer(),
+            return_exceptions=True,
+        )
+        assert isinstance(results[1], RuleBroken)
+        assert not isinstance(results[0], BaseException)
+        assert not isinstance(results[2], BaseException)
+        assert (await stand.ended(results[0])).status == JobStatus.SUCCESS
+
+
+async def test_members_added_twice_are_one_member(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        created = await stand.create_load_balancer()
+        listener = await stand.create_listener(created.resource_id)
+        first = await stand.add_member(listener.resource_id)
+        second = await stand.add_member(listener.resource_id)
+        first_job, second_job = await stand.ended(first), await stand.ended(second)
+        assert first_job.entities == second_job.entities
+        view = stand.database.read(lambda c: listeners.show_listener(c, CALLER, listener.resource_id))
+        assert view.member_number == 1
+
+
+async def test_a_load_balancer_being_deleted_takes_no_more_changes(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        created = await stand.create_load_balancer()
+        await stand.ended(created)
+        stand.node.confirms_at_once = False
+        await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, created.resource_id))
+        with pytest.raises(RuleBroken) as refused:
+            await stand.create_listener(created.resource_id)
+        assert refused.value.rule == Rule.LB_BEING_DELETED
+
+
+async def test_the_quota_counts_per_project(tmp_path: Path) -> None:
+    async with open_stand(tmp_path) as stand:
+        small = replace(stand.policy, load_balancers=1)
+        await stand.write(lambda tx: load_balancers.create_load_balancer(tx, CALLER, small, new_load_balancer()))
+        with pytest.raises(RuleBroken) as refused:
+            await stand.write(lambda tx: load_balancers.create_load_balancer(tx, CALLER, small, new_load_balancer()))
+        assert refused.value.rule == Rule.LB_QUOTA
