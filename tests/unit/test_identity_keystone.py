@@ -1,0 +1,212 @@
+"""The wire shapes of Keystone v3."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.identity.directory import Domain, Project, Reference, User
+from equipoise.identity.keystone import (
+    catalogue,
+    parse_auth_request,
+    time_text,
+    token_document,
+    version_document,
+)
+from equipoise.identity.tokens import Claims
+
+PROJECT_ID = "b" * 32
+DEFAULT = {"name": "Default"}
+REFUSALS = {None, Rule.BODY_MALFORMED, Rule.UNSUPPORTED}
+
+
+def a_body(**changes: Any) -> dict[str, Any]:
+    user = {"name": "admin", "domain": DEFAULT, "password": "hunter2"}
+    return {
+        "auth": {
+            "identity": {"methods": ["password"], "password": {"user": user}},
+            "scope": {"project": {"name": "region-1_demo", "domain": DEFAULT}},
+        }
+        | changes
+    }
+
+
+def identity(user: object, methods: object = None) -> dict[str, Any]:
+    return {"methods": ["password"] if methods is None else methods, "password": {"user": user}}
+
+
+def test_a_user_and_a_project_by_name_are_read() -> None:
+    request = parse_auth_request(a_body())
+    assert request.credential.user == Reference(name="admin", domain_name="Default")
+    assert request.credential.password == "hunter2"
+    assert request.project == Reference(name="region-1_demo", domain_name="Default")
+
+
+def test_ids_are_read_and_win_over_names() -> None:
+    user = {"id": "a" * 32, "name": "ignored", "password": ""}
+    scope = {"project": {"id": PROJECT_ID}}
+    request = parse_auth_request(a_body(identity=identity(user), scope=scope))
+    assert request.credential.user == Reference(id="a" * 32)
+    assert request.project == Reference(id=PROJECT_ID)
+
+
+def test_a_domain_is_named_by_id_too() -> None:
+    scope = {"project": {"name": "p", "domain": {"id": "default"}}}
+    assert parse_auth_request(a_body(scope=scope)).project == Reference(name="p", domain_id="default")
+
+
+def test_what_is_not_known_is_ignored() -> None:
+    body = a_body() | {"nocatalog": True}
+    body["auth"]["identity"]["password"]["user"]["extra"] = 1
+    assert parse_auth_request(body).credential.password == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ([], "The body"),
+        ({}, "auth"),
+        ({"auth": []}, "auth"),
+        (a_body(identity=None), "auth.identity"),
+        (a_body(identity={}), "auth.identity.methods"),
+        (a_body(identity=identity({}, [])), "auth.identity.methods"),
+        (a_body(identity=identity({}, [1])), "auth.identity.methods"),
+        (a_body(identity=identity({}, "password")), "auth.identity.methods"),
+        (a_body(identity={"methods": ["password"]}), "auth.identity.password"),
+        (a_body(identity=identity(1)), "auth.identity.password.user"),
+        (a_body(identity=identity({})), "auth.identity.password.user"),
+        (a_body(identity=identity({"id": 1})), "auth.identity.password.user.id"),
+        (a_body(identity=identity({"id": ""})), "auth.identity.password.user.id"),
+        (a_body(identity=identity({"id": "a"})), "auth.identity.password.user.password"),
+        (a_body(identity=identity({"id": "a", "password": 5})), "auth.identity.password.user.password"),
+        (a_body(identity=identity({"name": "admin"})), "auth.identity.password.user.domain"),
+        (a_body(identity=identity({"name": "admin", "domain": {}})), "auth.identity.password.user.domain.name"),
+        (a_body(scope=[]), "auth.scope"),
+        (a_body(scope={}), "auth.scope"),
+        (a_body(scope={"project": {"id": "a"}, "domain": {"id": "b"}}), "auth.scope"),
+        (a_body(scope={"project": {}}), "auth.scope.project"),
+        (a_body(scope={"project": {"name": "p"}}), "auth.scope.project.domain"),
+    ],
+)
+def test_a_wrong_shape_is_told_with_its_place(body: object, place: str) -> None:
+    with pytest.raises(RuleBroken) as broken:
+        parse_auth_request(body)
+    assert broken.value.rule is Rule.BODY_MALFORMED
+    assert broken.value.detail.startswith(f"{place} must be ")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        a_body(scope=None),
+        a_body(scope="unscoped"),
+        a_body(scope={"unscoped": {}}),
+        a_body(scope={"domain": {"id": "default"}}),
+        a_body(scope={"system": {"all": True}}),
+        a_body(identity={"methods": ["token"], "token": {"id": "x"}}),
+        a_body(identity=identity({}, ["password", "totp"])),
+    ],
+)
+def test_what_keystone_has_and_this_service_has_not_is_told(body: object) -> None:
+    with pytest.raises(RuleBroken) as broken:
+        parse_auth_request(body)
+    assert broken.value.rule is Rule.UNSUPPORTED
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "name", "domain", "password", "user", "project", "methods"]), inner)
+    ),
+    max_leaves=12,
+)
+SHAPES = st.builds(
+    lambda user, methods, scope: {"auth": {"identity": identity(user, methods), "scope": scope}},
+    JSON,
+    JSON | st.just(["password"]),
+    JSON | st.fixed_dictionaries({"project": JSON}),
+)
+
+
+def rule_of(body: object) -> Rule | None:
+    try:
+        parse_auth_request(body)
+    except RuleBroken as broken:
+        return broken.rule
+    return None
+
+
+@settings(deadline=None)
+@given(JSON | SHAPES)
+def test_any_body_is_read_or_refused_by_a_rule(body: object) -> None:
+    assert rule_of(body) in REFUSALS
+
+
+def test_the_password_of_a_request_is_not_shown() -> None:
+    assert "hunter2" not in repr(parse_auth_request(a_body()))
+
+
+def test_a_token_is_described_as_keystone_does() -> None:
+    domain = Domain("default", "Default")
+    claims = Claims("a" * 32, PROJECT_ID, ("admin",), ("password",), 1_767_225_600, 1_767_229_200, "x" * 22)
+    document = token_document(
+        claims,
+        user=User("a" * 32, "admin", "default", "hash"),
+        user_domain=domain,
+        project=Project(PROJECT_ID, "region-1_demo", "default"),
+        project_domain=domain,
+        catalogue=[],
+    )["token"]
+    (role,) = document.pop("roles")
+    assert role["name"] == "admin"
+    assert len(role["id"]) == 32
+    assert document == {
+        "methods": ["password"],
+        "user": {
+            "id": "a" * 32,
+            "name": "admin",
+            "domain": {"id": "default", "name": "Default"},
+            "password_expires_at": None,
+        },
+        "project": {
+            "id": PROJECT_ID,
+            "name": "region-1_demo",
+            "domain": {"id": "default", "name": "Default"},
+        },
+        "is_domain": False,
+        "audit_ids": ["x" * 22],
+        "issued_at": "2026-01-01T00:00:00.000000Z",
+        "expires_at": "2026-01-01T01:00:00.000000Z",
+        "catalog": [],
+    }
+
+
+def test_the_catalogue_says_where_clients_find_each_service() -> None:
+    services = catalogue("http://h:1", "region-1", PROJECT_ID)
+    assert {service["type"]: service["endpoints"][0]["url"] for service in services} == {
+        "network": "http://h:1",
+        "elbv1": f"http://h:1/v1.0/{PROJECT_ID}",
+        "compute": f"http://h:1/v2/{PROJECT_ID}",
+        "vpc": f"http://h:1/v1/{PROJECT_ID}",
+        "identity": "http://h:1/v3",
+        "load-balancer": "http://h:1",
+    }
+    for service in services:
+        (endpoint,) = service["endpoints"]
+        assert (endpoint["interface"], endpoint["region"], endpoint["region_id"]) == ("public", "region-1", "region-1")
+    assert services == catalogue("http://h:1", "region-1", PROJECT_ID)
+    ids = [service["id"] for service in services] + [service["endpoints"][0]["id"] for service in services]
+    assert len(set(ids)) == 12
+
+
+def test_the_version_document_names_v3() -> None:
+    version = version_document("http://h:1")["version"]
+    assert version["id"].startswith("v3")
+    assert version["links"] == [{"rel": "self", "href": "http://h:1/v3/"}]
+
+
+def test_times_have_microseconds_and_z() -> None:
+    assert time_text(0) == "1970-01-01T00:00:00.000000Z"

@@ -1,0 +1,136 @@
+"""Identity as a whole: first start, log in, token, restart."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.identity.service import Identity
+
+ROOT = "http://127.0.0.1:8080"
+NOW = 1_800_000_000.0
+
+
+def opened(folder: Path, auth_url: str = f"{ROOT}/v3") -> Identity:
+    return Identity.open(folder, region="region-1", token_lifetime=3600, auth_url=auth_url, clock=lambda: NOW)
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> Identity:
+    return opened(tmp_path)
+
+
+def request_of(folder: Path, **changes: str) -> dict[str, Any]:
+    written = json.loads((folder / "credentials.json").read_text()) | changes
+    domain = {"name": written["user_domain_name"]}
+    user = {"name": written["username"], "domain": domain, "password": written["password"]}
+    return {
+        "auth": {
+            "identity": {"methods": ["password"], "password": {"user": user}},
+            "scope": {"project": {"name": written["project_name"], "domain": domain}},
+        }
+    }
+
+
+async def refusal(identity: Identity, body: object) -> RuleBroken:
+    with pytest.raises(RuleBroken) as broken:
+        await identity.log_in(body)
+    return broken.value
+
+
+async def test_the_credentials_of_the_first_start_give_a_token_of_the_first_project(
+    identity: Identity, tmp_path: Path
+) -> None:
+    text, claims = await identity.log_in(request_of(tmp_path))
+    assert identity.verify(text) == claims
+    document = identity.document(claims, ROOT)["token"]
+    assert document["project"]["name"] == "region-1_demo"
+    assert document["project"]["id"] == json.loads((tmp_path / "credentials.json").read_text())["project_id"]
+    assert document["user"]["name"] == "admin"
+    assert [role["name"] for role in document["roles"]] == ["admin"]
+
+
+async def test_a_restart_keeps_password_and_tokens_and_follows_the_address(identity: Identity, tmp_path: Path) -> None:
+    text, claims = await identity.log_in(request_of(tmp_path))
+    again = opened(tmp_path, "http://127.0.0.1:9/v3")
+    assert again.verify(text) == claims
+    await again.log_in(request_of(tmp_path))
+    assert json.loads((tmp_path / "credentials.json").read_text())["auth_url"] == "http://127.0.0.1:9/v3"
+
+
+async def test_wrong_password_and_unknown_user_are_told_alike(identity: Identity, tmp_path: Path) -> None:
+    wrong = await refusal(identity, request_of(tmp_path, password="hunter2"))
+    unknown = await refusal(identity, request_of(tmp_path, username="nobody"))
+    assert wrong.rule is unknown.rule is Rule.CREDENTIALS_WRONG
+    assert wrong.detail == unknown.detail
+    assert "hunter2" not in str(wrong)
+
+
+async def test_an_unknown_project_and_one_without_a_role_are_told_alike(identity: Identity, tmp_path: Path) -> None:
+    password_hash = await asyncio.to_thread(identity.passwords.hash, "correct horse")
+    identity.directory.add_user("stranger", password_hash)
+    own = {"username": "stranger", "password": "correct horse"}
+    foreign = await refusal(identity, request_of(tmp_path, **own))
+    unknown = await refusal(identity, request_of(tmp_path, **own, project_name="nothing"))
+    assert foreign.rule is unknown.rule is Rule.CREDENTIALS_WRONG
+    assert foreign.detail == unknown.detail
+
+
+async def test_a_user_added_by_another_program_logs_in_without_a_restart(identity: Identity, tmp_path: Path) -> None:
+    other = opened(tmp_path)
+    project = other.directory.add_project("shop")
+    user = other.directory.add_user("reader", other.passwords.hash("correct horse"))
+    other.directory.assign(user.id, project.id, "reader")
+    body = request_of(tmp_path, username="reader", password="correct horse", project_name="shop")
+    _, claims = await identity.log_in(body)
+    assert claims.roles == ("reader",)
+    assert not claims.actor().may_write
+
+
+async def test_a_revoked_token_does_not_count_any_more(identity: Identity, tmp_path: Path) -> None:
+    text, _ = await identity.log_in(request_of(tmp_path))
+    await identity.revoke(text)
+    for one in (identity, opened(tmp_path)):
+        with pytest.raises(RuleBroken) as broken:
+            one.verify(text)
+        assert broken.value.rule is Rule.TOKEN_REVOKED
+
+
+async def test_the_event_loop_goes_on_while_a_password_is_checked(identity: Identity, tmp_path: Path) -> None:
+    login = asyncio.ensure_future(identity.log_in(request_of(tmp_path)))
+    turns = 0
+    while not login.done():
+        turns += 1
+        await asyncio.sleep(0.001)
+    assert turns > 3
+
+
+async def test_a_token_of_a_removed_project_is_not_described(identity: Identity, tmp_path: Path) -> None:
+    _, claims = await identity.log_in(request_of(tmp_path))
+    path = tmp_path / "identity.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"projects": [], "assignments": []}))
+    identity.directory.refresh()
+    with pytest.raises(RuleBroken) as broken:
+        identity.document(claims, ROOT)
+    assert broken.value.rule is Rule.TOKEN_REVOKED
+
+
+def test_lost_credentials_never_reset_a_password(identity: Identity, tmp_path: Path) -> None:
+    before = (tmp_path / "identity.json").read_bytes()
+    (tmp_path / "credentials.json").unlink()
+    with capture_logs() as logs:
+        opened(tmp_path)
+    assert [log["event"] for log in logs] == ["credentials_file_unusable"]
+    assert (tmp_path / "identity.json").read_bytes() == before
+    assert not (tmp_path / "credentials.json").exists()
+
+
+async def test_a_first_start_cut_off_half_way_is_done_again(identity: Identity, tmp_path: Path) -> None:
+    (tmp_path / "identity.json").unlink()
+    again = opened(tmp_path)
+    await again.log_in(request_of(tmp_path))
