@@ -1,0 +1,102 @@
+"""Follows the health of members: changes from the file to which Envoy logs them, the level from its admin socket.
+
+What is made of it is the callback's business. The level is read at the start, after every emptying of the file and
+whenever `resync` is called; between these the file alone tells.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from equipoise.dataplane.admin import AdminUnavailableError, EnvoyAdmin
+from equipoise.observe.health_reading import Member, from_clusters, from_events
+
+log = structlog.get_logger()
+
+_LOOK_SECONDS = 0.1
+_LONGEST_BYTES = 4 * 1024 * 1024
+
+OnHealth = Callable[[Mapping[Member, bool]], None]
+
+
+class HealthObserver:
+    """Calls `on_health` on the event loop with what is known of members, by listener id and address.
+
+    It may repeat what was said before; the last word counts. Members of listeners without a health check are
+    reported healthy by the level and never by a change.
+    """
+
+    def __init__(self, events: Path, admin: EnvoyAdmin, on_health: OnHealth) -> None:
+        self._events = events
+        self._admin = admin
+        self._on_health = on_health
+        self._following: asyncio.Task[None] | None = None
+        self._offset = 0
+        self._partial = b""
+
+    async def start(self) -> None:
+        """Begin to follow, from the level on; Envoy need not run yet."""
+        # What the file tells of the time before is contained in the level.
+        self._offset = self._size()
+        await self.resync()
+        self._following = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        following, self._following = self._following, None
+        if following is not None:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+
+    async def resync(self) -> None:
+        """Report the level; to be called when the node has (re)connected. An Envoy that is not there says nothing."""
+        try:
+            health = from_clusters(await self._admin.read("/clusters"))
+        except AdminUnavailableError as error:
+            log.info("health_level_unknown", reason=str(error))
+            return
+        if health:
+            self._on_health(health)
+
+    async def _follow(self) -> None:
+        while True:
+            # Envoy writes in the same rhythm; a look is one stat call.
+            await asyncio.sleep(_LOOK_SECONDS)
+            size = self._size()
+            if size < self._offset:
+                await self._begin_again()
+            elif size > self._offset:
+                self._read()
+            if self._offset > _LONGEST_BYTES:
+                self._empty()
+                await self._begin_again()
+
+    def _read(self) -> None:
+        with self._events.open("rb") as file:
+            file.seek(self._offset)
+            added = file.read()
+        self._offset += len(added)
+        *lines, self._partial = (self._partial + added).split(b"\n")
+        health = from_events(line.decode(errors="replace") for line in lines)
+        if health:
+            self._on_health(health)
+
+    def _empty(self) -> None:
+        # Envoy appends, so that it goes on at the new end.
+        os.truncate(self._events, 0)
+
+    async def _begin_again(self) -> None:
+        """Start over with an emptied file; what was written to it unseen is contained in the level."""
+        self._offset = 0
+        self._partial = b""
+        await self.resync()
+
+    def _size(self) -> int:
+        try:
+            return self._events.stat().st_size
+        except FileNotFoundError:
+            return 0

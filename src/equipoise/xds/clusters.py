@@ -1,0 +1,77 @@
+"""The cluster of a listener: how a member is chosen, reached and checked. Who the members are is not said here."""
+
+from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, HttpProtocolOptions
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as UpstreamHttpOptions
+from envoy.type.v3.percent_pb2 import Percent
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import UInt32Value
+
+from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed
+from equipoise.xds.health_checks import health_check
+from equipoise.xds.model import Algorithm, Protocol, ProxyListener
+
+_UNLIMITED = 1_000_000
+"""Envoy's default of 1,024 connections, requests and retries a cluster would answer 503 to an ordinary crowd."""
+
+_CONNECT_SECONDS = 5
+
+_IDLE_TO_MEMBER_SECONDS = 4
+"""Shorter than the keep-alive of common servers (5 s), so that a request seldom meets a connection being closed."""
+
+_MAGLEV_TABLE = 251
+"""A prime above any sensible number of members; the default of 65,537 costs 0.5 MiB a cluster and a thread."""
+
+_POLICY = {
+    Algorithm.ROUND_ROBIN: Cluster.ROUND_ROBIN,
+    Algorithm.LEAST_CONNECTIONS: Cluster.LEAST_REQUEST,
+    Algorithm.SOURCE: Cluster.MAGLEV,
+}
+
+
+def cluster(listener: ProxyListener) -> Cluster:
+    message = Cluster(
+        name=listener.listener_id,
+        type=Cluster.EDS,
+        eds_cluster_config=Cluster.EdsClusterConfig(eds_config=over_ads()),
+        connect_timeout=Duration(seconds=_CONNECT_SECONDS),
+        per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
+        lb_policy=_POLICY[listener.algorithm],
+        circuit_breakers=_no_circuit_breakers(),
+        common_lb_config=_common(),
+        # Otherwise a member that was taken out but is still healthy keeps getting new connections.
+        ignore_health_on_host_removal=True,
+    )
+    if listener.algorithm is Algorithm.SOURCE:
+        message.maglev_lb_config.table_size.value = _MAGLEV_TABLE
+    if listener.protocol is Protocol.HTTP:
+        options = message.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
+        options.CopyFrom(packed(_http_to_member()))
+    if listener.health_check is not None:
+        message.health_checks.append(health_check(listener.health_check))
+    return message
+
+
+def _common() -> Cluster.CommonLbConfig:
+    return Cluster.CommonLbConfig(
+        # With every member down the answer is an error, not a gamble on members known to be down.
+        healthy_panic_threshold=Percent(value=0),
+        # Present and zero: a change of health counts at once; left out, Envoy gathers such changes for a second.
+        update_merge_window=Duration(),
+    )
+
+
+def _no_circuit_breakers() -> CircuitBreakers:
+    limit = UInt32Value(value=_UNLIMITED)
+    thresholds = CircuitBreakers.Thresholds(
+        max_connections=limit, max_pending_requests=limit, max_requests=limit, max_retries=limit
+    )
+    return CircuitBreakers(thresholds=[thresholds])
+
+
+def _http_to_member() -> UpstreamHttpOptions:
+    return UpstreamHttpOptions(
+        common_http_protocol_options=HttpProtocolOptions(idle_timeout=Duration(seconds=_IDLE_TO_MEMBER_SECONDS)),
+        explicit_http_config=UpstreamHttpOptions.ExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions()),
+    )

@@ -1,0 +1,36 @@
+"""How a message becomes a resource that can be compared and sent; and the pieces that several builders share."""
+
+from hashlib import blake2b
+
+from envoy.config.core.v3.address_pb2 import Address, SocketAddress
+from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+
+from equipoise.xds.model import Resource
+
+BUFFER_BYTES = 32 * 1024
+"""Envoy's default of 1 MiB a connection and direction would let slow readers take gigabytes."""
+
+
+def resource(
+    type_url: str, name: str, message: Message, listener_id: str, place: tuple[str, int] | None = None
+) -> Resource:
+    body = message.SerializeToString(deterministic=True)
+    version = blake2b(body, digest_size=8).hexdigest()
+    return Resource(type_url=type_url, name=name, version=version, body=body, listener_id=listener_id, place=place)
+
+
+def packed(message: Message) -> AnyMessage:
+    wrapper = AnyMessage()
+    wrapper.Pack(message, deterministic=True)
+    return wrapper
+
+
+def socket_address(address: str, port: int) -> Address:
+    return Address(socket_address=SocketAddress(address=address, port_value=port))
+
+
+def over_ads() -> ConfigSource:
+    """Say that a resource comes over the stream on which the one that refers to it came."""
+    return ConfigSource(ads=AggregatedConfigSource(), resource_api_version=ApiVersion.V3)

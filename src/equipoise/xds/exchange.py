@@ -1,0 +1,42 @@
+"""What is said between a node and us about one kind of resource, without the wire format it is said in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from equipoise.xds.model import Resource
+from equipoise.xds.observer import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """From the node: its wishes, and the acceptance or (with an `error`) the refusal of the push of this `nonce`."""
+
+    type_url: str
+    subscribe: tuple[str, ...] = ()
+    unsubscribe: tuple[str, ...] = ()
+    initial_versions: Mapping[str, str] = field(default_factory=dict)
+    nonce: str = ""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """To the node: resources that it is to have from now on, and names that it is to have no longer.
+
+    `vacates` are the addresses and ports, as far as they are known, that it gives up with the latter.
+    """
+
+    type_url: str
+    nonce: str
+    resources: tuple[Resource, ...]
+    removed: tuple[str, ...]
+    vacates: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What follows from the state of a node: pushes, in this order, and what the controller must hear."""
+
+    pushes: list[Push] = field(default_factory=list)
+    confirmed: dict[str, int] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)

@@ -1,0 +1,91 @@
+"""The listener: the address it occupies and how bytes or requests are taken in.
+
+Envoy closes a listener's connections when the listener changes, so it holds only what belongs to the place itself.
+Algorithm, members, health checks and routes are resources of their own.
+"""
+
+from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, HttpProtocolOptions
+from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.http.router.v3.router_pb2 import Router
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+    HttpFilter,
+    Rds,
+)
+from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
+from envoy.type.v3.hash_policy_pb2 import HashPolicy
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed, socket_address
+from equipoise.xds.model import Protocol, ProxyListener
+
+_BACKLOG = 4096
+"""Envoy's default of 128 drops bursts; the kernel lowers it to net.core.somaxconn if that is less."""
+
+_CONNECT_ATTEMPTS = 4
+"""A connection whose first member does not answer tries others; more would only make a hopeless client wait."""
+
+_HEADER_SECONDS = 60
+"""A request must say what it wants within this time; there is no limit on how long it may then take."""
+
+
+def listener(name: str, address: str, each: ProxyListener) -> Listener:
+    proxy = _http(address, each) if each.protocol is Protocol.HTTP else _tcp(each)
+    return Listener(
+        name=name,
+        stat_prefix=each.listener_id,
+        address=socket_address(address, each.port),
+        filter_chains=[FilterChain(name="all", filters=[proxy])],
+        per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
+        tcp_backlog_size=UInt32Value(value=_BACKLOG),
+        # With SO_REUSEPORT another process of the same user could hold the port too, and silently take a share.
+        enable_reuse_port=BoolValue(value=False),
+    )
+
+
+def _tcp(each: ProxyListener) -> Filter:
+    proxy = TcpProxy(
+        stat_prefix=each.listener_id,
+        cluster=each.listener_id,
+        max_connect_attempts=UInt32Value(value=_CONNECT_ATTEMPTS),
+        # Only the algorithm "source" reads it; present always, so that a change of algorithm is the cluster's alone.
+        hash_policy=[HashPolicy(source_ip=HashPolicy.SourceIp())],
+    )
+    if each.idle_timeout is not None:
+        proxy.idle_timeout.seconds = each.idle_timeout
+    return Filter(name="envoy.filters.network.tcp_proxy", typed_config=packed(proxy))
+
+
+def _http(address: str, each: ProxyListener) -> Filter:
+    manager = HttpConnectionManager(
+        stat_prefix=each.listener_id,
+        # Not AUTO: HTTP/2 without TLS is not offered, and sniffing for it costs every connection something.
+        codec_type=HttpConnectionManager.HTTP1,
+        rds=Rds(config_source=over_ads(), route_config_name=each.listener_id),
+        http_filters=[_router()],
+        http_protocol_options=Http1ProtocolOptions(accept_http_10=True, default_host_for_http_10=address),
+        upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
+        # The client is whoever opened the connection: X-Forwarded-For and -Proto say so to the member.
+        use_remote_address=BoolValue(value=True),
+        generate_request_id=BoolValue(value=False),
+        preserve_external_request_id=True,
+        server_header_transformation=HttpConnectionManager.PASS_THROUGH,
+        normalize_path=BoolValue(value=False),
+        path_with_escaped_slashes_action=HttpConnectionManager.KEEP_UNCHANGED,
+        stream_idle_timeout=Duration(),
+        request_headers_timeout=Duration(seconds=_HEADER_SECONDS),
+        # HTTP/1.1 needs no time to say goodbye; with the default of 5 s an idle connection is closed that much late.
+        drain_timeout=Duration(nanos=10_000_000),
+    )
+    if each.idle_timeout is not None:
+        manager.common_http_protocol_options.CopyFrom(
+            HttpProtocolOptions(idle_timeout=Duration(seconds=each.idle_timeout))
+        )
+    return Filter(name="envoy.filters.network.http_connection_manager", typed_config=packed(manager))
+
+
+def _router() -> HttpFilter:
+    router = Router(dynamic_stats=BoolValue(value=False), suppress_envoy_headers=True)
+    return HttpFilter(name="envoy.filters.http.router", typed_config=packed(router))

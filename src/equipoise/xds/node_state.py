@@ -1,0 +1,327 @@
+"""What one node has, on one stream, and what it must be told next. Pure: no clock, no socket, no event loop.
+
+The state is compared, never the change: for every resource the version that Envoy accepted is held against the
+version that is desired, and only differences are sent. A load balancer whose comparison is not finished is
+"open"; only open ones are looked at, so that a push costs what changed and not what exists.
+
+Order. A listener is sent when its cluster and its members are in force, so that a port opens only when there is
+something behind it. A listener that nobody wants any more is removed when the one that takes its place (the same
+listener id under another name) is in force; a new port that is refused thus never takes the old one away. A
+cluster is removed when no listener leads to it. A cluster that is sent makes Envoy wait for its members again, so
+these are sent once more after it; for the same reason a new stream is sent all members: what happened to the last
+pushes of the stream before it is not known.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from enum import Enum, auto
+
+from equipoise.xds.desired import Desired, DesiredStates, Key
+from equipoise.xds.exchange import Outcome, Push, Request
+from equipoise.xds.kind import Draft, Held, InFlight, Kind, Refusal, Sent
+from equipoise.xds.model import Resource
+from equipoise.xds.names import load_balancer_of
+from equipoise.xds.observer import Refused
+from equipoise.xds.refusals import in_words, verdict
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, IN_ORDER, LISTENER, WILDCARD
+
+_NOBODY = ""
+"""Stands for the load balancer of clusters that Envoy brought along and nobody wants."""
+
+Drafts = Mapping[str, Draft]
+
+
+class _Standing(Enum):
+    IN_FORCE = auto()
+    OPEN = auto()
+    REFUSED = auto()
+
+
+class NodeState:
+    """One stream of one node. Feed it with `receive` and `moved`, then do what `advance` says."""
+
+    def __init__(self, desired: DesiredStates) -> None:
+        self._desired = desired
+        self._kinds = {type_url: Kind(type_url) for type_url in IN_ORDER}
+        self._open: dict[str, None] = dict.fromkeys(desired)
+        self._confirmed: dict[str, int] = {}
+        # What the node has of the wildcard kinds, by load balancer: there the stale is found.
+        self._holdings: dict[str, dict[Key, None]] = {}
+        # How many listeners lead to a cluster; None counts those of which that is not known.
+        self._leading_to: Counter[str | None] = Counter()
+        self._refused: list[Refused] = []
+        self._nonce = 0
+
+    def moved(self, load_balancer_ids: Iterable[str]) -> None:
+        """Note that the desired state of these load balancers has to be compared again."""
+        self._open.update(dict.fromkeys(load_balancer_ids))
+
+    def receive(self, request: Request) -> None:
+        """Take in what the node says; kinds of resource that are not served here are ignored."""
+        kind = self._kinds.get(request.type_url)
+        if kind is None:
+            return
+        kind.requested = True
+        if kind.type_url not in WILDCARD:
+            kind.unsubscribe(request.unsubscribe)
+            kind.subscribe(request.subscribe)
+        kind.reported.update(request.initial_versions)
+        if kind.in_flight is not None and request.nonce == kind.in_flight.nonce:
+            self._answered(kind, kind.in_flight, request.error)
+
+    def advance(self) -> Outcome:
+        """Compare what is open and return what follows; nothing at all until the desired state is complete."""
+        if not self._desired.ready:
+            return Outcome()
+        for kind in self._kinds.values():
+            self._adopt(kind)
+            self._look_up(kind)
+        outcome = Outcome(refused=self._refused)
+        self._refused = []
+        drafts = self._drafts(outcome)
+        for kind in self._kinds.values():
+            push = self._push(kind, drafts[kind.type_url])
+            if push is not None:
+                outcome.pushes.append(push)
+        return outcome
+
+    # Answers
+
+    def _answered(self, kind: Kind, push: InFlight, error: str | None) -> None:
+        kind.in_flight = None
+        self.moved(sent.load_balancer_id for sent in push.sent.values())
+        if error is None or not push.sent:
+            kind.acquit()
+            self._accepted(kind, push, push.sent)
+            return
+        read = verdict(error, push.sent)
+        refused = read.refused
+        if not refused and len(push.sent) == 1:
+            refused = dict.fromkeys(push.sent, error)
+        if not refused:
+            kind.suspect(push.sent)
+            return
+        kind.acquit()
+        self._note_refusals(kind, push, refused)
+        if read.rest_applies:
+            self._accepted(kind, push, push.sent.keys() - refused.keys())
+
+    def _accepted(self, kind: Kind, push: InFlight, names: Iterable[str]) -> None:
+        for name in names:
+            if name in push.void:
+                continue
+            sent = push.sent[name]
+            kind.refused.pop(name, None)
+            self._hold(kind, name, _held(sent.resource, sent.load_balancer_id))
+        for name in push.removed:
+            self._release(kind, name)
+
+    def _note_refusals(self, kind: Kind, push: InFlight, reasons: Mapping[str, str]) -> None:
+        for name in [name for name in kind.refused if self._desired.owner((kind.type_url, name)) is None]:
+            del kind.refused[name]
+        for name, reason in reasons.items():
+            sent = push.sent[name]
+            kind.refused[name] = Refusal(sent.resource.version, sent.generation)
+            self._refused.append(
+                Refused(sent.load_balancer_id, sent.generation, sent.resource.listener_id, name, in_words(reason))
+            )
+
+    # What the node brought along, and what it waits for
+
+    def _adopt(self, kind: Kind) -> None:
+        if kind.type_url == ENDPOINTS:
+            kind.reported.clear()
+        for name, version in kind.reported.items():
+            held = self._brought_along(kind, name, version)
+            self._hold(kind, name, held)
+            self.moved((held.load_balancer_id,))
+        kind.reported.clear()
+
+    def _brought_along(self, kind: Kind, name: str, version: str) -> Held:
+        key = (kind.type_url, name)
+        wanted = self._desired.resource(key)
+        if wanted is not None and wanted.version == version:
+            return _held(wanted, self._desired.owner(key) or _NOBODY)
+        if kind.type_url == LISTENER:
+            return Held(version, load_balancer_of(name), None)
+        return Held(version, self._desired.owner(key) or _NOBODY, name)
+
+    def _look_up(self, kind: Kind) -> None:
+        for name in list(kind.asked):
+            owner = self._desired.owner((kind.type_url, name))
+            if owner is not None:
+                del kind.asked[name]
+                self.moved((owner,))
+
+    # Comparison
+
+    def _drafts(self, outcome: Outcome) -> Drafts:
+        while True:
+            drafts = {type_url: Draft() for type_url in IN_ORDER}
+            for load_balancer_id in list(self._open):
+                self._compare(load_balancer_id, drafts, outcome)
+            idle = [kind for kind in self._kinds.values() if kind.suspects and kind.is_free]
+            idle = [kind for kind in idle if not drafts[kind.type_url].add]
+            if not idle:
+                return drafts
+            # Nothing of this part is wanted any more; the next one must not wait for it.
+            for kind in idle:
+                kind.acquit()
+
+    def _compare(self, load_balancer_id: str, drafts: Drafts, outcome: Outcome) -> None:
+        desired = self._desired.get(load_balancer_id)
+        lagging: set[str] = set()
+        failed: set[str] = set()
+        is_open = desired is not None and self._draft_additions(desired, drafts, lagging, failed)
+        is_open |= self._draft_removals(load_balancer_id, drafts, lagging)
+        # What Envoy still listens on from before is known only when it has asked for listeners.
+        is_open |= not self._kinds[LISTENER].requested
+        if is_open:
+            return
+        del self._open[load_balancer_id]
+        if desired is None:
+            self._confirmed.pop(load_balancer_id, None)
+        elif not failed or self._desired.is_settled(desired):
+            self._confirm(desired, outcome)
+
+    def _confirm(self, desired: Desired, outcome: Outcome) -> None:
+        load_balancer_id, generation = desired.load_balancer_id, desired.generation
+        if self._confirmed.get(load_balancer_id, generation - 1) < generation:
+            self._confirmed[load_balancer_id] = generation
+            outcome.confirmed[load_balancer_id] = generation
+
+    def _draft_additions(self, desired: Desired, drafts: Drafts, lagging: set[str], failed: set[str]) -> bool:
+        """Return whether anything is still to be sent or answered.
+
+        Fills `lagging` with the listeners whose own resource is not in force, and `failed` with those of which
+        something was refused.
+        """
+        behind: set[str] = set()
+        for resource in desired.resources:
+            standing = self._standing(resource, desired.generation, drafts, failed)
+            if standing is _Standing.IN_FORCE:
+                continue
+            is_listener = resource.type_url == LISTENER
+            if is_listener:
+                lagging.add(resource.listener_id)
+            if standing is _Standing.REFUSED:
+                failed.add(resource.listener_id)
+                continue
+            has_to_wait = is_listener and resource.listener_id in behind
+            behind.add(resource.listener_id)
+            if not has_to_wait and self._kinds[resource.type_url].may_send(resource.name):
+                sent = Sent(resource, desired.load_balancer_id, desired.generation)
+                drafts[resource.type_url].add[resource.name] = sent
+        return bool(behind)
+
+    def _standing(self, resource: Resource, generation: int, drafts: Drafts, failed: set[str]) -> _Standing:
+        kind, name = self._kinds[resource.type_url], resource.name
+        if kind.is_moving(name):
+            return _Standing.OPEN
+        if resource.type_url == ENDPOINTS and name in drafts[CLUSTER].add:
+            return _Standing.OPEN
+        held = kind.held.get(name)
+        if held is not None and held.version == resource.version:
+            if held.listener_id is None:
+                self._hold(kind, name, _held(resource, held.load_balancer_id))
+            return _Standing.IN_FORCE
+        refusal = kind.refused.get(name)
+        if refusal is not None and refusal.version == resource.version and refusal.generation >= generation:
+            return _Standing.REFUSED
+        # Nothing is built on what was refused; Envoy will not even ask for the members of a cluster it does not have.
+        if resource.listener_id in failed and (resource.type_url == LISTENER or not kind.wants(name)):
+            return _Standing.REFUSED
+        return _Standing.OPEN
+
+    def _draft_removals(self, load_balancer_id: str, drafts: Drafts, lagging: set[str]) -> bool:
+        """Return whether anything stale is still to be removed; what must stay for lack of a successor is not."""
+        stale = [key for key in self._holdings.get(load_balancer_id, ()) if self._desired.owner(key) is None]
+        is_open = stays = False
+        for name in (name for type_url, name in stale if type_url == LISTENER):
+            listener_id = self._kinds[LISTENER].held[name].listener_id
+            if listener_id in lagging or (listener_id is None and lagging):
+                stays = True
+                continue
+            is_open = True
+            self._draft_removal(LISTENER, name, drafts)
+        for name in (name for type_url, name in stale if type_url == CLUSTER):
+            if not self._is_in_use(load_balancer_id, name):
+                is_open = True
+                self._draft_removal(CLUSTER, name, drafts)
+            elif not stays:
+                is_open = True
+        return is_open
+
+    def _is_in_use(self, load_balancer_id: str, cluster: str) -> bool:
+        if self._leading_to[cluster] or not self._kinds[LISTENER].requested:
+            return True
+        if not self._leading_to[None]:
+            return False
+        if load_balancer_id == _NOBODY:
+            return True
+        held = self._kinds[LISTENER].held
+        mine = (name for type_url, name in self._holdings[load_balancer_id] if type_url == LISTENER)
+        return any(held[name].listener_id is None for name in mine)
+
+    def _draft_removal(self, type_url: str, name: str, drafts: Drafts) -> None:
+        kind = self._kinds[type_url]
+        # A part under suspicion travels alone: a removal in it would be refused with it.
+        if kind.is_free and not kind.suspects:
+            drafts[type_url].remove[name] = None
+
+    # Sending
+
+    def _push(self, kind: Kind, draft: Draft) -> Push | None:
+        if not kind.is_free:
+            return None
+        # Envoy does not go on starting until each wildcard kind was answered once, be it with nothing.
+        is_awaited = kind.type_url in WILDCARD and not kind.answered
+        removed = (*draft.remove, *kind.asked)
+        if not draft.add and not removed and not is_awaited:
+            return None
+        kind.answered = True
+        kind.asked.clear()
+        self._nonce += 1
+        nonce = str(self._nonce)
+        kind.in_flight = InFlight(nonce, draft.add, frozenset(removed))
+        if kind.type_url == CLUSTER:
+            for name in draft.add:
+                self._kinds[ENDPOINTS].forget(name)
+        vacated = (kind.held[name].place for name in draft.remove)
+        return Push(
+            kind.type_url,
+            nonce,
+            resources=tuple(sent.resource for sent in draft.add.values()),
+            removed=removed,
+            vacates=tuple(place for place in vacated if place is not None),
+        )
+
+    # The book of what the node has
+
+    def _hold(self, kind: Kind, name: str, held: Held) -> None:
+        if not kind.wants(name):
+            return
+        self._release(kind, name)
+        kind.held[name] = held
+        if kind.type_url in WILDCARD:
+            self._holdings.setdefault(held.load_balancer_id, {})[kind.type_url, name] = None
+        if kind.type_url == LISTENER:
+            self._leading_to[held.listener_id] += 1
+
+    def _release(self, kind: Kind, name: str) -> None:
+        held = kind.held.pop(name, None)
+        if held is None:
+            return
+        if kind.type_url in WILDCARD:
+            mine = self._holdings[held.load_balancer_id]
+            del mine[kind.type_url, name]
+            if not mine:
+                del self._holdings[held.load_balancer_id]
+        if kind.type_url == LISTENER:
+            self._leading_to[held.listener_id] -= 1
+            if not self._leading_to[held.listener_id]:
+                del self._leading_to[held.listener_id]
+
+
+def _held(resource: Resource, load_balancer_id: str) -> Held:
+    return Held(resource.version, load_balancer_id, resource.listener_id, resource.place)

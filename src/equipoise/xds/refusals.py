@@ -1,0 +1,64 @@
+"""What Envoy's refusals (NACK texts) mean: which resources they are about, and the reason in words for a person.
+
+Envoy applies a list of listeners or clusters one by one and names those it would not take; the others count. A
+message that cannot be decoded or violates a rule refuses the whole list instead, without a reliable name.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+_ONE_BY_ONE = re.compile(r"Error adding/updating (?:listener|cluster)\(s\) ")
+_CANNOT_BIND = re.compile(r"cannot bind '(?P<address>[^']+)': (?P<cause>.+)", re.DOTALL)
+_CUT_OFF = "...(truncated)"
+"""Envoy shortens texts to 4 KiB; names behind that may have been refused as well."""
+
+_DUMP = "goo.gle/debugproto"
+"""What follows this word is a dump of the message."""
+
+_CAUSES = {
+    "Address already in use": "the port is in use already",
+    "Cannot assign requested address": "the address is not on any interface of this node",
+    "Permission denied": (
+        "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE, which Envoy does not have"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`refused` maps names to reasons; the rest of the push `applies`, unless that is uncertain or untrue."""
+
+    refused: dict[str, str] = field(default_factory=dict)
+    rest_applies: bool = False
+
+
+def verdict(error: str, names: Iterable[str]) -> Verdict:
+    """Read a refusal of a push that held resources of these names."""
+    if not _ONE_BY_ONE.match(error):
+        return Verdict()
+    found = sorted((start, name) for name in names if (start := _position(error, name)) is not None)
+    starts = [start for start, _ in found]
+    refused = {
+        name: error[start + len(name) + 2 : end].strip(" ,\n")
+        for (start, name), end in zip(found, [*starts[1:], len(error)], strict=False)
+    }
+    is_cut_off = error.endswith(_CUT_OFF)
+    if is_cut_off and len(refused) > 1:
+        # Its reason is incomplete; sent again with the rest, it will be told in full.
+        refused.popitem()
+    return Verdict(refused, rest_applies=bool(refused) and not is_cut_off)
+
+
+def in_words(reason: str) -> str:
+    """Return the reason as a sentence part for people; text that is not understood is handed on as it is."""
+    bind = _CANNOT_BIND.search(reason)
+    if bind is None:
+        return " ".join(reason.partition(_DUMP)[0].split()).removesuffix(":")
+    cause = bind["cause"].strip()
+    return f"cannot listen on {bind['address']}: {_CAUSES.get(cause, cause)}"
+
+
+def _position(error: str, name: str) -> int | None:
+    found = re.search(rf"(?<![^\s,]){re.escape(name)}: ", error)
+    return found.start() if found else None

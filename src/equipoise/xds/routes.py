@@ -1,0 +1,53 @@
+"""The route table of an HTTP listener: everything goes to the listener's one cluster, unchanged.
+
+It is a resource of its own so that a change of it leaves the listener, and the connections on it, alone.
+"""
+
+from envoy.config.route.v3.route_components_pb2 import RetryPolicy, Route, RouteAction, RouteMatch, VirtualHost
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
+from google.protobuf.duration_pb2 import Duration
+
+from equipoise.xds.encoding import packed
+from equipoise.xds.model import ProxyListener
+
+_NEVER_REACHED_A_MEMBER = "connect-failure,refused-stream,reset-before-request"
+
+
+def routes(listener: ProxyListener) -> RouteConfiguration:
+    route = Route(match=RouteMatch(prefix="/"), route=_to_cluster(listener.listener_id))
+    return RouteConfiguration(
+        name=listener.listener_id,
+        virtual_hosts=[VirtualHost(name="all", domains=["*"], routes=[route])],
+        # Envoy's own remarks about the client are nobody else's business.
+        request_headers_to_remove=["x-envoy-internal", "x-envoy-external-address"],
+    )
+
+
+def _to_cluster(name: str) -> RouteAction:
+    by_source = RouteAction.HashPolicy(
+        connection_properties=RouteAction.HashPolicy.ConnectionProperties(source_ip=True)
+    )
+    return RouteAction(
+        cluster=name,
+        # How long an answer may take is between client and member.
+        timeout=Duration(),
+        # Only the algorithm "source" reads it; present always, so that a change of algorithm is the cluster's alone.
+        hash_policy=[by_source],
+        retry_policy=_elsewhere(),
+    )
+
+
+def _elsewhere() -> RetryPolicy:
+    """Try another member when the request did not reach the first; one that may have been acted on is not repeated."""
+    other_member = RetryPolicy.RetryHostPredicate(
+        name="envoy.retry_host_predicates.previous_hosts", typed_config=packed(PreviousHostsPredicate())
+    )
+    policy = RetryPolicy(
+        retry_on=_NEVER_REACHED_A_MEMBER,
+        retry_host_predicate=[other_member],
+        host_selection_retry_max_attempts=5,
+        retry_back_off=RetryPolicy.RetryBackOff(base_interval=Duration(nanos=2_000_000)),
+    )
+    policy.num_retries.value = 3
+    return policy

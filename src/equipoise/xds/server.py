@@ -1,0 +1,250 @@
+"""The edge towards Envoy: incremental aggregated discovery over gRPC on a unix socket.
+
+Wire format and connections live here; what is sent to whom is decided in `node_state`. Everything runs on the one
+event loop on which `start` was awaited.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import grpc.aio
+import structlog
+from envoy.service.discovery.v3.ads_pb2_grpc import (
+    AggregatedDiscoveryServiceServicer,
+    add_AggregatedDiscoveryServiceServicer_to_server,
+)
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+from envoy.service.discovery.v3.discovery_pb2 import Resource as WireResource
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from equipoise.dataplane.listening import is_listening
+from equipoise.dataplane.unix_path import short_path
+from equipoise.xds.desired import Desired, DesiredStates
+from equipoise.xds.exchange import Push, Request
+from equipoise.xds.model import Resource
+from equipoise.xds.node_state import NodeState
+from equipoise.xds.observer import NodeObserver
+
+log = structlog.get_logger()
+
+_GRACE_SECONDS = 0.2
+
+_VACATE_SECONDS = 0.25
+_VACATE_LOOK_SECONDS = 0.001
+
+_MESSAGE_BYTES = 256 * 1024 * 1024
+"""At a reconnect Envoy lists all that it has in one message; gRPC's limit of 4 MiB would end at some 20,000 names."""
+
+
+class _Context(Protocol):
+    async def write(self, message: DeltaDiscoveryResponse) -> None: ...
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """One stream. None in the queue ends it; `vacating` are the places that are given up, by nonce."""
+
+    node_id: str
+    state: NodeState
+    queue: asyncio.Queue[Push | None] = field(default_factory=asyncio.Queue)
+    vacating: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+
+
+class AdsServer:
+    """Keeps every connected node at the newest published state and tells the observer how far each has come.
+
+    Nothing is sent before `ready`. The observer is called in turns of the event loop of its own, never from within
+    a call of a method here. `socket_path` may be longer than the 107 bytes that a socket address holds.
+    """
+
+    def __init__(self, socket_path: Path, observer: NodeObserver) -> None:
+        self._socket_path = socket_path
+        self._observer = observer
+        self._desired = DesiredStates()
+        self._sessions: dict[str, Session] = {}
+        self._server: grpc.aio.Server | None = None
+        self._is_scheduled = False
+        self._resources = ExitStack()
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """The ids of the nodes that are connected now."""
+        return frozenset(self._sessions)
+
+    async def start(self) -> None:
+        """Listen on the socket, in place of whatever lies there.
+
+        Raises OSError if the directory does not exist, RuntimeError if the socket cannot be bound.
+        """
+        server = grpc.aio.server(options=[("grpc.max_receive_message_length", _MESSAGE_BYTES)])
+        add_AggregatedDiscoveryServiceServicer_to_server(_Servicer(self), server)
+        path = self._resources.enter_context(short_path(self._socket_path))
+        server.add_insecure_port(f"unix:{path}")
+        await server.start()
+        self._server = server
+
+    async def stop(self) -> None:
+        """End all streams. Envoy goes on serving what it has."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        for session in list(self._sessions.values()):
+            session.queue.put_nowait(None)
+        await server.stop(_GRACE_SECONDS)
+        # gRPC takes its socket away by the name it was given, so that name had to live until here.
+        self._resources.close()
+
+    def publish(self, desired: Iterable[Desired]) -> None:
+        """Make these the newest desired states; one that is older than what is known already is ignored.
+
+        It is confirmed, in a later turn of the event loop, even if it changes nothing.
+        """
+        self._moved([each.load_balancer_id for each in desired if self._desired.put(each)])
+
+    def forget(self, load_balancer_id: str) -> None:
+        """Drop a load balancer after its deletion was confirmed; whatever a node may still bring along is removed."""
+        self._desired.drop(load_balancer_id)
+        self._moved([load_balancer_id])
+
+    def settle(self, load_balancer_id: str, generation: int) -> None:
+        """Say that what was refused of this generation is known: it is then confirmed apart from that.
+
+        Says nothing about later generations; a refusal in one of those holds it up again.
+        """
+        self._desired.settle(load_balancer_id, generation)
+        self._moved([load_balancer_id])
+
+    def ready(self) -> None:
+        """Say that everything that is to be in force has been published once.
+
+        Only from now on is anything sent, so that a half-loaded state never removes a listener that is in use.
+        """
+        self._desired.ready = True
+        self._moved([])
+
+    def _moved(self, load_balancer_ids: list[str]) -> None:
+        for session in self._sessions.values():
+            session.state.moved(load_balancer_ids)
+        if self._sessions and not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._advance_all)
+
+    def _advance_all(self) -> None:
+        self._is_scheduled = False
+        for session in list(self._sessions.values()):
+            self._advance(session)
+
+    def _advance(self, session: Session) -> None:
+        outcome = session.state.advance()
+        for push in outcome.pushes:
+            session.queue.put_nowait(push)
+            if push.vacates:
+                session.vacating[push.nonce] = push.vacates
+        if outcome.refused:
+            self._observer.refused(session.node_id, tuple(outcome.refused))
+        if outcome.confirmed:
+            self._observer.confirmed(session.node_id, outcome.confirmed)
+
+    # For the streams
+
+    def connect(self, node_id: str) -> Session:
+        older = self._sessions.get(node_id)
+        if older is not None:
+            self.disconnect(older)
+        session = Session(node_id, NodeState(self._desired))
+        self._sessions[node_id] = session
+        log.info("node_connected", node=node_id)
+        self._observer.node_connected(node_id)
+        return session
+
+    def disconnect(self, session: Session) -> None:
+        session.queue.put_nowait(None)
+        if self._sessions.get(session.node_id) is session:
+            del self._sessions[session.node_id]
+            log.info("node_disconnected", node=session.node_id)
+            self._observer.node_disconnected(session.node_id)
+
+    def receive(self, session: Session, request: Request) -> None:
+        # A stream that was replaced by a newer one of the same node has nothing to say any more.
+        if self._sessions.get(session.node_id) is session:
+            session.state.receive(request)
+            self._advance(session)
+
+
+class _Servicer(AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
+    """The discovery service as gRPC knows it. Envoy is told to use the incremental variant only."""
+
+    def __init__(self, server: AdsServer) -> None:
+        self._server = server
+
+    async def DeltaAggregatedResources(  # noqa: N802
+        self, requests: AsyncIterator[DeltaDiscoveryRequest], context: _Context
+    ) -> None:
+        first = await anext(requests, None)
+        if first is None:
+            return
+        session = self._server.connect(first.node.id)
+        reading = asyncio.create_task(self._read(session, first, requests))
+        try:
+            while (push := await session.queue.get()) is not None:
+                await context.write(_to_wire(push))
+        finally:
+            self._server.disconnect(session)
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+
+    async def _read(
+        self, session: Session, first: DeltaDiscoveryRequest, others: AsyncIterator[DeltaDiscoveryRequest]
+    ) -> None:
+        try:
+            self._server.receive(session, _from_wire(first))
+            async for message in others:
+                await _vacated(session.vacating.pop(message.response_nonce, ()))
+                self._server.receive(session, _from_wire(message))
+        finally:
+            session.queue.put_nowait(None)
+
+
+async def _vacated(places: Iterable[tuple[str, int]]) -> None:
+    """Wait until nobody listens on these places any more, or for as long as that can be Envoy's doing.
+
+    Envoy accepts the end of a listener when it has told its workers; each closes its part at its next turn. The
+    end is to be reported when a client is refused, and the kernel has no event for that.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + _VACATE_SECONDS
+    # Some sandboxes have no netlink: there Envoy's word is all that can be had.
+    with suppress(OSError):
+        for address, port in places:
+            while is_listening(address, port) and clock() < deadline:  # noqa: ASYNC110
+                await asyncio.sleep(_VACATE_LOOK_SECONDS)
+
+
+def _from_wire(message: DeltaDiscoveryRequest) -> Request:
+    return Request(
+        type_url=message.type_url,
+        subscribe=tuple(message.resource_names_subscribe),
+        unsubscribe=tuple(message.resource_names_unsubscribe),
+        initial_versions=dict(message.initial_resource_versions),
+        nonce=message.response_nonce,
+        error=message.error_detail.message if message.HasField("error_detail") else None,
+    )
+
+
+def _to_wire(push: Push) -> DeltaDiscoveryResponse:
+    return DeltaDiscoveryResponse(
+        type_url=push.type_url,
+        nonce=push.nonce,
+        resources=[_resource_to_wire(resource) for resource in push.resources],
+        removed_resources=push.removed,
+    )
+
+
+def _resource_to_wire(resource: Resource) -> WireResource:
+    body = AnyMessage(type_url=resource.type_url, value=resource.body)
+    return WireResource(name=resource.name, version=resource.version, resource=body)

@@ -1,0 +1,63 @@
+"""Envoy resources as files. A new case is a new file in `xds/in`; UPDATE_GOLDEN=1 writes what is in `xds/out`."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from google.protobuf.json_format import MessageToDict
+
+from equipoise.xds.builders import build
+from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener, ProxyLoadBalancer, Resource
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+
+CASES = Path(__file__).parent / "xds"
+MESSAGES = {CLUSTER: Cluster, ENDPOINTS: ClusterLoadAssignment, LISTENER: Listener, ROUTES: RouteConfiguration}
+
+
+def read_case(path: Path) -> ProxyLoadBalancer:
+    case = json.loads(path.read_text())
+    listeners = tuple(_listener(each) for each in case["listeners"])
+    return ProxyLoadBalancer(case["load_balancer_id"], case["address"], listeners)
+
+
+def _listener(case: dict[str, Any]) -> ProxyListener:
+    check = case["health_check"]
+    return ProxyListener(
+        **{
+            **case,
+            "protocol": Protocol(case["protocol"]),
+            "algorithm": Algorithm(case["algorithm"]),
+            "members": tuple(case["members"]),
+            "health_check": check and ProxyHealthCheck(**{**check, "protocol": Protocol(check["protocol"])}),
+        }
+    )
+
+
+def shown(resource: Resource) -> dict[str, Any]:
+    message = MESSAGES[resource.type_url].FromString(resource.body)
+    return {
+        "name": resource.name,
+        "listener_id": resource.listener_id,
+        "version": resource.version,
+        "body": MessageToDict(message, preserving_proto_field_name=True),
+    }
+
+
+@pytest.mark.parametrize("path", sorted((CASES / "in").glob("*.json")), ids=lambda path: path.stem)
+def test_a_load_balancer_is_built_as_recorded(path: Path) -> None:
+    built = json.dumps([shown(resource) for resource in build(read_case(path))], indent=2, sort_keys=True) + "\n"
+    recorded = CASES / "out" / path.name
+    if os.environ.get("UPDATE_GOLDEN"):
+        recorded.write_text(built)
+    assert recorded.read_text() == built
+
+
+def test_every_recorded_result_belongs_to_a_case() -> None:
+    names = [{path.name for path in (CASES / side).iterdir()} for side in ("in", "out")]
+    assert names[0] == names[1]

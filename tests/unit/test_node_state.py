@@ -1,0 +1,490 @@
+"""One node's state: examples of each rule, and a random life against a simulated Envoy."""
+
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from equipoise.xds.desired import Desired, DesiredStates, key_of
+from equipoise.xds.exchange import Outcome, Request
+from equipoise.xds.model import Resource
+from equipoise.xds.names import listener_name
+from equipoise.xds.node_state import NodeState
+from equipoise.xds.observer import Refused
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from tests.unit.simulated_envoy import HTTP, WHOLE, SimulatedEnvoy
+
+
+def a_resource(type_url: str, name: str, listener_id: str, *content: object) -> Resource:
+    body = b" ".join(each if isinstance(each, bytes) else repr(each).encode() for each in content)
+    return Resource(type_url, name, blake2b(body, digest_size=8).hexdigest(), body, listener_id)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A listener as far as these tests care: contents are mere numbers."""
+
+    listener_id: str
+    port: int = 80
+    cluster: object = 0
+    members: object = 0
+    listener: object = 0
+    routes: object = None
+
+    def resources(self, load_balancer_id: str) -> list[Resource]:
+        name, kind = self.listener_id, b"" if self.routes is None else HTTP
+        built = [
+            a_resource(CLUSTER, name, name, self.cluster),
+            a_resource(ENDPOINTS, name, name, self.members),
+            a_resource(LISTENER, listener_name(load_balancer_id, self.port), name, name, self.listener, kind),
+        ]
+        return built if self.routes is None else [*built, a_resource(ROUTES, name, name, self.routes)]
+
+
+def spoiled(wanted: Wanted, kind: str) -> Wanted:
+    content: dict[str, Any] = {kind: WHOLE}
+    return replace(wanted, **content)
+
+
+def desired(load_balancer_id: str, generation: int, *wanted: Wanted) -> Desired:
+    resources = [resource for each in wanted for resource in each.resources(load_balancer_id)]
+    return Desired(load_balancer_id, generation, tuple(resources))
+
+
+class Wire:
+    """A node's state and a simulated Envoy, and what lies between them."""
+
+    def __init__(self) -> None:
+        self.states = DesiredStates()
+        self.states.ready = True
+        self.envoy = SimulatedEnvoy()
+        self.confirmed: list[tuple[str, int]] = []
+        self.refused: list[Refused] = []
+        self.pushed: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
+        self.connect()
+
+    def connect(self) -> None:
+        self.node = NodeState(self.states)
+        self.confirmed.clear()
+        self.envoy.connect()
+
+    def restart(self, states: list[Desired]) -> None:
+        self.states = DesiredStates()
+        for each in states:
+            self.states.put(each)
+        self.states.ready = True
+        self.connect()
+
+    def publish(self, *states: Desired) -> None:
+        for each in states:
+            self.states.put(each)
+            self.node.moved((each.load_balancer_id,))
+
+    def settle(self, load_balancer_id: str, generation: int) -> None:
+        self.states.settle(load_balancer_id, generation)
+        self.node.moved((load_balancer_id,))
+
+    def forget(self, load_balancer_id: str) -> None:
+        self.states.drop(load_balancer_id)
+        self.node.moved((load_balancer_id,))
+
+    def advance(self) -> Outcome:
+        outcome = self.node.advance()
+        self.confirmed += outcome.confirmed.items()
+        self.refused += outcome.refused
+        for push in outcome.pushes:
+            self.pushed.append((push.type_url, tuple(each.name for each in push.resources), push.removed))
+            self.envoy.send(push)
+        return outcome
+
+    def hear(self) -> Outcome:
+        self.node.receive(self.envoy.outbox.popleft())
+        return self.advance()
+
+    def run(self) -> None:
+        """Let everything happen that will."""
+        self.advance()
+        for _ in range(10_000):
+            if self.envoy.outbox:
+                self.hear()
+            elif self.envoy.inbox:
+                self.envoy.take()
+            else:
+                return
+        raise AssertionError("it never comes to rest")
+
+    def listening(self) -> set[str]:
+        return set(self.envoy.held[LISTENER])
+
+
+def a_wire(*states: Desired) -> Wire:
+    wire = Wire()
+    wire.publish(*states)
+    wire.run()
+    wire.pushed.clear()
+    return wire
+
+
+def test_a_load_balancer_is_confirmed_when_all_of_it_is_accepted() -> None:
+    wire = a_wire(desired("a", 3, Wanted("l1", routes=1)))
+    assert wire.confirmed == [("a", 3)]
+    assert wire.listening() == {"a/tcp/80"}
+    assert wire.envoy.held[ROUTES].keys() == {"l1"}
+
+
+def test_only_what_changed_is_sent() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1")), desired("b", 1, Wanted("l2")))
+    wire.publish(desired("a", 2, Wanted("l1", members=1)))
+    wire.run()
+    assert wire.pushed == [(ENDPOINTS, ("l1",), ())]
+    assert wire.confirmed[-1] == ("a", 2)
+
+
+def test_a_generation_that_changes_nothing_is_confirmed_without_a_push() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1")))
+    wire.publish(desired("a", 2, Wanted("l1")), desired("nothing", 7))
+    wire.run()
+    assert not wire.pushed
+    assert wire.confirmed[1:] == [("a", 2), ("nothing", 7)]
+
+
+def test_each_generation_is_confirmed_once_and_again_to_a_new_stream() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1")))
+    wire.publish(desired("a", 1, Wanted("l1")))
+    wire.run()
+    assert wire.confirmed == [("a", 1)]
+    wire.connect()
+    wire.run()
+    assert wire.confirmed == [("a", 1)]
+
+
+def test_an_older_generation_is_not_taken_over() -> None:
+    wire = a_wire(desired("a", 2, Wanted("l1")))
+    wire.publish(desired("a", 1))
+    wire.run()
+    assert wire.listening() == {"a/tcp/80"}
+
+
+def test_changes_that_come_while_a_push_is_under_way_are_sent_together() -> None:
+    wire = a_wire(*(desired(each, 1, Wanted(f"l-{each}")) for each in "abc"))
+    for each in "abc":
+        wire.publish(desired(each, 2, Wanted(f"l-{each}", members=1)))
+        wire.advance()
+    wire.run()
+    assert wire.pushed == [(ENDPOINTS, ("l-a",), ()), (ENDPOINTS, ("l-b", "l-c"), ())]
+
+
+def test_members_are_sent_again_after_their_cluster() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1")))
+    wire.publish(desired("a", 2, Wanted("l1", cluster=1)))
+    wire.advance()
+    assert [type_url for type_url, _, _ in wire.pushed] == [CLUSTER, ENDPOINTS]
+    wire.run()
+    assert not wire.envoy.warming
+    assert wire.confirmed[-1] == ("a", 2)
+
+
+def test_the_answer_to_members_sent_before_their_cluster_does_not_count() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1")))
+    wire.publish(desired("a", 2, Wanted("l1", members=1)))
+    wire.advance()
+    wire.publish(desired("a", 3, Wanted("l1", members=1, cluster=1)))
+    wire.run()
+    assert [type_url for type_url, _, _ in wire.pushed] == [ENDPOINTS, CLUSTER, ENDPOINTS]
+    assert not wire.envoy.warming
+
+
+def test_a_port_changes_by_adding_the_new_one_before_the_old_one_goes() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1", port=80)))
+    wire.publish(desired("a", 2, Wanted("l1", port=81)))
+    wire.run()
+    assert wire.pushed == [(LISTENER, ("a/tcp/81",), ()), (LISTENER, (), ("a/tcp/80",))]
+    assert wire.confirmed[-1] == ("a", 2)
+
+
+def test_a_new_port_that_is_refused_does_not_take_the_old_one_away() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1", port=80), Wanted("l2", port=90)))
+    wire.envoy.taken.add("a/tcp/81")
+    wire.publish(desired("a", 2, Wanted("l1", port=81)))
+    wire.run()
+    assert wire.listening() == {"a/tcp/80"}, "l2 was deleted and has nothing to do with the refusal"
+    assert wire.confirmed == [("a", 1)]
+    [refused] = wire.refused
+    assert (refused.load_balancer_id, refused.generation, refused.listener_id) == ("a", 2, "l1")
+    assert refused.resource == "a/tcp/81"
+
+
+def test_a_deleted_listener_and_a_new_one_on_its_port_are_one_change_in_place() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1")))
+    wire.publish(desired("a", 2, Wanted("l2")))
+    wire.run()
+    assert [push for push in wire.pushed if push[0] == LISTENER] == [(LISTENER, ("a/tcp/80",), ())]
+    assert wire.pushed[-1] == (CLUSTER, (), ("l1",))
+
+
+def test_a_listener_goes_before_its_cluster() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1", routes=1)))
+    wire.publish(desired("a", 2))
+    wire.run()
+    assert wire.pushed == [(LISTENER, (), ("a/tcp/80",)), (CLUSTER, (), ("l1",))]
+    assert wire.confirmed[-1] == ("a", 2)
+
+
+def test_what_was_refused_is_not_sent_again_before_a_higher_generation() -> None:
+    wire = a_wire()
+    wire.envoy.taken.add("a/tcp/80")
+    wire.publish(desired("a", 1, Wanted("l1")))
+    wire.run()
+    wire.publish(desired("a", 1, Wanted("l1")), desired("b", 1, Wanted("l2")))
+    wire.run()
+    assert len(wire.refused) == 1
+    wire.envoy.taken.clear()
+    wire.publish(desired("a", 2, Wanted("l1")))
+    wire.run()
+    assert wire.confirmed == [("b", 1), ("a", 2)]
+
+
+def test_what_was_refused_is_sent_again_on_a_new_stream() -> None:
+    wire = a_wire()
+    wire.envoy.taken.add("a/tcp/80")
+    wire.publish(desired("a", 1, Wanted("l1")))
+    wire.run()
+    wire.connect()
+    wire.run()
+    assert len(wire.refused) == 2
+
+
+def test_a_settled_refusal_does_not_hold_its_generation_up_but_the_next_one() -> None:
+    wire = a_wire()
+    wire.envoy.taken.add("a/tcp/80")
+    wire.publish(desired("a", 1, Wanted("l1"), Wanted("l2", port=90)))
+    wire.run()
+    wire.settle("a", 1)
+    wire.run()
+    assert wire.confirmed == [("a", 1)]
+    wire.publish(desired("a", 2, Wanted("l1"), Wanted("l2", port=90)))
+    wire.settle("a", 1)
+    wire.run()
+    assert wire.confirmed == [("a", 1)]
+    assert [refused.generation for refused in wire.refused] == [1, 2]
+
+
+def test_settling_before_the_refusal_counts_as_well() -> None:
+    wire = a_wire()
+    wire.envoy.taken.add("a/tcp/80")
+    wire.publish(desired("a", 1, Wanted("l1")))
+    wire.settle("a", 1)
+    wire.run()
+    assert wire.confirmed == [("a", 1)]
+
+
+def test_going_back_to_what_was_in_force_confirms_without_a_push() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1", port=80)))
+    wire.envoy.taken.add("a/tcp/81")
+    wire.publish(desired("a", 2, Wanted("l1", port=81)))
+    wire.run()
+    wire.pushed.clear()
+    wire.publish(desired("a", 3, Wanted("l1", port=80)))
+    wire.run()
+    assert not wire.pushed
+    assert wire.confirmed == [("a", 1), ("a", 3)]
+
+
+def test_a_bad_resource_is_found_among_good_ones() -> None:
+    for kind in ("cluster", "members", "listener", "routes"):
+        bad = spoiled(Wanted("bad", routes=1), kind)
+        others = [desired(f"good-{number}", 1, Wanted(f"l{number}", routes=1)) for number in range(9)]
+        wire = a_wire(*others[:4], desired("x", 1, bad), *others[4:])
+        assert {name for name, _ in wire.confirmed} == {each.load_balancer_id for each in others}
+        [refused] = wire.refused
+        assert (refused.load_balancer_id, refused.listener_id) == ("x", "bad")
+
+
+def test_nothing_is_built_on_a_cluster_that_was_refused() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1", cluster=WHOLE, routes=1)))
+    assert not wire.listening()
+    wire.settle("a", 1)
+    wire.run()
+    assert wire.confirmed == [("a", 1)]
+
+
+def test_a_stream_that_returns_is_sent_differences_and_all_members() -> None:
+    states = [desired("a", 1, Wanted("l1")), desired("b", 1, Wanted("l2")), desired("gone", 1, Wanted("l3"))]
+    wire = a_wire(*states)
+    wire.restart([states[0], desired("b", 2, Wanted("l2", listener=1))])
+    wire.pushed.clear()
+    wire.run()
+    assert wire.confirmed == [("a", 1), ("b", 2)]
+    assert wire.listening() == {"a/tcp/80", "b/tcp/80"}
+    assert wire.envoy.held[CLUSTER].keys() == {"l1", "l2"}
+    assert sorted(name for type_url, names, _ in wire.pushed if type_url == LISTENER for name in names) == ["b/tcp/80"]
+    assert not [names for type_url, names, _ in wire.pushed if type_url == CLUSTER and names]
+
+
+def test_a_port_that_changed_while_nobody_served_is_added_before_the_old_one_goes() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1", port=80)))
+    wire.restart([desired("a", 2, Wanted("l1", port=81))])
+    wire.envoy.taken.add("a/tcp/81")
+    wire.run()
+    assert wire.listening() == {"a/tcp/80"}
+    wire.envoy.taken.clear()
+    wire.publish(desired("a", 3, Wanted("l1", port=81)))
+    wire.run()
+    assert wire.listening() == {"a/tcp/81"}
+
+
+def test_nothing_is_sent_before_the_desired_state_is_complete() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1")))
+    wire.restart([])
+    wire.states.ready = False
+    wire.run()
+    assert wire.listening() == {"a/tcp/80"}
+    wire.publish(desired("a", 1, Wanted("l1")))
+    wire.run()
+    assert not wire.pushed
+    wire.states.ready = True
+    wire.run()
+    assert wire.listening() == {"a/tcp/80"}
+    assert wire.confirmed == [("a", 1)]
+
+
+def test_a_forgotten_load_balancer_is_removed_wherever_it_still_is() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1")))
+    wire.forget("a")
+    wire.run()
+    assert not wire.listening()
+    assert not wire.envoy.held[CLUSTER]
+
+
+def test_a_name_that_nobody_wants_is_answered_as_removed() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1")))
+    wire.node.receive(Request(ROUTES, subscribe=("nobody",)))
+    wire.advance()
+    assert wire.pushed == [(ROUTES, (), ("nobody",))]
+
+
+def test_each_wildcard_kind_is_answered_once_even_with_nothing() -> None:
+    node = NodeState(DesiredStates())
+    node.receive(Request(CLUSTER))
+    assert node.advance().pushes == []
+    wire = Wire()
+    wire.run()
+    assert wire.pushed == [(CLUSTER, (), ()), (LISTENER, (), ())]
+
+
+def test_an_answer_to_another_push_and_an_unknown_kind_are_ignored() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1")))
+    wire.node.receive(Request(CLUSTER, nonce="77", error="Invalid"))
+    wire.node.receive(Request("type.googleapis.com/envoy.other", subscribe=("x",)))
+    wire.advance()
+    assert not wire.pushed
+    assert not wire.refused
+
+
+IDS = st.sampled_from(["a", "b", "c"])
+CONTENT = st.integers(0, 1)
+PORTS = st.sampled_from([80, 81, 82])
+
+
+@st.composite
+def wanteds(draw: st.DrawFn, load_balancer_id: str) -> tuple[Wanted, ...]:
+    numbers = draw(st.lists(st.integers(1, 3), unique=True, max_size=3))
+    ports = draw(st.permutations([80, 81, 82]))
+    bad = draw(st.sampled_from([None] * 8 + ["cluster", "members", "listener"]))
+    chosen = [
+        Wanted(f"{load_balancer_id}{number}", port, draw(CONTENT), draw(CONTENT), draw(CONTENT), number % 2 or None)
+        for number, port in zip(numbers, ports, strict=False)
+    ]
+    if bad and chosen:
+        chosen[0] = spoiled(chosen[0], bad)
+    return tuple(chosen)
+
+
+class Life(RuleBasedStateMachine):
+    """Publish, refuse, cut the stream and restart at random; compare whenever something is said to be in force."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.wire = Wire()
+        self.generation = 0
+        self.newest: dict[str, Desired] = {}
+
+    @rule(data=st.data(), load_balancer_id=IDS)
+    def publish(self, data: st.DataObject, load_balancer_id: str) -> None:
+        self.generation += 1
+        state = desired(load_balancer_id, self.generation, *data.draw(wanteds(load_balancer_id)))
+        self.newest[load_balancer_id] = state
+        self.wire.publish(state)
+
+    @rule()
+    def advance(self) -> None:
+        self.check(self.wire.advance())
+
+    @precondition(lambda self: self.wire.envoy.outbox)
+    @rule()
+    def hear(self) -> None:
+        self.check(self.wire.hear())
+
+    @precondition(lambda self: self.wire.envoy.inbox)
+    @rule()
+    def take(self) -> None:
+        self.wire.envoy.take()
+
+    @rule(load_balancer_id=IDS, port=PORTS)
+    def take_a_port(self, load_balancer_id: str, port: int) -> None:
+        name = listener_name(load_balancer_id, port)
+        if name not in self.wire.envoy.held[LISTENER]:
+            self.wire.envoy.taken.add(name)
+
+    @rule()
+    def free_all_ports(self) -> None:
+        self.wire.envoy.taken.clear()
+
+    @rule()
+    def cut(self) -> None:
+        self.wire.connect()
+
+    @rule()
+    def restart(self) -> None:
+        self.wire.restart(list(self.newest.values()))
+
+    @rule()
+    def rest(self) -> None:
+        """At rest the node has all that is desired, but for what it refused; without refusals, exactly that."""
+        self.wire.envoy.taken.clear()
+        for load_balancer_id, state in self.newest.items():
+            self.generation += 1
+            self.newest[load_balancer_id] = replace(state, generation=self.generation)
+        self.wire.publish(*self.newest.values())
+        self.wire.run()
+        confirmed = set(self.wire.confirmed)
+        for load_balancer_id, state in self.newest.items():
+            is_good = not any(WHOLE in resource.body for resource in state.resources)
+            assert ((load_balancer_id, state.generation) in confirmed) == is_good
+            if is_good:
+                self.compare(state)
+
+    def check(self, outcome: Outcome) -> None:
+        for load_balancer_id, generation in outcome.confirmed.items():
+            state = self.newest[load_balancer_id]
+            assert state.generation == generation
+            self.compare(state)
+
+    def compare(self, state: Desired) -> None:
+        envoy = self.wire.envoy
+        for resource in state.resources:
+            assert envoy.held[resource.type_url].get(resource.name) == resource
+            assert resource.name not in envoy.warming
+        wanted = {key_of(resource) for resource in state.resources}
+        for name, listener in envoy.held[LISTENER].items():
+            if name.startswith(f"{state.load_balancer_id}/"):
+                assert key_of(listener) in wanted
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(
+    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

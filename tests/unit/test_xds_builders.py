@@ -1,0 +1,62 @@
+"""What must hold for whatever is built; what exactly is built is recorded in `tests/golden/xds`."""
+
+from dataclasses import replace
+
+import pytest
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.listener.v3.listener_pb2 import Listener
+
+from equipoise.xds.builders import build
+from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener, ProxyLoadBalancer, Resource
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+
+CHECK = ProxyHealthCheck(Protocol.HTTP, "/up", None, 7, 3, 2, 2)
+TCP = ProxyListener("l1", Protocol.TCP, 8080, 80, Algorithm.ROUND_ROBIN, ("10.0.0.1",), None, None)
+HTTP = replace(TCP, protocol=Protocol.HTTP)
+
+
+def built(listener: ProxyListener, load_balancer_id: str = "lb") -> dict[str, Resource]:
+    resources = build(ProxyLoadBalancer(load_balancer_id, "10.0.0.5", (listener,)))
+    return {resource.type_url: resource for resource in resources}
+
+
+def what_changes(before: ProxyListener, after: ProxyListener) -> set[str]:
+    old, new = built(before), built(after)
+    return {type_url for type_url in old if old[type_url] != new[type_url]}
+
+
+def test_a_tcp_listener_has_no_routes_and_an_http_listener_has() -> None:
+    assert built(TCP).keys() == {CLUSTER, ENDPOINTS, LISTENER}
+    assert built(HTTP).keys() == {CLUSTER, ENDPOINTS, LISTENER, ROUTES}
+
+
+@pytest.mark.parametrize("listener", [TCP, HTTP], ids=["TCP", "HTTP"])
+def test_the_listener_stays_what_it_is_when_anything_behind_it_changes(listener: ProxyListener) -> None:
+    assert what_changes(listener, replace(listener, members=())) == {ENDPOINTS}
+    assert what_changes(listener, replace(listener, backend_port=81)) == {ENDPOINTS}
+    assert what_changes(listener, replace(listener, health_check=CHECK)) == {CLUSTER}
+    elsewhere = replace(CHECK, port=9000)
+    assert what_changes(listener, replace(listener, health_check=elsewhere)) == {CLUSTER, ENDPOINTS}
+    assert what_changes(listener, replace(listener, algorithm=Algorithm.SOURCE)) == {CLUSTER}
+
+
+def test_a_listener_is_named_by_what_it_occupies() -> None:
+    assert built(TCP)[LISTENER].name == built(replace(TCP, listener_id="l2"))[LISTENER].name == "lb/tcp/8080"
+    assert built(replace(TCP, port=8081))[LISTENER].name == "lb/tcp/8081"
+
+
+def test_equal_models_have_equal_versions_and_others_have_not() -> None:
+    assert built(HTTP) == built(replace(HTTP))
+    assert built(HTTP)[LISTENER].version != built(replace(HTTP, idle_timeout=5))[LISTENER].version
+
+
+def test_a_member_of_a_quiet_listener_is_checked_as_often_as_any_other() -> None:
+    check = Cluster.FromString(built(replace(TCP, health_check=CHECK))[CLUSTER].body).health_checks[0]
+    assert check.no_traffic_interval == check.interval
+    assert check.interval.seconds == 7
+
+
+def test_a_port_is_never_shared_with_another_process() -> None:
+    listener = Listener.FromString(built(TCP)[LISTENER].body)
+    assert listener.HasField("enable_reuse_port")
+    assert not listener.enable_reuse_port.value
