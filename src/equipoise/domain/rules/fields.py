@@ -75,7 +75,7 @@ def is_id(value: object) -> bool:
 
 
 def is_reference(value: object) -> bool:
-    """Whether a value can name a thing of another service (VPC, subnet, server): 1-64 letters, digits, `_`, `-`, `.`, `:`."""
+    """Whether a value can name a thing of another service (VPC, subnet, server): 1-64 letters, digits, `-_.:`."""
     return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 

@@ -1,0 +1,105 @@
+"""The rules of ids in a path and of list queries."""
+
+from collections.abc import Callable
+
+import pytest
+
+from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.rules import (
+    ListQuery,
+    health_check_id,
+    listener_filters,
+    listener_id,
+    load_balancer_filters,
+    load_balancer_id,
+    member_filters,
+    member_listener_id,
+)
+
+ID = "0123456789abcdef0123456789abcdef"
+
+
+def test_a_well_formed_id_is_returned() -> None:
+    assert load_balancer_id(ID) == listener_id(ID) == member_listener_id(ID) == ID
+    assert health_check_id(ID, Rule.HEALTH_CHECK_ID_MALFORMED) == ID
+
+
+@pytest.mark.parametrize(
+    ("check", "text", "rule"),
+    [
+        (load_balancer_id, ID[1:], Rule.LB_ID_MALFORMED),
+        (load_balancer_id, ID.upper(), Rule.LB_ID_MALFORMED),
+        (listener_id, ID + "0", Rule.LISTENER_ID_LENGTH),
+        (listener_id, "", Rule.LISTENER_ID_LENGTH),
+        (listener_id, "g" * 32, Rule.LISTENER_ID_CONTENT),
+        (listener_id, "٣" * 32, Rule.LISTENER_ID_CONTENT),
+        (listener_id, ID[1:] + "\n", Rule.LISTENER_ID_CONTENT),
+        (member_listener_id, "x", Rule.MEMBER_LISTENER_ID_LENGTH),
+        (member_listener_id, "g" * 32, Rule.MEMBER_LISTENER_ID_CONTENT),
+    ],
+)
+def test_a_malformed_id(check: Callable[[str], str], text: str, rule: Rule) -> None:
+    with pytest.raises(RuleBroken) as caught:
+        check(text)
+    assert caught.value.rule is rule
+
+
+@pytest.mark.parametrize("rule", [Rule.HEALTH_CHECK_ID_MALFORMED, Rule.HEALTH_CHECK_ID_MALFORMED_ON_DELETE])
+def test_a_malformed_id_of_a_health_check_breaks_the_rule_of_the_operation(rule: Rule) -> None:
+    with pytest.raises(RuleBroken) as caught:
+        health_check_id("x", rule)
+    assert caught.value.rule is rule
+
+
+def test_no_query_is_no_filter() -> None:
+    assert load_balancer_filters({}) == ListQuery({}, None, None)
+
+
+def test_filters_are_typed() -> None:
+    query = load_balancer_filters(
+        {"bandwidth": "10", "admin_state_up": "true", "type": "External", "description": "", "limit": "0", "marker": ID}
+    )
+    assert query == ListQuery({"bandwidth": 10, "admin_state_up": 1, "type": "External", "description": ""}, 0, ID)
+    assert listener_filters({"port": "80", "tcp_draining": "false", "ssl_protocols": "TLSv1.2"}).filters == {
+        "port": 80,
+        "tcp_draining": False,
+        "ssl_protocols": "TLSv1.2",
+    }
+    assert member_filters({"id": "gone", "address": "10.0.0.1", "health_status": "NORMAL"}).filters == {
+        "id": "gone",
+        "address": "10.0.0.1",
+        "health_status": "NORMAL",
+    }
+
+
+@pytest.mark.parametrize(
+    ("read", "query", "rule"),
+    [
+        (load_balancer_filters, {"colour": "red"}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"limit": "-1"}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"limit": ""}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"limit": "9" * 5000}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"marker": "x"}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"id": "x"}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"type": "Both"}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"bandwidth": "ten"}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"admin_state_up": "3"}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"vip_address": "x"}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"name": "a\x00"}, Rule.LB_QUERY_INVALID),
+        (load_balancer_filters, {"create_time": "2015-09-14 02:34:32"}, Rule.LB_QUERY_INVALID),
+        (listener_filters, {"session_sticky": "true"}, Rule.LISTENER_QUERY_INVALID),
+        (listener_filters, {"admin_state_up": "true"}, Rule.LISTENER_QUERY_INVALID),
+        (listener_filters, {"loadbalancer_id": "x"}, Rule.LISTENER_QUERY_INVALID),
+        (listener_filters, {"protocol": "SSL"}, Rule.LISTENER_QUERY_INVALID),
+        (listener_filters, {"tcp_draining": "1"}, Rule.LISTENER_QUERY_INVALID),
+        (member_filters, {"name": "x"}, Rule.MEMBER_QUERY_INVALID),
+        (member_filters, {"limit": "x"}, Rule.MEMBER_QUERY_INVALID),
+        (member_filters, {"health_status": "GOOD"}, Rule.MEMBER_QUERY_INVALID),
+    ],
+)
+def test_queries_that_break_a_rule(
+    read: Callable[[dict[str, str]], ListQuery], query: dict[str, str], rule: Rule
+) -> None:
+    with pytest.raises(RuleBroken) as caught:
+        read(query)
+    assert caught.value.rule is rule
