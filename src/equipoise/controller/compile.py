@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from equipoise.domain.model import AdminState, HealthCheck, Listener, Member
+from equipoise.domain.model import AdminState, HealthCheck, Listener
 from equipoise.store.desired import Desired
 from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener, ProxyLoadBalancer
 
@@ -24,14 +24,14 @@ def compile_load_balancer(desired: Desired) -> ProxyLoadBalancer:
     )
 
 
-def _listener(listener: Listener, members: Sequence[Member], check: HealthCheck | None) -> ProxyListener:
+def _listener(listener: Listener, members: Sequence[str], check: HealthCheck | None) -> ProxyListener:
     return ProxyListener(
         listener_id=listener.id,
         protocol=Protocol(listener.protocol),
         port=listener.port,
         backend_port=listener.backend_port,
         algorithm=Algorithm(listener.lb_algorithm),
-        members=tuple(sorted({member.address for member in members})),
+        members=tuple(sorted(set(members))),
         health_check=None if check is None else _health_check(check),
         idle_timeout=None if listener.tcp_timeout is None else listener.tcp_timeout * SECONDS_A_MINUTE,
     )

@@ -9,6 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -143,9 +144,11 @@ class Database:
         outcomes: list[tuple[_Unit[Any], Any, BaseException | None]] = []
         events: list[Event] = []
         try:
-            with connection.begin():
+            with connection.begin() as group:
                 for unit in units:
-                    outcomes.append(self._run(connection, unit, events))
+                    outcomes.append(self._run(connection, unit, events, alone=len(units) == 1))
+                if len(units) == 1 and outcomes[0][2] is not None:
+                    group.rollback()
         except OperationalError as error:
             unavailable = StoreUnavailable(str(error.orig))
             outcomes, events = [(unit, None, unavailable) for unit in units], []
@@ -153,11 +156,12 @@ class Database:
             self._loop.call_soon_threadsafe(self._tell, outcomes, events)
 
     def _run(
-        self, connection: Connection, unit: _Unit[Any], events: list[Event]
+        self, connection: Connection, unit: _Unit[Any], events: list[Event], *, alone: bool
     ) -> tuple[_Unit[Any], Any, BaseException | None]:
         transaction = Transaction(connection, self.now())
         try:
-            with connection.begin_nested():
+            # A savepoint keeps what fails from the others; one that is alone needs none.
+            with nullcontext() if alone else connection.begin_nested():
                 result = unit.work(transaction)
         except OperationalError:
             raise

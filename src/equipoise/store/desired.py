@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
-from equipoise.domain.model import HealthCheck, Listener, LoadBalancer, Member, Status
+from equipoise.domain.model import HealthCheck, Listener, LoadBalancer, Status
 from equipoise.store import rows
 from equipoise.store.tables import health_checks, listeners, load_balancers, members
 
@@ -14,7 +14,9 @@ _IDS: BindParameter[str] = bindparam("ids", expanding=True)
 _LISTENERS_OF = select(listeners.c.id).where(listeners.c.load_balancer_id.in_(_IDS), listeners.c.deleting.is_(False))
 _LOAD_BALANCERS = select(load_balancers).where(load_balancers.c.id.in_(_IDS))
 _LISTENERS = select(listeners).where(listeners.c.load_balancer_id.in_(_IDS), listeners.c.deleting.is_(False))
-_MEMBERS = select(members).where(members.c.listener_id.in_(_LISTENERS_OF), members.c.deleting.is_(False))
+_MEMBERS = select(members.c.listener_id, members.c.address).where(
+    members.c.listener_id.in_(_LISTENERS_OF), members.c.deleting.is_(False)
+)
 _HEALTH_CHECKS = select(health_checks).where(
     health_checks.c.listener_id.in_(_LISTENERS_OF), health_checks.c.deleting.is_(False)
 )
@@ -30,11 +32,14 @@ _CLEAR_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """One load balancer with all below it that is desired. One that is being deleted has `load_balancer.deleting`."""
+    """One load balancer with all below it that is desired. One that is being deleted has `load_balancer.deleting`.
+
+    `members` are addresses, `health_checks` one at most, both by listener.
+    """
 
     load_balancer: LoadBalancer
     listeners: Sequence[Listener]
-    members: Mapping[str, Sequence[Member]]
+    members: Mapping[str, Sequence[str]]
     health_checks: Mapping[str, HealthCheck]
 
 
@@ -43,13 +48,13 @@ def load(connection: Connection, ids: Sequence[str]) -> Sequence[Desired]:
     values = {"ids": list(ids)}
     found = connection.execute(_LOAD_BALANCERS, values).mappings().all()
     own_listeners: dict[str, list[Listener]] = defaultdict(list)
-    own_members: dict[str, list[Member]] = defaultdict(list)
+    own_members: dict[str, list[str]] = defaultdict(list)
     own_checks: dict[str, HealthCheck] = {}
     for row in connection.execute(_LISTENERS, values).mappings():
         own_listeners[row["load_balancer_id"]].append(_read_listener(row))
     if own_listeners:
-        for row in connection.execute(_MEMBERS, values).mappings():
-            own_members[row["listener_id"]].append(_read_member(row))
+        for member in connection.execute(_MEMBERS, values):
+            own_members[member.listener_id].append(member.address)
         for row in connection.execute(_HEALTH_CHECKS, values).mappings():
             own_checks[row["listener_id"]] = _read_check(row)
     return [
@@ -79,5 +84,4 @@ def clear_errors(connection: Connection, load_balancer_ids: Sequence[str]) -> No
 
 _read_load_balancer = rows.reader(LoadBalancer)
 _read_listener = rows.reader(Listener)
-_read_member = rows.reader(Member)
 _read_check = rows.reader(HealthCheck)

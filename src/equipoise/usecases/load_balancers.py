@@ -70,8 +70,12 @@ def update_load_balancer(
         RuleBroken: LB_UNKNOWN, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
     """
     current = lookup.changeable_load_balancer(tx.connection, caller, id)
-    changes = write_changes(tx, "load_balancers", id, asdict(current), command.changes)
-    wanted = replace(current, **dict[str, Any](command.changes))
+    meant: dict[str, Any] = dict(command.changes)
+    if current.type != EXTERNAL:
+        # Without meaning for Internal, as on creation.
+        meant.pop("bandwidth", None)
+    changes = write_changes(tx, "load_balancers", id, asdict(current), meant)
+    wanted = replace(current, **meant)
     # Only starting and stopping reach the listeners; a listener's refusal says nothing about a new name.
     scope = EVERY_LISTENER if wanted.admin_state_up != current.admin_state_up else NOTHING
     return accept_change(

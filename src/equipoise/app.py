@@ -1,0 +1,176 @@
+"""The composition root: builds every part of the service from its settings, starts them in order, ends them in reverse.
+
+Nothing is decided here; whoever wants to know what the parts are reads this module.
+"""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final, Self
+
+import structlog
+from starlette.types import ASGIApp
+
+from equipoise.controller.controller import Controller
+from equipoise.data_directory import DataDirectory
+from equipoise.dataplane.admin import EnvoyAdmin
+from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
+from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.domain.model import EXTERNAL, INTERNAL
+from equipoise.http.edge import Edge, Marks
+from equipoise.http.handlers.health_checks import HealthChecks
+from equipoise.http.handlers.identity import Tokens
+from equipoise.http.handlers.jobs import Jobs
+from equipoise.http.handlers.listeners import Listeners
+from equipoise.http.handlers.load_balancers import LoadBalancers
+from equipoise.http.handlers.members import Members
+from equipoise.http.handlers.service import Service as ServiceHandlers
+from equipoise.http.middleware import RequestBoundary
+from equipoise.http.protocol import Limits
+from equipoise.http.routing import router
+from equipoise.http.server import HttpServer
+from equipoise.identity import credentials
+from equipoise.identity.service import Identity
+from equipoise.journal import write_transitions
+from equipoise.observe.health import HealthObserver
+from equipoise.observe.recorder import HealthRecorder
+from equipoise.settings import Settings
+from equipoise.store import migrate
+from equipoise.store.backlog import Backlog
+from equipoise.store.database import Database, sqlite_url
+from equipoise.store.waiting import JobWaiters
+from equipoise.usecases.context import Policy
+from equipoise.xds.server import AdsServer
+
+_log = structlog.get_logger("equipoise")
+
+NODE_ID: Final = "local"
+"""The one node that this process brings along."""
+
+NODE_PATIENCE: Final = 10.0
+"""Seconds to wait for the data plane before serving without it: then jobs wait, and say what for."""
+
+STOP_GRACE: Final = 5.0
+"""Seconds in which requests under way may end."""
+
+
+class Equipoise:
+    """The service: API, controller and data plane of one machine.
+
+    Args:
+        listen: host and port of the API; port 0 takes any free one.
+    """
+
+    def __init__(self, data_directory: Path, listen: tuple[str, int], settings: Settings) -> None:
+        self._directory = DataDirectory(data_directory)
+        self._listen = listen
+        self._settings = settings
+
+    async def __aenter__(self) -> Self:
+        """Start everything.
+
+        What a killed predecessor left is taken over: its Envoy with the traffic on it, and every unfinished job.
+
+        Raises:
+            DataDirectoryError, IdentityFileError, ListenError, StoreUnavailable, OSError: why it cannot start.
+        """
+        async with AsyncExitStack() as parts:
+            await self._start(parts)
+            self._parts = parts.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End everything that was started."""
+        await self._parts.aclose()
+        _log.info("stopped")
+
+    @property
+    def url(self) -> str:
+        """Where the API is, without a slash at the end."""
+        return self._http.url
+
+    async def failed(self) -> None:
+        """Return only by raising: what made a part of the service fail for good."""
+        await self._controller.failed()
+
+    async def _start(self, parts: AsyncExitStack) -> None:
+        settings = self._settings
+        self._directory.open()
+        parts.callback(self._directory.close)
+        files = DataPlaneFiles(self._directory.path)
+        files.create()
+
+        url = settings.database.url or sqlite_url(self._directory.database)
+        migrate.upgrade(url)
+        database = Database(url)
+        database.start()
+        parts.push_async_callback(database.stop)
+        database.on_commit(write_transitions)
+
+        identity = Identity.open(
+            self._directory.path,
+            region=settings.identity.region,
+            token_lifetime=settings.identity.token_lifetime,
+            auth_url=credentials.auth_url(*self._listen),
+        )
+        self._controller = Controller(database, settings.jobs.time_limit)
+        ads = AdsServer(files.xds_socket, self._controller)
+        await self._controller.start(ads)
+        parts.push_async_callback(self._controller.stop)
+        await ads.start()
+        parts.push_async_callback(ads.stop)
+
+        envoy = EnvoySupervisor(EnvoySettings(self._directory.path, NODE_ID, settings.envoy.concurrency or None))
+        await envoy.start()
+        parts.push_async_callback(envoy.stop)
+
+        recorder = HealthRecorder(database)
+        recorder.start()
+        parts.push_async_callback(recorder.stop)
+        health = HealthObserver(files.health_events, EnvoyAdmin(files.admin_socket), recorder.record)
+        await health.start()
+        parts.push_async_callback(health.stop)
+
+        if not await self._controller.wait_for_node(NODE_PATIENCE):
+            _log.warning("no data plane yet", effect="jobs wait for it", waited=NODE_PATIENCE)
+        self._http = HttpServer(
+            _application(database, identity, settings),
+            *self._listen,
+            limits=Limits(request_seconds=settings.http.request_time_limit),
+        )
+        await self._http.start()
+        parts.push_async_callback(self._http.stop, STOP_GRACE)
+        credentials.follow_address(self._directory.path, credentials.auth_url(self._listen[0], self._http.port))
+        _log.info("started", url=self._http.url, data_directory=str(self._directory.path), **settings.shown())
+
+
+def _application(database: Database, identity: Identity, settings: Settings) -> ASGIApp:
+    edge = Edge(
+        database=database,
+        identity=identity,
+        policy=_policy(settings),
+        waiters=JobWaiters(database),
+        backlog=Backlog(database),
+        marks=Marks(settings.jobs.busy_mark, settings.jobs.hard_mark),
+        sync_wait=settings.api.sync_wait,
+        max_body=settings.http.max_body,
+    )
+    groups = (
+        ServiceHandlers(),
+        Jobs(edge),
+        LoadBalancers(edge),
+        Listeners(edge),
+        Members(edge),
+        HealthChecks(edge),
+        Tokens(edge),
+    )
+    return RequestBoundary(router(operation for group in groups for operation in group.operations()))
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        pools={EXTERNAL: settings.addresses.external, INTERNAL: settings.addresses.internal},
+        load_balancers=settings.quotas.elb,
+        listeners=settings.quotas.listener,
+        members=settings.quotas.member,
+        job_time_limit=settings.jobs.time_limit,
+    )

@@ -1,0 +1,70 @@
+"""`equipoise up`: the whole service in the foreground, until SIGTERM or SIGINT."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
+import click
+import structlog
+import uvloop
+
+from equipoise.app import Equipoise
+from equipoise.data_directory import DataDirectoryError
+from equipoise.http.server import ListenError
+from equipoise.identity.files import IdentityFileError
+from equipoise.logs import configure_logs
+from equipoise.settings import Settings, SettingsError
+from equipoise.store.database import StoreUnavailable
+
+_CANNOT_START: Final = (DataDirectoryError, IdentityFileError, ListenError, StoreUnavailable, OSError)
+
+
+@click.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="The folder for all that the service stores; made at the first start.",
+)
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, help="HOST:PORT of the API; port 0 takes any.")
+@click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file with settings.")
+@click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated.")
+def up(data_dir: Path, listen: str, config: Path | None, overrides: tuple[str, ...]) -> None:
+    """Run API, controller and data plane in the foreground."""
+    address = _address(listen)
+    try:
+        settings = Settings.load(config, os.environ, overrides)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    configure_logs(settings.log.format, settings.log.level)
+    try:
+        uvloop.run(_serve(data_dir, address, settings))
+    except _CANNOT_START as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _serve(data_dir: Path, listen: tuple[str, int], settings: Settings) -> None:
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop.set)
+    async with Equipoise(data_dir, listen, settings) as service:
+        click.echo(f"ready {service.url}")
+        failed = asyncio.ensure_future(service.failed())
+        stopped = asyncio.ensure_future(asked_to_stop.wait())
+        await asyncio.wait((failed, stopped), return_when=asyncio.FIRST_COMPLETED)
+        structlog.get_logger("equipoise").info("stopping")
+        stopped.cancel()
+        if failed.done():
+            # A defect: better a restart, which finds everything in the database, than half a service.
+            failed.result()
+        failed.cancel()
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise click.BadParameter("must be HOST:PORT, for example 127.0.0.1:8080", param_hint="--listen")
+    return host.strip("[]") or "0.0.0.0", int(port)

@@ -1,0 +1,55 @@
+"""Reading a request's body as JSON. What the JSON must say is `equipoise.domain.rules`'."""
+
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+
+from equipoise.domain.errors import Rule, RuleBroken
+
+MAX_BODY_BYTES: Final = 1 << 20
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_DECODER: Final = msgspec.json.Decoder()
+
+
+async def json_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> object:
+    """The decoded body, whatever its Content-Type says: old clients send none. Of doubled keys the last one counts.
+
+    Raises:
+        RuleBroken: BODY_MISSING, BODY_TOO_LARGE (more than `limit` bytes) or BODY_MALFORMED.
+        ClientDisconnect: the client has gone before the body was complete.
+    """
+    raw = await _read(request, limit)
+    # Some clients begin every text with a byte order mark; a parser may ignore it (RFC 8259, section 8.1).
+    return _decoded(raw.removeprefix(_BYTE_ORDER_MARK))
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> RuleBroken:
+    return RuleBroken(Rule.BODY_TOO_LARGE, f"The body is larger than {limit} bytes; send less at once.")
+
+
+def _decoded(raw: bytes) -> object:
+    if not raw.strip():
+        raise RuleBroken(Rule.BODY_MISSING, "The request has no body; send one in JSON.")
+    try:
+        return _DECODER.decode(raw)
+    except RecursionError:
+        raise RuleBroken(Rule.BODY_MALFORMED, "The body is nested too deeply; send plain JSON.") from None
+    except UnicodeDecodeError as fault:
+        raise RuleBroken(
+            Rule.BODY_MALFORMED, f"The body is not UTF-8: the character at byte {fault.start} of a text is broken."
+        ) from None
+    except msgspec.DecodeError as fault:
+        raise RuleBroken(Rule.BODY_MALFORMED, f"The body is not valid JSON: {fault}.") from None

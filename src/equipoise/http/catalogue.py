@@ -1,0 +1,261 @@
+"""What a broken rule looks like on the wire: status, code, message, headers. The rules are `equipoise.domain.errors`.
+
+Codes, statuses and messages of the ELB.* catalogue are read from `errors.json`, the contract's own file, and stand
+nowhere else. Source of the statuses without an ELB.* code: return-values.md.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+from equipoise.domain.errors import Rule, RuleBroken
+
+JSON_TYPE: Final = b"application/json"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of `errors.json`. `status` is None for what never answers a request: reserved, or a job's error."""
+
+    code: str
+    operation: str
+    documented_status: int
+    status: int | None
+    message: str
+    when: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """`message` None means that the sentence for people is the message: the contract has no text for this rule."""
+
+    status: int
+    code: str
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Elb:
+    """Points at an entry of the catalogue.
+
+    Args:
+        code: the ELB.* code.
+        operation: the operation of the entry, where the code stands more than once; "" takes the only one.
+        occurrence: which one of those with that code and operation, counted from 0.
+        status: the status for an entry without one, which the contract knows as the error of a job only.
+        quoted: the message stands in quotation marks in the condition of the entry, not in its message.
+    """
+
+    code: str
+    operation: str = ""
+    occurrence: int = 0
+    status: int | None = None
+    quoted: bool = False
+
+
+ENTRIES: Final = msgspec.json.decode(
+    files("equipoise.http").joinpath("errors.json").read_bytes(), type=tuple[Entry, ...]
+)
+
+SOURCES: Final[Mapping[Rule, Elb | HTTPStatus]] = {
+    # Any request
+    Rule.BODY_MISSING: Elb("ELB.0002"),
+    Rule.BODY_MALFORMED: HTTPStatus.BAD_REQUEST,
+    Rule.PROJECT_ID_EMPTY: Elb("ELB.0230"),
+    Rule.URL_TOO_LONG: Elb("ELB.1000"),
+    Rule.PATH_UNKNOWN: HTTPStatus.NOT_FOUND,
+    Rule.LOAD_BALANCER_PATH_UNKNOWN: Elb("ELB.1030"),
+    Rule.LISTENER_PATH_UNKNOWN: Elb("ELB.6020"),
+    Rule.MEMBER_PATH_UNKNOWN: Elb("ELB.2000"),
+    Rule.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
+    Rule.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
+    Rule.REQUEST_TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
+    Rule.BODY_TOO_LARGE: HTTPStatus.BAD_REQUEST,  # 413 is not among the statuses of the contract
+    Rule.UNSUPPORTED: HTTPStatus.NOT_IMPLEMENTED,
+    Rule.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Rule.OVERLOADED: HTTPStatus.SERVICE_UNAVAILABLE,
+    Rule.UPSTREAM_TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Rule.UPSTREAM_INVALID: Elb("ELB.0004"),
+    Rule.DEFECT: HTTPStatus.INTERNAL_SERVER_ERROR,
+    # Identity
+    Rule.TOKEN_MISSING: HTTPStatus.UNAUTHORIZED,
+    Rule.TOKEN_MALFORMED: Elb("ELB.1102"),
+    Rule.TOKEN_EXPIRED: Elb("ELB.1103"),
+    Rule.TOKEN_REVOKED: Elb("ELB.1104"),
+    Rule.CREDENTIALS_WRONG: Elb("ELB.1109"),
+    Rule.IDENTITY_UNAVAILABLE: Elb("ELB.1201"),
+    Rule.PROJECT_FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Rule.PROJECT_UNKNOWN: HTTPStatus.NOT_FOUND,
+    Rule.ROLE_TOO_WEAK: HTTPStatus.FORBIDDEN,
+    Rule.GATEWAY_REQUIRED: HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+    # Load balancer
+    Rule.LB_ID_MALFORMED: Elb("ELB.1020"),
+    Rule.LB_FIELD_MISSING: Elb("ELB.1001", "create load balancer", 0),
+    Rule.LB_FIELD_INVALID: Elb("ELB.1001", "create load balancer", 1),
+    Rule.LB_NAME_INVALID: Elb("ELB.1021"),
+    Rule.LB_DESCRIPTION_INVALID: Elb("ELB.1031"),
+    Rule.LB_TYPE_INVALID: Elb("ELB.1041"),
+    Rule.LB_BANDWIDTH_INVALID: Elb("ELB.1051"),
+    Rule.LB_SUBNET_AND_VIP_MISSING: Elb("ELB.1061"),
+    Rule.LB_VIP_INVALID: Elb("ELB.1071"),
+    Rule.LB_VIP_TAKEN: Elb("ELB.1101"),
+    Rule.LB_VPC_MISSING: Elb("ELB.1081"),
+    Rule.LB_QUOTA: Elb("ELB.1091"),
+    Rule.LB_UPDATE_FIELD_INVALID: Elb("ELB.1005"),
+    Rule.LB_UPDATE_FORBIDDEN: Elb("ELB.1015"),
+    Rule.LB_UPDATE_NAME_TOO_LONG: Elb("ELB.1025"),
+    Rule.LB_UPDATE_NAME_INVALID: Elb("ELB.1035"),
+    Rule.LB_UPDATE_DESCRIPTION_INVALID: Elb("ELB.1045"),
+    Rule.LB_UNKNOWN: Elb("ELB.1003"),
+    Rule.LB_DELETE_UNKNOWN: Elb("ELB.1002"),
+    Rule.LB_HAS_MEMBERS: Elb("ELB.1018"),
+    Rule.LB_BEING_DELETED: HTTPStatus.CONFLICT,
+    Rule.LB_QUERY_INVALID: Elb("ELB.1004"),
+    Rule.VPC_UNKNOWN: Elb("ELB.8103"),
+    Rule.SUBNET_UNKNOWN: Elb("ELB.8203"),
+    Rule.ELASTIC_IP_UNKNOWN: Elb("ELB.4003"),
+    # Listener
+    Rule.LISTENER_ID_LENGTH: Elb("ELB.6000"),
+    Rule.LISTENER_ID_CONTENT: Elb("ELB.6010", "listener, any operation"),
+    Rule.LISTENER_UNKNOWN: Elb("ELB.6010", "show, update listener"),
+    Rule.LISTENER_DELETE_UNKNOWN: Elb("ELB.6002"),
+    Rule.LISTENER_LB_UNKNOWN: Elb("ELB.6040"),
+    Rule.LISTENER_FIELD_MISSING: Elb("ELB.6001"),
+    Rule.LISTENER_NAME_TOO_LONG: Elb("ELB.6011"),
+    Rule.LISTENER_NAME_INVALID: Elb("ELB.6021"),
+    Rule.LISTENER_DESCRIPTION_INVALID: Elb("ELB.6031"),
+    Rule.LISTENER_PORT_INVALID: Elb("ELB.6041"),
+    Rule.LISTENER_ALGORITHM_INVALID: Elb("ELB.6051"),
+    Rule.LISTENER_PROTOCOL_INVALID: Elb("ELB.6061"),
+    Rule.LISTENER_BACKEND_PROTOCOL_INVALID: Elb("ELB.6071"),
+    Rule.LISTENER_STICKINESS_INVALID: Elb("ELB.6081"),
+    Rule.LISTENER_FIELD_INVALID: HTTPStatus.BAD_REQUEST,
+    Rule.LISTENER_QUOTA: Elb("ELB.6091"),
+    Rule.LISTENER_PORT_REPEATED: Elb("ELB.6101"),
+    Rule.LISTENER_UPDATE_FORBIDDEN: Elb("ELB.6015"),
+    Rule.LISTENER_UPDATE_NAME_TOO_LONG: Elb("ELB.6025"),
+    Rule.LISTENER_UPDATE_NAME_INVALID: Elb("ELB.6035"),
+    Rule.LISTENER_UPDATE_DESCRIPTION_INVALID: Elb("ELB.6045"),
+    Rule.LISTENER_QUERY_INVALID: Elb("ELB.6003"),
+    # Member
+    Rule.MEMBER_LISTENER_ID_LENGTH: Elb("ELB.2010"),
+    Rule.MEMBER_LISTENER_ID_CONTENT: Elb("ELB.2020"),
+    Rule.MEMBER_LISTENER_UNKNOWN: Elb("ELB.2011"),
+    Rule.MEMBER_ADDRESS_INVALID: Elb("ELB.2021"),
+    Rule.MEMBER_FIELD_INVALID: HTTPStatus.BAD_REQUEST,
+    Rule.MEMBER_QUERY_INVALID: HTTPStatus.BAD_REQUEST,
+    Rule.MEMBER_QUOTA: Elb("ELB.2001"),
+    Rule.MEMBER_REMOVAL_INVALID: Elb("ELB.2002"),
+    Rule.MEMBER_UNKNOWN: Elb("ELB.2012"),
+    # Health check
+    Rule.HEALTH_CHECK_LISTENER_MISSING: Elb("ELB.7000"),
+    Rule.HEALTH_CHECK_LISTENER_UNKNOWN: Elb("ELB.7010"),
+    Rule.HEALTH_CHECK_UNKNOWN: Elb("ELB.7020"),
+    Rule.HEALTH_CHECK_INVALID: Elb("ELB.7001", "create health check"),
+    Rule.HEALTH_CHECK_UPDATE_INVALID: Elb("ELB.7001", "update health check"),
+    Rule.HEALTH_CHECK_ID_MALFORMED_ON_DELETE: Elb("ELB.7002"),
+    Rule.HEALTH_CHECK_ID_MALFORMED: Elb("ELB.7004"),
+    Rule.HEALTH_CHECK_EXISTS: HTTPStatus.CONFLICT,
+    # Certificate
+    Rule.CERTIFICATE_FIELD_MISSING: Elb("ELB.1001", "create load balancer", 0, quoted=True),
+    Rule.CERTIFICATE_INVALID: HTTPStatus.BAD_REQUEST,
+    Rule.CERTIFICATE_UNKNOWN: HTTPStatus.NOT_FOUND,
+    Rule.CERTIFICATE_IN_USE: HTTPStatus.CONFLICT,
+    # Elastic IP
+    Rule.ELASTIC_IP_INVALID: HTTPStatus.BAD_REQUEST,
+    Rule.ELASTIC_IP_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Rule.ELASTIC_IP_IN_USE: HTTPStatus.CONFLICT,
+    Rule.ELASTIC_IP_POOL_EXHAUSTED: Elb("ELB.4001", status=HTTPStatus.CONFLICT),
+    # Job
+    Rule.JOB_UNKNOWN: HTTPStatus.NOT_FOUND,
+    # Data plane
+    Rule.DATA_PLANE_BIND: Elb("ELB.9007"),
+    Rule.DATA_PLANE_REFUSED: Elb("ELB.9006", status=HTTPStatus.CONFLICT),
+    Rule.ADDRESS_POOL_EXHAUSTED: Elb("ELB.3001", status=HTTPStatus.CONFLICT),
+}
+
+_PLACE = re.compile(r"\.\.(\w+)\.\.")
+_QUOTED = re.compile(r'"(.+)"')
+
+# What a broken rule's parameters may replace, by header.
+DEFAULT_RETRY_AFTER_SECONDS: Final = "5"
+DEFAULT_IDENTITY_URI: Final = "/v3"
+DEFAULT_PROXY_CHALLENGE: Final = 'Basic realm="gateway"'
+
+
+def entry_of(elb: Elb) -> Entry:
+    """The entry that is pointed at. Raises LookupError when there is none, or more than one to choose from."""
+    found = [entry for entry in ENTRIES if entry.code == elb.code and elb.operation in ("", entry.operation)]
+    if not elb.operation and len(found) > 1:
+        raise LookupError(f"{elb.code} stands {len(found)} times in errors.json: name the operation.")
+    return found[elb.occurrence]
+
+
+def code_of(rule: Rule) -> str:
+    """The code of a rule on the wire: an ELB.* code, or the phrase of its status where it has none."""
+    return _TRANSLATIONS[rule].code
+
+
+def render_error(broken: RuleBroken, request_id: str) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+    """Status, body and headers of the answer (return-values.md, Error body), without the X-Request-Id header.
+
+    `detail`, the sentence for people, is an addition to the published body. Parameters of the broken rule fill the
+    places of its text (`..nilKey..`) and of its headers: `allow`, `retry_after` (seconds), `identity_uri`, `challenge`.
+    """
+    known = _TRANSLATIONS[broken.rule]
+    message = broken.detail if known.message is None else _filled(known.message, broken.parameters)
+    body = msgspec.json.encode(
+        {
+            "error": {"message": message, "code": known.code},
+            "message": message,
+            "code": known.code,
+            "request_id": request_id,
+            "detail": broken.detail,
+        }
+    )
+    headers = [(b"content-type", JSON_TYPE), (b"content-length", b"%d" % len(body))]
+    headers.extend(_headers_of_status(known.status, broken.parameters))
+    return known.status, body, headers
+
+
+def _filled(message: str, parameters: Mapping[str, str]) -> str:
+    return _PLACE.sub(lambda place: parameters[place[1]], message)
+
+
+def _headers_of_status(status: int, parameters: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    match status:
+        case HTTPStatus.UNAUTHORIZED:
+            uri = parameters.get("identity_uri", DEFAULT_IDENTITY_URI)
+            return [(b"www-authenticate", f'Keystone uri="{uri}"'.encode("latin-1"))]
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            return [(b"allow", parameters.get("allow", "").encode("latin-1"))]
+        case HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return [(b"proxy-authenticate", parameters.get("challenge", DEFAULT_PROXY_CHALLENGE).encode("latin-1"))]
+        case HTTPStatus.SERVICE_UNAVAILABLE:
+            return [(b"retry-after", parameters.get("retry_after", DEFAULT_RETRY_AFTER_SECONDS).encode("latin-1"))]
+        case _:
+            return []
+
+
+def _translate(source: Elb | HTTPStatus) -> Translation:
+    if isinstance(source, HTTPStatus):
+        return Translation(source.value, source.phrase, None)
+    entry = entry_of(source)
+    status = entry.status if source.status is None else source.status
+    if status is None:
+        raise LookupError(f"{source.code} has no status in errors.json: give one.")
+    return Translation(int(status), entry.code, _quoted(entry) if source.quoted else entry.message)
+
+
+def _quoted(entry: Entry) -> str:
+    found = _QUOTED.search(entry.when or "")
+    if found is None:
+        raise LookupError(f"{entry.code} quotes no message in its condition.")
+    return found[1]
+
+
+_TRANSLATIONS: Final[Mapping[Rule, Translation]] = {rule: _translate(source) for rule, source in SOURCES.items()}

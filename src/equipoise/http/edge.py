@@ -1,0 +1,145 @@
+"""What every handler needs: who calls, a way to the store, and the wait for a job. Handlers are beside this module."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.jobs import JobStatus
+from equipoise.http.body import json_body
+from equipoise.http.respond import json_response
+from equipoise.http.wire import jobs as wire
+from equipoise.identity.actor import Actor
+from equipoise.identity.directory import Reference
+from equipoise.identity.service import Identity
+from equipoise.store.backlog import Backlog
+from equipoise.store.database import Database, StoreUnavailable, Transaction
+from equipoise.store.waiting import JobWaiters
+from equipoise.usecases.context import Accepted, Caller, Policy
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """From how many unfinished jobs on a task is answered with 202 (0: never), and refused with 503."""
+
+    busy: int
+    hard: int
+
+
+class Edge:
+    """The way from a request into the service and back.
+
+    Args:
+        sync_wait: seconds for which a synchronous operation waits for the data plane (`api.sync_wait`).
+        max_body: bytes of the largest body of a request (`http.max_body`).
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        policy: Policy,
+        waiters: JobWaiters,
+        backlog: Backlog,
+        marks: Marks,
+        sync_wait: float,
+        max_body: int,
+    ) -> None:
+        self._database = database
+        self.identity = identity
+        self.policy = policy
+        self._waiters = waiters
+        self._backlog = backlog
+        self._marks = marks
+        self._sync_wait = sync_wait
+        self._max_body = max_body
+
+    def reader(self, request: Request) -> Caller:
+        """Who asks to read.
+
+        Raises:
+            RuleBroken: TOKEN_MISSING, one of the rules of tokens, PROJECT_FORBIDDEN or PROJECT_UNKNOWN.
+        """
+        return self._caller(request, self._actor(request))
+
+    def writer(self, request: Request) -> Caller:
+        """Who asks to write. Raises as `reader` does, ROLE_TOO_WEAK, and OVERLOADED past the hard mark."""
+        actor = self._actor(request)
+        actor.check_may_write()
+        if self._backlog.unfinished >= self._marks.hard:
+            raise RuleBroken(
+                Rule.OVERLOADED,
+                f"{self._backlog.unfinished} jobs wait to be done; nothing was stored, try again in a few seconds.",
+            )
+        return self._caller(request, actor)
+
+    async def body(self, request: Request) -> object:
+        """The decoded body. Raises as `json_body` does."""
+        return await json_body(request, limit=self._max_body)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a read. Raises RuleBroken: UNAVAILABLE."""
+        with _available():
+            return self._database.read(work)
+
+    async def task(self, caller: Caller, work: Callable[[Transaction], Accepted]) -> Response:
+        """Accept an asynchronous change and answer with the job to follow: 200, or 202 while there is a backlog."""
+        busy = 0 < self._marks.busy <= self._backlog.unfinished
+        with _available():
+            accepted = await self._database.write(work)
+        return json_response(wire.task(caller.project_id, accepted.job_id), status=202 if busy else 200)
+
+    async def put_in_force(self, caller: Caller, work: Callable[[Transaction], Accepted]) -> str:
+        """Make a synchronous change: accept it and wait for its job, a short while. Returns the id of the resource.
+
+        Raises:
+            RuleBroken: DATA_PLANE_BIND: the data plane refused, for the reason in the detail; nothing is left behind.
+        """
+        with _available():
+            accepted = await self._database.write(work)
+            job = await self._waiters.wait(caller.project_id, accepted.job_id, self._sync_wait)
+        if job is not None and job.status == JobStatus.FAIL:
+            # One code for every refusal here, whatever the job says (classic-api.md, Synchronous operations).
+            raise RuleBroken(Rule.DATA_PLANE_BIND, job.fail_reason or "")
+        return accepted.resource_id
+
+    def _actor(self, request: Request) -> Actor:
+        token = request.headers.get("x-auth-token")
+        if not token:
+            raise RuleBroken(
+                Rule.TOKEN_MISSING,
+                "Send a token in the header X-Auth-Token; POST /v3/auth/tokens gives one.",
+                identity_uri=f"{root_url(request)}/v3",
+            )
+        return self.identity.verify(token).actor()
+
+    def _caller(self, request: Request, actor: Actor) -> Caller:
+        # One path names no project (classic-api.md, Health check): there the token's counts.
+        wanted = request.path_params.get("project_id", actor.project_id)
+        there = actor.in_project(wanted)
+        if wanted != actor.project_id and self.identity.directory.find_project(Reference(id=wanted)) is None:
+            raise RuleBroken(Rule.PROJECT_UNKNOWN, "There is no project with the id in the path.")
+        return Caller(wanted, request.state.request_id, there.may_freeze)
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    """A database that cannot be used just now is a condition that passes, not a defect."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise RuleBroken(
+            Rule.UNAVAILABLE, "The database cannot be used just now; nothing was stored, try again in a few seconds."
+        ) from error
+
+
+def root_url(request: Request) -> str:
+    """The service as this client reaches it, without a slash at the end."""
+    return str(request.base_url).rstrip("/")

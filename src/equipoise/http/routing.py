@@ -1,0 +1,113 @@
+"""The table of operations, and how it becomes routes. The handlers themselves are in the modules of their resources.
+
+A path is matched letter for letter: a trailing slash is another path, and nothing is ever redirected, because
+clients do not send their token and body again to another place. Where clients ask with a slash, both are listed.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.http.accept import admits
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_NO_PROJECT = re.compile(r"/v1(\.0)?//")
+_MEMBERS = re.compile(r"/elbaas/listeners/[^/]*/members(/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path.
+
+    Args:
+        name: its unique name, also the operationId of an OpenAPI document.
+        method: in capitals. GET answers HEAD, too.
+        path: with parameters in braces, such as `/v1.0/{project_id}/jobs/{job_id}`.
+        handler: what answers it.
+        summary: one line for the documentation.
+        success: the statuses of success (classic-api.md, Operations).
+        produces: the media types of its answer, which Accept must admit one of.
+    """
+
+    name: str
+    method: str
+    path: str
+    handler: Handler
+    summary: str = ""
+    success: tuple[int, ...] = (200,)
+    produces: tuple[str, ...] = ("application/json",)
+
+
+def router(operations: Iterable[Operation]) -> ASGIApp:
+    """An application that hands each request to its operation.
+
+    It raises RuleBroken for an unknown path, for a known path with another method, and for an Accept header that
+    admits nothing of what the operation produces. Raises ValueError when two operations have the same name or the
+    same path and method.
+    """
+    by_path: dict[str, dict[str, Operation]] = {}
+    names: set[str] = set()
+    for operation in operations:
+        methods = by_path.setdefault(operation.path, {})
+        if operation.method in methods or operation.name in names:
+            raise ValueError(f"Operation {operation.name} ({operation.method} {operation.path}) is there already.")
+        methods[operation.method] = operation
+        names.add(operation.name)
+    routes = [Route(path, _Path(methods), name=path) for path, methods in by_path.items()]
+    return Router(routes, redirect_slashes=False, default=_unknown_path)
+
+
+class _Path:
+    """All operations of one path."""
+
+    def __init__(self, methods: Mapping[str, Operation]) -> None:
+        self._operations = dict(methods)
+        if "GET" in methods:
+            self._operations.setdefault("HEAD", methods["GET"])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        operation = self._operations.get(scope["method"])
+        if operation is None:
+            allow = ", ".join(sorted(self._operations))
+            raise RuleBroken(Rule.METHOD_NOT_ALLOWED, f"This path takes {allow}, not {scope['method']}.", allow=allow)
+        request = Request(scope, receive, send)
+        _check_accept(request, operation)
+        response = await operation.handler(request)
+        await response(scope, receive, send)
+
+
+def _check_accept(request: Request, operation: Operation) -> None:
+    accept = ",".join(request.headers.getlist("accept"))
+    if not admits(accept, operation.produces):
+        raise RuleBroken(
+            Rule.NOT_ACCEPTABLE,
+            f"The answer is {' or '.join(operation.produces)}, which the Accept header does not admit; "
+            "send Accept: */* or leave it out.",
+        )
+
+
+async def _unknown_path(scope: Scope, _receive: Receive, _send: Send) -> None:
+    rule = _rule_of_unknown_path(scope["path"])
+    if rule is Rule.PROJECT_ID_EMPTY:
+        raise RuleBroken(rule, "The project id in the path is empty; give the id of your project after the version.")
+    raise RuleBroken(rule, "There is no such path here; check it for a misspelling, a slash too many or an empty id.")
+
+
+def _rule_of_unknown_path(path: str) -> Rule:
+    """Each area has a code of its own (errors.json)."""
+    if _NO_PROJECT.match(path):
+        return Rule.PROJECT_ID_EMPTY
+    if _MEMBERS.search(path):
+        return Rule.MEMBER_PATH_UNKNOWN
+    if "/elbaas/listeners" in path:
+        return Rule.LISTENER_PATH_UNKNOWN
+    if "/elbaas/loadbalancers" in path:
+        return Rule.LOAD_BALANCER_PATH_UNKNOWN
+    return Rule.PATH_UNKNOWN
