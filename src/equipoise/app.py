@@ -156,7 +156,7 @@ def _application(database: Database, identity: Identity, settings: Settings) -> 
     )
     groups = (
         ServiceHandlers(),
-        Jobs(edge),
+        Jobs(edge, empty_sub_jobs=settings.jobs.empty_sub_jobs),
         LoadBalancers(edge),
         Listeners(edge),
         Members(edge),

@@ -84,6 +84,18 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Switch:
+    allowed: str = "true or false"
+
+    def parse(self, given: object) -> bool:
+        if given in ("true", "false"):
+            return given == "true"
+        if not isinstance(given, bool):
+            raise ValueError
+        return given
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     pattern: str
     allowed: str
@@ -178,6 +190,12 @@ class Jobs:
     )
     time_limit: float = _setting(
         300.0, Number(0.1, 86_400), "Seconds after which a job that the data plane has not confirmed fails."
+    )
+    empty_sub_jobs: bool = _setting(
+        False,
+        Switch(),
+        "Whether a job without sub-jobs has `sub_jobs: []`. By default it is left out, which strictly typed clients "
+        "need.",
     )
 
 

@@ -57,7 +57,7 @@ class Job:
 
     Times are milliseconds since 1970 (UTC), `end_time` None until the job has ended. `failure` is the name of the
     `Rule` for which it failed. `entities` is what it is about, as jobs.md lists it, without the states that follow
-    from `status`.
+    from `status`. `sub_jobs` are the parts of which it consists, in their order; a part has none itself.
     """
 
     id: str
@@ -71,6 +71,7 @@ class Job:
     fail_reason: str | None
     begin_time: int
     end_time: int | None
+    sub_jobs: "tuple[Job, ...]" = ()
 
     @property
     def ended(self) -> bool:

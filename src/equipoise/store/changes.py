@@ -1,10 +1,11 @@
 """Carries out what became of a job's changes: make them final, or take them back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
 from equipoise.domain.changes import AddressKept, Change, Created, Removed, Updated
 from equipoise.domain.model import Status
@@ -26,30 +27,43 @@ def from_json(value: Sequence[dict[str, Any]]) -> list[Change]:
 
 def make_final(connection: Connection, changes: Sequence[Change]) -> None:
     """The job succeeded: what it created is ACTIVE, what it removed is gone."""
-    for change in changes:
-        match change:
-            case Created(table, id):
-                rows.set_columns(connection, metadata.tables[table], id, {"status": Status.ACTIVE})
-            case Removed(table, id):
-                rows.delete_row(connection, metadata.tables[table], id)
-            case AddressKept(load_balancer_id):
+    for group in _alike(changes):
+        match group:
+            case [Created(), *_]:
+                rows.set_status(connection, *_rows_of(group), Status.ACTIVE)
+            case [Removed(), *_]:
+                rows.delete_rows(connection, *_rows_of(group))
+            case [AddressKept(load_balancer_id)]:
                 addresses.keep(connection, load_balancer_id)
-            case Updated():
-                pass
 
 
 def take_back(connection: Connection, changes: Sequence[Change]) -> None:
     """The job failed: rows return to what they were, but only where they still hold what the job wrote."""
-    for change in reversed(changes):
-        match change:
-            case Created(table, id):
-                rows.delete_row(connection, metadata.tables[table], id)
-            case Removed(table, id):
-                rows.mark_deleting(connection, metadata.tables[table], [id], deleting=False)
-            case Updated():
+    for group in _alike(reversed(changes)):
+        match group:
+            case [Created(), *_]:
+                rows.delete_rows(connection, *_rows_of(group))
+            case [Removed(), *_]:
+                rows.mark_deleting(connection, *_rows_of(group), deleting=False)
+            case [Updated() as change]:
                 _restore(connection, change)
-            case AddressKept():
-                pass
+
+
+def _alike(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """Neighbours that one statement can carry out together: a thousand members are one, not a thousand."""
+
+    def key(numbered: tuple[int, Change]) -> tuple[object, ...]:
+        number, change = numbered
+        return (type(change), change.table) if isinstance(change, Created | Removed) else (number,)
+
+    for _, group in groupby(enumerate(changes), key):
+        yield [change for _, change in group]
+
+
+def _rows_of(group: Sequence[Change]) -> tuple[Table, list[str]]:
+    """The table and the ids that a group of `_alike` is about."""
+    rows_of_one_table = [change for change in group if isinstance(change, Created | Removed)]
+    return metadata.tables[rows_of_one_table[0].table], [change.id for change in rows_of_one_table]
 
 
 def _restore(connection: Connection, change: Updated) -> None:

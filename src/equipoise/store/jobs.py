@@ -2,13 +2,31 @@
 
 Every statement that moves a job is guarded by the states it may come from (`equipoise.domain.jobs.SOURCES`), so a
 job ends once, whoever tries and however often.
+
+A sub-job is a row of its own that shares load balancer, generation, scope and deadline with its parent, and so moves
+in the same statement. Only parents are counted, chosen to fail and told about.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final
+from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, case, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    RowMapping,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from equipoise.domain.changes import Change, Updated
 from equipoise.domain.errors import Rule
@@ -34,6 +52,8 @@ _READ_COLUMNS: Final = [
 ]
 _TOLD_COLUMNS: Final = [
     jobs.c.id,
+    jobs.c.parent_id,
+    jobs.c.position,
     jobs.c.job_type,
     jobs.c.status,
     jobs.c.project_id,
@@ -72,7 +92,16 @@ _UNCONFIRMED_NODE = exists(
     .correlate(jobs)
 )
 
-_GET = select(*_READ_COLUMNS).where(jobs.c.id == bindparam("id"), jobs.c.project_id == bindparam("project_id"))
+_IS_WHOLE = jobs.c.parent_id.is_(None)
+
+_GET = (
+    select(*_READ_COLUMNS)
+    .where(
+        or_(jobs.c.id == bindparam("id"), jobs.c.parent_id == bindparam("id")),
+        jobs.c.project_id == bindparam("project_id"),
+    )
+    .order_by(jobs.c.position)
+)
 _BEGIN = (
     update(jobs)
     .where(
@@ -110,7 +139,13 @@ _SUCCEED = (
 )
 _FAIL = (
     update(jobs)
-    .where(jobs.c.id.in_(bindparam("ids", expanding=True)), _may_become(JobStatus.FAIL))
+    .where(
+        or_(
+            jobs.c.id.in_(bindparam("ids", expanding=True)),
+            jobs.c.parent_id.in_(bindparam("ids", expanding=True)),
+        ),
+        _may_become(JobStatus.FAIL),
+    )
     .values(
         status=JobStatus.FAIL,
         end_time=_END_TIME,
@@ -124,10 +159,12 @@ _TOUCHING = select(jobs.c.id).where(
     jobs.c.generation <= bindparam("up_to"),
     jobs.c.scope.in_([bindparam("listener_id"), EVERY_LISTENER]),
     unfinished,
+    _IS_WHOLE,
 )
 _ORPHANED = select(jobs.c.id).where(
     jobs.c.load_balancer_id == bindparam("lb_id"),
     unfinished,
+    _IS_WHOLE,
     or_(
         ~exists().where(load_balancer_table.c.id == jobs.c.load_balancer_id),
         and_(
@@ -139,9 +176,18 @@ _ORPHANED = select(jobs.c.id).where(
 _UPDATES_OF_LISTENERS = select(jobs.c.changes).where(
     jobs.c.load_balancer_id == bindparam("lb_id"), jobs.c.job_type == JobType.UPDATE_LISTENER, unfinished
 )
-_OVERDUE = select(jobs.c.id, jobs.c.status).where(unfinished, jobs.c.deadline <= bindparam("now"))
-_COUNT_UNFINISHED = select(func.count()).select_from(jobs).where(unfinished)
+_OVERDUE = select(jobs.c.id, jobs.c.status).where(unfinished, _IS_WHOLE, jobs.c.deadline <= bindparam("now"))
+_COUNT_UNFINISHED = select(func.count()).select_from(jobs).where(unfinished, _IS_WHOLE)
 _WAITING = select(jobs.c.load_balancer_id).where(unfinished).distinct()
+
+
+@dataclass(frozen=True, slots=True)
+class NewPart:
+    """A sub-job to accept with its job. `changes` are those of this part alone; the job has those of no part."""
+
+    job_type: JobType
+    entities: dict[str, Any]
+    changes: Sequence[Change] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,27 +204,27 @@ class NewJob:
     changes: Sequence[Change]
     request_id: str
     time_limit: float
+    parts: Sequence[NewPart] = ()
 
 
 def accept(tx: Transaction, job: NewJob) -> None:
-    """Store a job as INIT; it must be in the same transaction as the changes it stands for."""
-    tx.connection.execute(
-        jobs.insert(),
-        {
-            "id": job.id,
-            "project_id": job.project_id,
-            "job_type": job.job_type,
-            "status": JobStatus.INIT,
-            "load_balancer_id": job.load_balancer_id,
-            "generation": job.generation,
-            "scope": job.scope,
-            "entities": job.entities,
-            "changes": changes.to_json(job.changes),
-            "request_id": job.request_id,
-            "begin_time": tx.now,
-            "deadline": tx.now + int(job.time_limit * 1000),
-        },
-    )
+    """Store a job as INIT, with its parts; it must be in the same transaction as the changes it stands for."""
+    shared = {
+        "project_id": job.project_id,
+        "status": JobStatus.INIT,
+        "load_balancer_id": job.load_balancer_id,
+        "generation": job.generation,
+        "scope": job.scope,
+        "request_id": job.request_id,
+        "begin_time": tx.now,
+        "deadline": tx.now + int(job.time_limit * 1000),
+    }
+    whole = shared | {"id": job.id, "parent_id": None, "position": 0} | _own(job)
+    parts = [
+        shared | {"id": uuid4().hex, "parent_id": job.id, "position": position} | _own(part)
+        for position, part in enumerate(job.parts, start=1)
+    ]
+    tx.connection.execute(jobs.insert(), [whole, *parts])
     tx.emit(
         JobMoved(
             job_id=job.id,
@@ -194,12 +240,12 @@ def accept(tx: Transaction, job: NewJob) -> None:
 
 
 def get(connection: Connection, project_id: str, id: str) -> Job | None:
-    """The job of that project."""
-    row = connection.execute(_GET, {"id": id, "project_id": project_id}).mappings().first()
-    if row is None:
+    """The job of that project with its sub-jobs; a sub-job can be asked for by its own id, too."""
+    found = [_read(row) for row in connection.execute(_GET, {"id": id, "project_id": project_id}).mappings()]
+    if not found:
         return None
-    values = dict(row)
-    return Job(**values | {"job_type": JobType(row["job_type"]), "status": JobStatus(row["status"])})
+    job, *parts = found
+    return replace(job, sub_jobs=tuple(parts)) if parts else job
 
 
 def begin(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
@@ -219,9 +265,9 @@ def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
 
     There is no success without a live node: nobody could have confirmed.
     """
-    ended = tx.connection.execute(_SUCCEED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all()
-    for row in sorted(ended, key=lambda row: row.generation):
-        changes.make_final(tx.connection, changes.from_json(row.changes))
+    ended = _in_order(tx.connection.execute(_SUCCEED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
+    changes.make_final(tx.connection, _changes_of(ended))
+    for row in ended:
         _tell(tx, row)
         if row.job_type == JobType.DELETE_LOAD_BALANCER:
             tx.emit(LoadBalancerGone(row.load_balancer_id))
@@ -234,9 +280,9 @@ def fail(tx: Transaction, ids: Sequence[str], rule: Rule, reason: str) -> bool:
     job was failed; one that has ended already stays as it is.
     """
     values = {"ids": list(ids), "now": tx.now, "because": rule.name, "reason": reason}
-    ended = tx.connection.execute(_FAIL, values).all()
-    for row in sorted(ended, key=lambda row: row.generation, reverse=True):
-        changes.take_back(tx.connection, changes.from_json(row.changes))
+    ended = _in_order(tx.connection.execute(_FAIL, values).all())
+    changes.take_back(tx.connection, _changes_of(ended))
+    for row in ended:
         _tell(tx, row)
     for load_balancer_id in {row.load_balancer_id for row in ended}:
         _close_after_failure(tx, load_balancer_id, rule, reason)
@@ -281,7 +327,27 @@ def waiting_load_balancers(connection: Connection) -> Sequence[str]:
     return connection.execute(_WAITING).scalars().all()
 
 
+def _own(job: NewJob | NewPart) -> dict[str, Any]:
+    return {"job_type": job.job_type, "entities": job.entities, "changes": changes.to_json(job.changes)}
+
+
+def _read(row: RowMapping) -> Job:
+    return Job(**{**row, "job_type": JobType(row["job_type"]), "status": JobStatus(row["status"])})
+
+
+def _in_order(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """In the order in which the changes were made."""
+    return sorted(rows, key=lambda row: (row.generation, row.position))
+
+
+def _changes_of(rows: Iterable[Row[Any]]) -> list[Change]:
+    return list(chain.from_iterable(changes.from_json(row.changes) for row in rows))
+
+
 def _tell(tx: Transaction, row: Row[Any]) -> None:
+    """Tell of a job; what it tells holds for its sub-jobs, a thousand of which would only be noise."""
+    if row.parent_id is not None:
+        return
     tx.emit(
         JobMoved(
             job_id=row.id,

@@ -1,15 +1,16 @@
 """Statements about load balancers and their generation."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, literal, select, update
 
 from equipoise.domain.commands import Column
 from equipoise.domain.model import LoadBalancer
 from equipoise.store import rows
 from equipoise.store.database import Transaction
 from equipoise.store.events import LoadBalancerMoved
-from equipoise.store.tables import listeners, load_balancers, members
+from equipoise.store.tables import health_checks, listeners, load_balancers, members
 
 _read = rows.reader(LoadBalancer)
 
@@ -37,6 +38,21 @@ _HAS_MEMBERS = (
         members.c.deleting.is_(False),
     )
     .limit(1)
+)
+
+
+_LISTENERS_BELOW = select(listeners.c.id).where(
+    listeners.c.load_balancer_id == bindparam("lb_id"), listeners.c.deleting.is_(False)
+)
+_ALL_BELOW = tuple(
+    select(literal(table.name), table.c.id, listener_id.label("listener_id"))
+    .where(listener_id.in_(_LISTENERS_BELOW), table.c.deleting.is_(False))
+    .order_by(listener_id, table.c.id)
+    for table, listener_id in (
+        (members, members.c.listener_id),
+        (health_checks, health_checks.c.listener_id),
+        (listeners, listeners.c.id),
+    )
 )
 
 
@@ -68,6 +84,20 @@ def exists(connection: Connection, id: str) -> bool:
 def has_members(connection: Connection, id: str) -> bool:
     """Whether any listener of the load balancer has a member that is not being removed."""
     return connection.execute(_HAS_MEMBERS, {"lb_id": id}).first() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """Something under a load balancer: a row of `table`, which belongs to, or is, the listener."""
+
+    table: str
+    id: str
+    listener_id: str
+
+
+def all_below(connection: Connection, id: str) -> Sequence[Below]:
+    """Everything under a load balancer that is not being removed: members, then health checks, then listeners."""
+    return [Below(*row) for statement in _ALL_BELOW for row in connection.execute(statement, {"lb_id": id})]
 
 
 def raise_generation(tx: Transaction, id: str) -> int:

@@ -39,9 +39,14 @@ def mark_deleting(connection: Connection, table: Table, ids: Sequence[str], dele
     connection.execute(update(table).where(table.c.id.in_(ids)).values(deleting=deleting))
 
 
-def delete_row(connection: Connection, table: Table, id: str) -> None:
-    """Delete one row and, by reference, all below it."""
-    connection.execute(delete(table).where(table.c.id == id))
+def set_status(connection: Connection, table: Table, ids: Sequence[str], status: Status) -> None:
+    """Bring rows into a state."""
+    connection.execute(update(table).where(table.c.id.in_(ids)).values(status=status))
+
+
+def delete_rows(connection: Connection, table: Table, ids: Sequence[str]) -> None:
+    """Delete rows and, by reference, all below them."""
+    connection.execute(delete(table).where(table.c.id.in_(ids)))
 
 
 def page(

@@ -1,6 +1,6 @@
 """The tables of the service, one schema for SQLite and PostgreSQL. Statements are in the modules beside this one.
 
-Three writers, three kinds of columns: use cases write what is desired, `nodes`, `observations` and
+Three writers, three kinds of columns: use cases write what is desired, `nodes`, `observations`, `traffic` and
 `members.healthy` hold what was observed, and only `equipoise.store.jobs` writes the state of a job.
 """
 
@@ -132,6 +132,10 @@ addresses = Table(
     Column("project_id", String(64), nullable=False),
     Column("type", String(8), nullable=False),
     Column("load_balancer_id", _ID, ForeignKey("load_balancers.id", ondelete="CASCADE"), unique=True),
+    # Of an elastic IP only.
+    Column("bandwidth", Integer),
+    Column("charge_mode", String(16)),
+    Column("eip_type", String(16)),
     Column("create_time", BigInteger, nullable=False),
     Index(None, "project_id", "id"),
 )
@@ -140,6 +144,9 @@ jobs = Table(
     "jobs",
     metadata,
     Column("id", _ID, primary_key=True),
+    # Of a sub-job: what it is a part of, and which part, counted from 1.
+    Column("parent_id", _ID, ForeignKey("jobs.id", ondelete="CASCADE")),
+    Column("position", Integer, nullable=False),
     Column("project_id", String(64), nullable=False),
     Column("job_type", String(32), nullable=False),
     Column("status", String(8), nullable=False),
@@ -166,6 +173,9 @@ Index(
     postgresql_where=unfinished,
 )
 
+is_part = jobs.c.parent_id.is_not(None)
+Index("ix_jobs_parent_id", jobs.c.parent_id, sqlite_where=is_part, postgresql_where=is_part)
+
 nodes = Table(
     "nodes",
     metadata,
@@ -179,4 +189,20 @@ observations = Table(
     Column("load_balancer_id", _ID, ForeignKey("load_balancers.id", ondelete="CASCADE"), primary_key=True),
     Column("node_id", String(64), ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True),
     Column("generation", BigInteger, nullable=False),
+)
+
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("load_balancer_id", _ID, ForeignKey("load_balancers.id", ondelete="CASCADE"), primary_key=True),
+    Column("node_id", String(64), primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("act_conn", BigInteger, nullable=False),
+    Column("inact_conn", BigInteger, nullable=False),
+    Column("ncps", BigInteger, nullable=False),
+    Column("in_packets", BigInteger, nullable=False),
+    Column("out_packets", BigInteger, nullable=False),
+    Column("in_bytes", BigInteger, nullable=False),
+    Column("out_bytes", BigInteger, nullable=False),
+    Index(None, "node_id"),
 )

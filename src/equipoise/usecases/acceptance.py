@@ -21,6 +21,7 @@ def accept_change(
     changes: Sequence[Change],
     scope: str,
     entities: dict[str, Any] | None = None,
+    parts: Sequence[jobs.NewPart] = (),
 ) -> Accepted:
     """Raise the generation of the load balancer and accept the job that promises it.
 
@@ -29,6 +30,7 @@ def accept_change(
         changes: the rows just written, for the end of the job.
         scope: which listener's refusal fails the job (`equipoise.domain.jobs`).
         entities: what the job shows; empty for the synchronous operations.
+        parts: its sub-jobs.
     """
     job = jobs.NewJob(
         id=new_id(),
@@ -41,6 +43,7 @@ def accept_change(
         changes=changes,
         request_id=caller.request_id,
         time_limit=policy.job_time_limit,
+        parts=parts,
     )
     jobs.accept(tx, job)
     return Accepted(job.id, resource_id)

@@ -14,7 +14,7 @@ from equipoise.domain.jobs import EVERY_LISTENER, NOTHING, JobType
 from equipoise.domain.model import EXTERNAL, LoadBalancer, Status
 from equipoise.store import addresses, jobs, load_balancers, rows, tables
 from equipoise.store.database import Transaction
-from equipoise.usecases import lookup
+from equipoise.usecases import lookup, members
 from equipoise.usecases.acceptance import accept_change, write_changes
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 
@@ -102,7 +102,18 @@ def delete_load_balancer(
     rows.mark_deleting(tx.connection, tables.load_balancers, [id])
     changes: list[Change] = [AddressKept(id)] if keep_address else []
     changes.append(Removed("load_balancers", id))
-    return accept_change(tx, caller, policy, JobType.DELETE_LOAD_BALANCER, id, id, changes, NOTHING, {"elb_id": id})
+    return accept_change(
+        tx,
+        caller,
+        policy,
+        JobType.DELETE_LOAD_BALANCER,
+        id,
+        id,
+        changes,
+        NOTHING,
+        {"elb_id": id},
+        [_deletion_of(below) for below in load_balancers.all_below(tx.connection, id)],
+    )
 
 
 def load_balancer_entities(record: LoadBalancer) -> dict[str, Any]:
@@ -120,6 +131,18 @@ def load_balancer_entities(record: LoadBalancer) -> dict[str, Any]:
             "vpc_id": record.vpc_id,
         }
     }
+
+
+def _deletion_of(below: load_balancers.Below) -> jobs.NewPart:
+    """The sub-job for a thing that goes with its load balancer; it has no changes of its own, the row goes as well."""
+    match below.table:
+        case "members":
+            return jobs.NewPart(JobType.REMOVE_MEMBER, members.removal_entities(below.listener_id, [below.id]))
+        case "health_checks":
+            entities = {"listener_id": below.listener_id, "healthcheck_id": below.id}
+            return jobs.NewPart(JobType.DELETE_HEALTH_CHECK, entities)
+        case _:
+            return jobs.NewPart(JobType.DELETE_LISTENER, {"listener_id": below.listener_id})
 
 
 def _new_record(tx: Transaction, caller: Caller, command: CreateLoadBalancer, id: str, address: str) -> LoadBalancer:

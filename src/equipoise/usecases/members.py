@@ -1,7 +1,8 @@
 """Members of a listener: add, list, remove."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -12,6 +13,7 @@ from equipoise.domain.jobs import JobType
 from equipoise.domain.model import Member, Status
 from equipoise.store import listeners, members, rows, tables
 from equipoise.store.database import Transaction
+from equipoise.store.jobs import NewPart
 from equipoise.usecases import lookup
 from equipoise.usecases.acceptance import accept_change
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
@@ -56,7 +58,11 @@ def add_members(
     if new:
         rows.insert(tx.connection, tables.members, *new)
     entities = {"members": [_entity(member) for member in named]}
-    changes = [Created("members", member.id) for member in new]
+    created = {member.id: Created("members", member.id) for member in new}
+    parts = _parts(
+        NewPart(JobType.CREATE_MEMBER, {"members": [_entity(member)]}, [created[id]] if id in created else [])
+        for id, member in {member.id: member for member in named}.items()
+    )
     return accept_change(
         tx,
         caller,
@@ -64,9 +70,10 @@ def add_members(
         JobType.CREATE_MEMBER,
         listener.load_balancer_id,
         listener_id,
-        changes,
+        [] if parts else list(created.values()),
         listener_id,
         entities,
+        parts,
     )
 
 
@@ -114,8 +121,11 @@ def remove_members(tx: Transaction, caller: Caller, policy: Policy, listener_id:
             Rule.MEMBER_UNKNOWN, f"There is no member {unknown[0]} under listener {listener_id}; nothing was removed."
         )
     rows.mark_deleting(tx.connection, tables.members, ids)
-    changes = [Removed("members", id) for id in ids]
-    entities = {"listener_id": listener_id, "members": [{"id": id} for id in ids]}
+    entities = removal_entities(listener_id, ids)
+    parts = _parts(
+        NewPart(JobType.REMOVE_MEMBER, removal_entities(listener_id, [id]), [Removed("members", id)])
+        for id in dict.fromkeys(ids)
+    )
     return accept_change(
         tx,
         caller,
@@ -123,10 +133,22 @@ def remove_members(tx: Transaction, caller: Caller, policy: Policy, listener_id:
         JobType.REMOVE_MEMBER,
         listener.load_balancer_id,
         listener_id,
-        changes,
+        [] if parts else [Removed("members", id) for id in ids],
         listener_id,
         entities,
+        parts,
     )
+
+
+def removal_entities(listener_id: str, ids: Sequence[str]) -> dict[str, Any]:
+    """What a job about the removal of members shows (jobs.md)."""
+    return {"listener_id": listener_id, "members": [{"id": id} for id in ids]}
+
+
+def _parts(each: Iterable[NewPart]) -> list[NewPart]:
+    """One sub-job a member, for a request about several; for one the job itself says it all."""
+    parts = list(each)
+    return parts if len(parts) > 1 else []
 
 
 def _new_member(tx: Transaction, listener_id: str, wanted: NewMember) -> Member:

@@ -14,10 +14,15 @@ ONE_AS_IN_URI = "/v1/{project_id}/jobs/{job_id}"
 
 
 class Jobs:
-    """Handlers of the operations on jobs."""
+    """Handlers of the operations on jobs.
 
-    def __init__(self, edge: Edge) -> None:
+    Args:
+        empty_sub_jobs: whether jobs without sub-jobs say so by an empty list (`jobs.empty_sub_jobs`).
+    """
+
+    def __init__(self, edge: Edge, *, empty_sub_jobs: bool) -> None:
         self._edge = edge
+        self._empty_sub_jobs = empty_sub_jobs
 
     def operations(self) -> list[Operation]:
         """What this class answers. A job answers at both paths, because clients form either (jobs.md, Choice)."""
@@ -29,4 +34,5 @@ class Jobs:
     async def show(self, request: Request) -> Response:
         caller = self._edge.reader(request)
         id = request.path_params["job_id"]
-        return json_response(wire.job(self._edge.read(lambda c: jobs.show_job(c, caller, id))))
+        found = self._edge.read(lambda c: jobs.show_job(c, caller, id))
+        return json_response(wire.job(found, empty_sub_jobs=self._empty_sub_jobs))

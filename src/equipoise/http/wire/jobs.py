@@ -18,8 +18,17 @@ _CREATED = {
 """What a job that creates something says of its state."""
 
 
-def job(record: Job) -> Document:
-    """A job. `error_code` and `fail_reason` are null unless it failed, `end_time` is empty until it has ended."""
+def job(record: Job, *, empty_sub_jobs: bool = False) -> Document:
+    """A job. `error_code` and `fail_reason` are null unless it failed, `end_time` is empty until it has ended.
+
+    Args:
+        empty_sub_jobs: give `sub_jobs` also where there are none (jobs.md, Choice).
+    """
+    sub_jobs = [job(part, empty_sub_jobs=empty_sub_jobs) for part in record.sub_jobs]
+    return _alone(record) | ({"sub_jobs": sub_jobs} if sub_jobs or empty_sub_jobs else {})
+
+
+def _alone(record: Job) -> Document:
     return {
         "status": record.status.value,
         "entities": _entities(record),

@@ -11,6 +11,8 @@ def upgrade() -> None:
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("parent_id", sa.String(length=32), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("project_id", sa.String(length=64), nullable=False),
         sa.Column("job_type", sa.String(length=32), nullable=False),
         sa.Column("status", sa.String(length=8), nullable=False),
@@ -25,7 +27,16 @@ def upgrade() -> None:
         sa.Column("begin_time", sa.BigInteger(), nullable=False),
         sa.Column("end_time", sa.BigInteger(), nullable=True),
         sa.Column("deadline", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["parent_id"], ["jobs.id"], name=op.f("fk_jobs_parent_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
+    )
+    op.create_index(
+        "ix_jobs_parent_id",
+        "jobs",
+        ["parent_id"],
+        unique=False,
+        sqlite_where=sa.text("parent_id IS NOT NULL"),
+        postgresql_where=sa.text("parent_id IS NOT NULL"),
     )
     op.create_index(
         "ix_jobs_unfinished",
@@ -71,6 +82,9 @@ def upgrade() -> None:
         sa.Column("project_id", sa.String(length=64), nullable=False),
         sa.Column("type", sa.String(length=8), nullable=False),
         sa.Column("load_balancer_id", sa.String(length=32), nullable=True),
+        sa.Column("bandwidth", sa.Integer(), nullable=True),
+        sa.Column("charge_mode", sa.String(length=16), nullable=True),
+        sa.Column("eip_type", sa.String(length=16), nullable=True),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["load_balancer_id"], ["load_balancers.id"], name=op.f("fk_addresses_load_balancer_id"), ondelete="CASCADE"
@@ -128,6 +142,24 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["node_id"], ["nodes.id"], name=op.f("fk_observations_node_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("load_balancer_id", "node_id", name=op.f("pk_observations")),
     )
+    op.create_table(
+        "traffic",
+        sa.Column("load_balancer_id", sa.String(length=32), nullable=False),
+        sa.Column("node_id", sa.String(length=64), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("act_conn", sa.BigInteger(), nullable=False),
+        sa.Column("inact_conn", sa.BigInteger(), nullable=False),
+        sa.Column("ncps", sa.BigInteger(), nullable=False),
+        sa.Column("in_packets", sa.BigInteger(), nullable=False),
+        sa.Column("out_packets", sa.BigInteger(), nullable=False),
+        sa.Column("in_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("out_bytes", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["load_balancer_id"], ["load_balancers.id"], name=op.f("fk_traffic_load_balancer_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("load_balancer_id", "node_id", name=op.f("pk_traffic")),
+    )
+    op.create_index(op.f("ix_traffic_node_id"), "traffic", ["node_id"], unique=False)
     op.create_table(
         "health_checks",
         sa.Column("id", sa.String(length=32), nullable=False),
