@@ -17,8 +17,10 @@ from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
 from equipoise.domain.model import EXTERNAL, INTERNAL
 from equipoise.http.edge import Edge, Marks
+from equipoise.http.gateway import GatewayOnly
+from equipoise.http.handlers.external_identity import ExternalIdentity
 from equipoise.http.handlers.health_checks import HealthChecks
-from equipoise.http.handlers.identity import Tokens
+from equipoise.http.handlers.identity import BuiltInIdentity
 from equipoise.http.handlers.jobs import Jobs
 from equipoise.http.handlers.listeners import Listeners
 from equipoise.http.handlers.load_balancers import LoadBalancers
@@ -26,9 +28,11 @@ from equipoise.http.handlers.members import Members
 from equipoise.http.handlers.service import Service as ServiceHandlers
 from equipoise.http.middleware import RequestBoundary
 from equipoise.http.protocol import Limits
+from equipoise.http.readiness import Readiness
 from equipoise.http.routing import router
 from equipoise.http.server import HttpServer
 from equipoise.identity import credentials
+from equipoise.identity.external import ExternalKeystone
 from equipoise.identity.service import Identity
 from equipoise.journal import write_transitions
 from equipoise.observe.health import HealthObserver
@@ -96,6 +100,14 @@ class Equipoise:
         settings = self._settings
         self._directory.open()
         parts.callback(self._directory.close)
+        readiness = Readiness()
+        self._http = HttpServer(
+            RequestBoundary(readiness),
+            *self._listen,
+            limits=Limits(request_seconds=settings.http.request_time_limit),
+        )
+        await self._http.start()
+        parts.push_async_callback(self._http.stop, STOP_GRACE)
         files = DataPlaneFiles(self._directory.path)
         files.create()
 
@@ -106,12 +118,7 @@ class Equipoise:
         parts.push_async_callback(database.stop)
         database.on_commit(write_transitions)
 
-        identity = Identity.open(
-            self._directory.path,
-            region=settings.identity.region,
-            token_lifetime=settings.identity.token_lifetime,
-            auth_url=credentials.auth_url(*self._listen),
-        )
+        identity = self._identity(parts)
         self._controller = Controller(database, settings.jobs.time_limit)
         ads = AdsServer(files.xds_socket, self._controller)
         await self._controller.start(ads)
@@ -132,18 +139,28 @@ class Equipoise:
 
         if not await self._controller.wait_for_node(NODE_PATIENCE):
             _log.warning("no data plane yet", effect="jobs wait for it", waited=NODE_PATIENCE)
-        self._http = HttpServer(
-            _application(database, identity, settings),
-            *self._listen,
-            limits=Limits(request_seconds=settings.http.request_time_limit),
-        )
-        await self._http.start()
+        readiness.serve(_application(database, identity, settings))
+        # First in, so that starting has an answer, and first out, while all that answers need is there.
         parts.push_async_callback(self._http.stop, STOP_GRACE)
-        credentials.follow_address(self._directory.path, credentials.auth_url(self._listen[0], self._http.port))
         _log.info("started", url=self._http.url, data_directory=str(self._directory.path), **settings.shown())
 
+    def _identity(self, parts: AsyncExitStack) -> Identity | ExternalKeystone:
+        chosen = self._settings.identity
+        if chosen.keystone_url:
+            keystone = ExternalKeystone(
+                chosen.keystone_url, timeout=chosen.keystone_timeout, keep=chosen.keystone_cache
+            )
+            parts.push_async_callback(keystone.stop)
+            return keystone
+        return Identity.open(
+            self._directory.path,
+            region=chosen.region,
+            token_lifetime=chosen.token_lifetime,
+            auth_url=credentials.auth_url(self._listen[0], self._http.port),
+        )
 
-def _application(database: Database, identity: Identity, settings: Settings) -> ASGIApp:
+
+def _application(database: Database, identity: Identity | ExternalKeystone, settings: Settings) -> ASGIApp:
     edge = Edge(
         database=database,
         identity=identity,
@@ -161,9 +178,10 @@ def _application(database: Database, identity: Identity, settings: Settings) -> 
         Listeners(edge),
         Members(edge),
         HealthChecks(edge),
-        Tokens(edge),
+        BuiltInIdentity(edge, identity) if isinstance(identity, Identity) else ExternalIdentity(edge, identity),
     )
-    return RequestBoundary(router(operation for group in groups for operation in group.operations()))
+    app = router(operation for group in groups for operation in group.operations())
+    return GatewayOnly(app, settings.http.gateway_secret) if settings.http.gateway_secret else app
 
 
 def _policy(settings: Settings) -> Policy:
@@ -173,4 +191,5 @@ def _policy(settings: Settings) -> Policy:
         listeners=settings.quotas.listener,
         members=settings.quotas.member,
         job_time_limit=settings.jobs.time_limit,
+        networks=settings.networks.vpcs,
     )

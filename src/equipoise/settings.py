@@ -1,13 +1,17 @@
 """Every setting of the service, in one table: name, type, default, range, help. Read once; nothing else reads them."""
 
+import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, Self, TypeVar
+
+from equipoise.domain.networks import Networks as Vpcs
+from equipoise.domain.rules.fields import is_reference
 
 ENVIRONMENT_PREFIX: Final = "EQUIPOISE_"
 # A cluster that runs the service under its own name puts such variables into every container.
@@ -119,16 +123,55 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkTable:
+    """VPCs by id, each with its subnets: id -> pool. As a text it is the same in JSON."""
+
+    allowed: str = (
+        'VPCs by id, each with its subnets and their address pools, such as {"vpc-1": {"subnets": {"subnet-1": '
+        '"127.78.1.0/24"}}}, where no pool overlaps another'
+    )
+
+    def parse(self, given: object) -> Vpcs:
+        table = json.loads(given) if isinstance(given, str) and given else given or {}
+        if not isinstance(table, dict):
+            raise ValueError
+        return Vpcs({_reference(id): self._subnets(vpc) for id, vpc in table.items()})
+
+    def _subnets(self, vpc: object) -> dict[str, IPv4Network]:
+        if not isinstance(vpc, dict) or vpc.keys() - {"subnets"} or not isinstance(vpc.get("subnets", {}), dict):
+            raise ValueError
+        return {_reference(id): Network().parse(pool) for id, pool in vpc.get("subnets", {}).items()}
+
+
+def _reference(id: str) -> str:
+    if not is_reference(id):
+        raise ValueError
+    return id
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """What the table says about one setting, beside its name and default. A secret one is never shown as it is."""
+    """What the table says about one setting, beside its name and default.
+
+    A secret one has `hide`, which makes of its value what people and logs may see.
+    """
 
     kind: Kind
     help: str
-    secret: bool = False
+    hide: Callable[[str], str] | None = None
 
 
-def _setting(default: object, kind: Kind, text: str, *, secret: bool = False) -> Any:
-    return field(default=kind.parse(default), repr=not secret, metadata={"row": Row(kind, text, secret)})
+def _setting(default: object, kind: Kind, text: str, *, hide: Callable[[str], str] | None = None) -> Any:
+    return field(default=kind.parse(default), repr=hide is None, metadata={"row": Row(kind, text, hide)})
+
+
+def _hide_password(url: str) -> str:
+    """Rather too much than too little: up to the last `@`, since a password may hold any character."""
+    return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", url))
+
+
+def _hide_all(secret: str) -> str:
+    return "***" if secret else ""
 
 
 # The table. A class is a group, a line is a setting: `Api.sync_wait` is `api.sync_wait`.
@@ -145,18 +188,29 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Networks:
+    vpcs: Vpcs = _setting(  # noqa: RUF009 - makes a field, not a value
+        "",
+        NetworkTable(),
+        "The VPCs and IPv4 subnets that there are; then no others are taken, and an Internal load balancer gets its "
+        "address from the pool of its subnet. Empty: every well-formed id is taken, addresses come from "
+        "`addresses.internal`.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
     url: str = _setting(
         "",
         Text(r"|(sqlite|postgresql)(\+\w+)?://\S+", "empty, or a URL that begins with sqlite:// or postgresql://"),
         "Where everything is kept. Empty: SQLite in the data directory.",
-        secret=True,
+        hide=_hide_password,
     )
 
     @property
     def redacted_url(self) -> str:
         """The URL for people and logs: passwords are replaced by `***`."""
-        return _redact(self.url)
+        return _hide_password(self.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +261,17 @@ class Identity:
         "Region id in the catalogue. The first project is called REGION_demo.",
     )
     token_lifetime: int = _setting(86_400, Integer(1, 31_536_000), "Seconds for which a token counts.")
+    keystone_url: str = _setting(
+        "",
+        Text(r"|https?://[^/?#@\s]+(/[^?#\s]*)?", "empty, or a URL that begins with http:// or https://"),
+        "Root of an external Keystone, with or without /v3 at its end. Empty: the built-in identity.",
+    )
+    keystone_timeout: float = _setting(5.0, Number(0.1, 60), "Seconds in which Keystone must answer; 504 otherwise.")
+    keystone_cache: float = _setting(
+        60.0,
+        Number(0, 3600),
+        "Seconds for which the answer of Keystone about a token counts: so long a token may outlive its revocation.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +280,13 @@ class Http:
         10.0, Number(0.1, 3600), "Seconds in which head and body of a request must arrive; 408 otherwise."
     )
     max_body: int = _setting(1_048_576, Integer(1024, 1_073_741_824), "Bytes of the largest body of a request.")
+    gateway_secret: str = _setting(
+        "",
+        Text(r"|[!-~]{16,256}", "empty, or 16 to 256 printable ASCII characters without spaces"),
+        "The password with which an authenticating gateway passes requests on (`Proxy-Authorization: Basic`, any user "
+        "name); 407 without it. Empty: everybody may ask. Not for `--set`, which other users of the machine can read.",
+        hide=_hide_all,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +309,7 @@ class Settings:
     """The settings in force: `settings.api.sync_wait`."""
 
     addresses: Addresses = field(default_factory=Addresses)
+    networks: Networks = field(default_factory=Networks)
     database: Database = field(default_factory=Database)
     api: Api = field(default_factory=Api)
     quotas: Quotas = field(default_factory=Quotas)
@@ -377,7 +450,7 @@ def _take(source: str, name: str, given: object, values: dict[str, Any], problem
     try:
         values[name] = row.kind.parse(given)
     except (ValueError, OverflowError):
-        shown = "what was given" if row.secret else repr(given)
+        shown = repr(given) if row.hide is None else "what was given"
         problems.append(f"{source}: {name} must be {row.kind.allowed}; {shown} is not.")
 
 
@@ -386,11 +459,24 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     external, internal = settings.addresses.external, settings.addresses.internal
     if external.overlaps(internal):
         yield f"addresses.internal ({internal}) must not overlap addresses.external ({external})."
+    yield from _overlaps(external, settings.networks.vpcs)
     if settings.jobs.busy_mark >= settings.jobs.hard_mark:
         yield (
             f"jobs.hard_mark ({settings.jobs.hard_mark}) must be above jobs.busy_mark ({settings.jobs.busy_mark}); "
             "jobs.busy_mark=0 switches that one off."
         )
+
+
+def _overlaps(external: IPv4Network, vpcs: Vpcs) -> Iterator[str]:
+    """Addresses are those of one machine: whatever the VPC, each belongs to one pool."""
+    pools = [("addresses.external", external)]
+    for vpc_id, subnets in vpcs.subnets.items():
+        for subnet_id, pool in subnets.items():
+            name = f"networks.vpcs.{vpc_id}.subnets.{subnet_id}"
+            yield from (
+                f"{name} ({pool}) must not overlap {other} ({there})." for other, there in pools if pool.overlaps(there)
+            )
+            pools.append((name, pool))
 
 
 def _near(name: str, known: Mapping[str, object]) -> str:
@@ -399,9 +485,4 @@ def _near(name: str, known: Mapping[str, object]) -> str:
 
 
 def _shown(row: Row, value: object) -> str:
-    return _redact(str(value)) if row.secret else str(value)
-
-
-def _redact(url: str) -> str:
-    """Rather too much than too little: up to the last `@`, since a password may hold any character."""
-    return _SECRET_PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***@", url))
+    return str(value) if row.hide is None else row.hide(str(value))

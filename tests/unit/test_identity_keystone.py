@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.identity.directory import Domain, Project, Reference, User
 from equipoise.identity.keystone import (
+    AuthRequest,
+    PasswordCredential,
+    Scope,
+    TokenCredential,
     catalogue,
+    endpoints_document,
     parse_auth_request,
+    projects_document,
+    services_document,
     time_text,
     token_document,
     version_document,
@@ -37,10 +44,15 @@ def identity(user: object, methods: object = None) -> dict[str, Any]:
     return {"methods": ["password"] if methods is None else methods, "password": {"user": user}}
 
 
+def password_of(request: AuthRequest) -> PasswordCredential:
+    assert isinstance(request.credential, PasswordCredential)
+    return request.credential
+
+
 def test_a_user_and_a_project_by_name_are_read() -> None:
     request = parse_auth_request(a_body())
-    assert request.credential.user == Reference(name="admin", domain_name="Default")
-    assert request.credential.password == "hunter2"
+    assert password_of(request).user == Reference(name="admin", domain_name="Default")
+    assert password_of(request).password == "hunter2"
     assert request.project == Reference(name="region-1_demo", domain_name="Default")
 
 
@@ -48,7 +60,7 @@ def test_ids_are_read_and_win_over_names() -> None:
     user = {"id": "a" * 32, "name": "ignored", "password": ""}
     scope = {"project": {"id": PROJECT_ID}}
     request = parse_auth_request(a_body(identity=identity(user), scope=scope))
-    assert request.credential.user == Reference(id="a" * 32)
+    assert password_of(request).user == Reference(id="a" * 32)
     assert request.project == Reference(id=PROJECT_ID)
 
 
@@ -57,10 +69,27 @@ def test_a_domain_is_named_by_id_too() -> None:
     assert parse_auth_request(a_body(scope=scope)).project == Reference(name="p", domain_id="default")
 
 
+@pytest.mark.parametrize("scope", [None, "unscoped", {"unscoped": {}}])
+def test_no_scope_is_read_as_such(scope: object) -> None:
+    request = parse_auth_request(a_body(scope=scope))
+    assert request.project is request.domain is None
+
+
+def test_the_scope_of_a_domain_is_read_by_id_and_by_name() -> None:
+    assert parse_auth_request(a_body(scope={"domain": {"id": "default"}})).domain == Reference(id="default")
+    assert parse_auth_request(a_body(scope={"domain": DEFAULT})).domain == Reference(name="Default")
+
+
+def test_a_token_is_read_in_place_of_a_password_and_is_not_shown() -> None:
+    request = parse_auth_request(a_body(identity={"methods": ["token"], "token": {"id": "hunter2"}}))
+    assert request.credential == TokenCredential("hunter2")
+    assert "hunter2" not in repr(request)
+
+
 def test_what_is_not_known_is_ignored() -> None:
     body = a_body() | {"nocatalog": True}
     body["auth"]["identity"]["password"]["user"]["extra"] = 1
-    assert parse_auth_request(body).credential.password == "hunter2"
+    assert password_of(parse_auth_request(body)).password == "hunter2"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +117,10 @@ def test_what_is_not_known_is_ignored() -> None:
         (a_body(scope={"project": {"id": "a"}, "domain": {"id": "b"}}), "auth.scope"),
         (a_body(scope={"project": {}}), "auth.scope.project"),
         (a_body(scope={"project": {"name": "p"}}), "auth.scope.project.domain"),
+        (a_body(scope={"domain": {}}), "auth.scope.domain.name"),
+        (a_body(scope={"domain": 1}), "auth.scope.domain"),
+        (a_body(identity={"methods": ["token"]}), "auth.identity.token"),
+        (a_body(identity={"methods": ["token"], "token": {"id": ""}}), "auth.identity.token.id"),
     ],
 )
 def test_a_wrong_shape_is_told_with_its_place(body: object, place: str) -> None:
@@ -100,12 +133,9 @@ def test_a_wrong_shape_is_told_with_its_place(body: object, place: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        a_body(scope=None),
-        a_body(scope="unscoped"),
-        a_body(scope={"unscoped": {}}),
-        a_body(scope={"domain": {"id": "default"}}),
         a_body(scope={"system": {"all": True}}),
-        a_body(identity={"methods": ["token"], "token": {"id": "x"}}),
+        a_body(identity={"methods": ["password", "token"], "token": {"id": "x"}}),
+        a_body(identity={"methods": ["mapped"]}),
         a_body(identity=identity({}, ["password", "totp"])),
     ],
 )
@@ -127,7 +157,7 @@ SHAPES = st.builds(
     lambda user, methods, scope: {"auth": {"identity": identity(user, methods), "scope": scope}},
     JSON,
     JSON | st.just(["password"]),
-    JSON | st.fixed_dictionaries({"project": JSON}),
+    JSON | st.fixed_dictionaries({"project": JSON}) | st.fixed_dictionaries({"domain": JSON}),
 )
 
 
@@ -156,8 +186,8 @@ def test_a_token_is_described_as_keystone_does() -> None:
         claims,
         user=User("a" * 32, "admin", "default", "hash"),
         user_domain=domain,
-        project=Project(PROJECT_ID, "region-1_demo", "default"),
-        project_domain=domain,
+        scope=Scope(project=Project(PROJECT_ID, "region-1_demo", "default")),
+        scope_domain=domain,
         catalogue=[],
     )["token"]
     (role,) = document.pop("roles")
@@ -182,6 +212,53 @@ def test_a_token_is_described_as_keystone_does() -> None:
         "expires_at": "2026-01-01T01:00:00.000000Z",
         "catalog": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("scope", "fields"),
+    [(Scope(), set()), (Scope(domain=Domain("default", "Default")), {"domain", "roles", "catalog"})],
+)
+def test_a_token_without_a_project_says_so(scope: Scope, fields: set[str]) -> None:
+    domain = Domain("default", "Default")
+    claims = Claims("a" * 32, "", ("admin",), ("password",), 1_767_225_600, 1_767_229_200, "x" * 22)
+    user = User("a" * 32, "admin", "default", "hash")
+    token = token_document(claims, user=user, user_domain=domain, scope=scope, scope_domain=domain, catalogue=[])
+    common = {"methods", "user", "audit_ids", "issued_at", "expires_at"}
+    assert token["token"].keys() == common | fields
+
+
+def test_the_catalogue_without_a_project_names_only_what_needs_none() -> None:
+    types = {service["type"] for service in catalogue("http://h:1", "region-1", None)}
+    assert types == {"network", "identity", "load-balancer"}
+
+
+def test_services_and_endpoints_belong_together_as_the_catalogue_says() -> None:
+    services = {service["id"]: service for service in services_document("http://h:1")["services"]}
+    listed = {
+        services[endpoint["service_id"]]["type"]: endpoint["url"].replace("$(tenant_id)s", PROJECT_ID)
+        for endpoint in endpoints_document("http://h:1", "region-1")["endpoints"]
+    }
+    in_catalogue = catalogue("http://h:1", "region-1", PROJECT_ID)
+    assert listed == {service["type"]: service["endpoints"][0]["url"] for service in in_catalogue}
+    assert services.keys() == {service["id"] for service in in_catalogue}
+    assert all(service["enabled"] for service in services.values())
+
+
+def test_a_project_is_listed_as_keystone_does() -> None:
+    document = projects_document([Project(PROJECT_ID, "region-1_demo", "default")], "http://h:1")
+    assert document["links"] == {"self": "http://h:1/v3/projects", "previous": None, "next": None}
+    assert document["projects"] == [
+        {
+            "id": PROJECT_ID,
+            "name": "region-1_demo",
+            "domain_id": "default",
+            "parent_id": "default",
+            "description": "",
+            "enabled": True,
+            "is_domain": False,
+            "links": {"self": f"http://h:1/v3/projects/{PROJECT_ID}"},
+        }
+    ]
 
 
 def test_the_catalogue_says_where_clients_find_each_service() -> None:

@@ -93,11 +93,80 @@ async def test_a_user_added_by_another_program_logs_in_without_a_restart(identit
 
 async def test_a_revoked_token_does_not_count_any_more(identity: Identity, tmp_path: Path) -> None:
     text, _ = await identity.log_in(request_of(tmp_path))
-    await identity.revoke(text)
+    await identity.revoke(identity.verify(text))
     for one in (identity, opened(tmp_path)):
         with pytest.raises(RuleBroken) as broken:
             one.verify(text)
         assert broken.value.rule is Rule.TOKEN_REVOKED
+
+
+def by_token(token: str, scope: object) -> dict[str, Any]:
+    return {"auth": {"identity": {"methods": ["token"], "token": {"id": token}}, "scope": scope}}
+
+
+async def test_a_token_is_exchanged_for_one_of_another_project_that_ends_no_later(
+    identity: Identity, tmp_path: Path
+) -> None:
+    shop = identity.directory.add_project("shop")
+    text, first = await identity.log_in(request_of(tmp_path))
+    _, second = await identity.log_in(by_token(text, {"project": {"id": shop.id}}))
+    assert (second.project_id, second.user_id, second.expires) == (shop.id, first.user_id, first.expires)
+    assert second.methods == ("password", "token")
+    assert second.audit_id != first.audit_id
+
+
+async def test_a_revoked_token_gives_no_other_one(identity: Identity, tmp_path: Path) -> None:
+    text, claims = await identity.log_in(request_of(tmp_path))
+    await identity.revoke(claims)
+    assert (await refusal(identity, by_token(text, None))).rule is Rule.TOKEN_REVOKED
+
+
+async def test_a_token_of_a_removed_user_gives_no_other_one(identity: Identity, tmp_path: Path) -> None:
+    text, _ = identity.tokens.issue("f" * 32, "", (), ("password",))
+    assert (await refusal(identity, by_token(text, None))).rule is Rule.TOKEN_REVOKED
+
+
+async def test_a_token_without_a_scope_names_no_project_and_no_role(identity: Identity, tmp_path: Path) -> None:
+    body = request_of(tmp_path)
+    del body["auth"]["scope"]
+    _, claims = await identity.log_in(body)
+    assert (claims.project_id, claims.domain_id, claims.roles) == ("", "", ())
+    with pytest.raises(RuleBroken) as broken:
+        claims.actor().in_project("")
+    assert broken.value.rule is Rule.PROJECT_FORBIDDEN
+
+
+async def test_a_token_of_a_domain_has_the_roles_that_the_user_has_in_it(identity: Identity, tmp_path: Path) -> None:
+    body = request_of(tmp_path)
+    body["auth"]["scope"] = {"domain": {"name": "Default"}}
+    _, claims = await identity.log_in(body)
+    assert (claims.project_id, claims.domain_id, claims.roles) == ("", "default", ("admin",))
+    assert identity.document(claims, ROOT)["token"]["domain"] == {"id": "default", "name": "Default"}
+    body["auth"]["scope"] = {"domain": {"name": "Elsewhere"}}
+    assert (await refusal(identity, body)).rule is Rule.CREDENTIALS_WRONG
+
+
+async def test_the_token_of_somebody_else_is_shown_to_administrators_only(identity: Identity, tmp_path: Path) -> None:
+    own_text, own = identity.tokens.issue("1" * 32, "2" * 32, ("member",), ("password",))
+    other_text, other = identity.tokens.issue("3" * 32, "2" * 32, ("admin",), ("password",))
+    assert identity.verify_for(own, own_text) == own
+    assert identity.verify_for(other, own_text) == own
+    with pytest.raises(RuleBroken) as broken:
+        identity.verify_for(own, other_text)
+    assert broken.value.rule is Rule.ROLE_TOO_WEAK
+
+
+async def test_a_user_sees_the_projects_of_its_roles_and_an_administrator_all(
+    identity: Identity, tmp_path: Path
+) -> None:
+    shop = identity.directory.add_project("shop")
+    user = identity.directory.add_user("reader", identity.passwords.hash("correct horse"))
+    identity.directory.assign(user.id, shop.id, "reader")
+    _, reader = identity.tokens.issue(user.id, "", (), ("password",))
+    _, administrator = await identity.log_in(request_of(tmp_path))
+    assert [project["id"] for project in identity.projects_of(reader, ROOT)["projects"]] == [shop.id]
+    names = [project["name"] for project in identity.projects_of(administrator, ROOT)["projects"]]
+    assert names == ["region-1_demo", "shop"]
 
 
 async def test_the_event_loop_goes_on_while_a_password_is_checked(identity: Identity, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography.fernet import Fernet
 from hypothesis import given, settings
@@ -192,3 +193,9 @@ def test_a_line_that_makes_no_sense_stops_the_start(tokens: Tokens, tmp_path: Pa
     path.write_bytes(b"what\n" + path.read_bytes())
     with pytest.raises(IdentityFileError, match="line 1"):
         Tokens.open(tmp_path / "keys", LIFETIME, clock)
+
+
+def test_a_token_of_before_there_were_domains_still_counts(tokens: Tokens) -> None:
+    """The format of the token: fields are added at the end, with a default."""
+    old = msgspec.msgpack.encode((USER, PROJECT, ("member",), ("password",), int(NOW), int(NOW) + LIFETIME, "x" * 22))
+    assert msgspec.msgpack.decode(old, type=Claims).domain_id == ""

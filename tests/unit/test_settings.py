@@ -129,3 +129,55 @@ def test_a_bad_secret_is_not_quoted() -> None:
 
 def test_the_reference_page_is_up_to_date() -> None:
     assert REFERENCE.read_text() == settings_reference(), "run: make docs"
+
+
+NETWORKS = """
+[networks.vpcs.vpc-1.subnets]
+subnet-1 = "127.78.1.0/24"
+subnet-2 = "127.78.2.0/24"
+
+[networks.vpcs.vpc-2]
+"""
+
+
+def test_networks_are_read_from_toml_and_from_json(tmp_path: Path) -> None:
+    from_file = Settings.load(written(tmp_path, NETWORKS))
+    text = '{"vpc-1": {"subnets": {"subnet-1": "127.78.1.0/24", "subnet-2": "127.78.2.0/24"}}, "vpc-2": {}}'
+    assert from_file == Settings.load(environ={"EQUIPOISE_NETWORKS_VPCS": text})
+    assert from_file.networks.vpcs.subnets["vpc-1"]["subnet-2"] == IPv4Network("127.78.2.0/24")
+    assert from_file.shown()["networks.vpcs"] == (
+        "vpc-1: subnet-1 127.78.1.0/24, subnet-2 127.78.2.0/24; vpc-2: no subnet"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "[]",
+        '{"vpc 1": {}}',
+        '{"vpc-1": []}',
+        '{"vpc-1": {"subnet": {}}}',
+        '{"vpc-1": {"subnets": []}}',
+        '{"vpc-1": {"subnets": {"s": "10.0.0.1"}}}',
+    ],
+)
+def test_networks_of_another_form_are_refused(text: str) -> None:
+    assert "networks.vpcs must be VPCs by id" in problems_of(f"networks.vpcs={text}")
+
+
+def test_pools_must_not_overlap_whatever_their_vpc() -> None:
+    text = '{"a": {"subnets": {"s": "10.0.0.0/24"}}, "b": {"subnets": {"t": "10.0.0.128/25", "u": "127.77.1.0/24"}}}'
+    told = problems_of(f"networks.vpcs={text}")
+    assert "networks.vpcs.b.subnets.t (10.0.0.128/25) must not overlap networks.vpcs.a.subnets.s (10.0.0.0/24)." in told
+    assert "networks.vpcs.b.subnets.u (127.77.1.0/24) must not overlap addresses.external (127.77.0.0/16)." in told
+
+
+def test_the_secret_of_the_gateway_is_never_shown() -> None:
+    secret = "correct-horse-battery"
+    settings = Settings.load(environ={"EQUIPOISE_HTTP_GATEWAY_SECRET": secret})
+    assert settings.http.gateway_secret == secret
+    assert settings.shown()["http.gateway_secret"] == "***"
+    assert secret not in repr(settings)
+    assert Settings().shown()["http.gateway_secret"] == ""
+    assert "hunter2" not in problems_of("http.gateway_secret=hunter2")

@@ -19,12 +19,18 @@ async def json_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> object:
         RuleBroken: BODY_MISSING, BODY_TOO_LARGE (more than `limit` bytes) or BODY_MALFORMED.
         ClientDisconnect: the client has gone before the body was complete.
     """
-    raw = await _read(request, limit)
+    raw = await raw_body(request, limit=limit)
     # Some clients begin every text with a byte order mark; a parser may ignore it (RFC 8259, section 8.1).
     return _decoded(raw.removeprefix(_BYTE_ORDER_MARK))
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def raw_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
+    """The body as it came.
+
+    Raises:
+        RuleBroken: BODY_TOO_LARGE.
+        ClientDisconnect: the client has gone before the body was complete.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)

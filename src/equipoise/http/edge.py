@@ -11,12 +11,11 @@ from starlette.responses import Response
 
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import JobStatus
-from equipoise.http.body import json_body
+from equipoise.http.body import json_body, raw_body
 from equipoise.http.respond import json_response
 from equipoise.http.wire import jobs as wire
 from equipoise.identity.actor import Actor
-from equipoise.identity.directory import Reference
-from equipoise.identity.service import Identity
+from equipoise.identity.provider import IdentityProvider
 from equipoise.store.backlog import Backlog
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.waiting import JobWaiters
@@ -44,7 +43,7 @@ class Edge:
     def __init__(
         self,
         database: Database,
-        identity: Identity,
+        identity: IdentityProvider,
         policy: Policy,
         waiters: JobWaiters,
         backlog: Backlog,
@@ -53,7 +52,7 @@ class Edge:
         max_body: int,
     ) -> None:
         self._database = database
-        self.identity = identity
+        self._identity = identity
         self.policy = policy
         self._waiters = waiters
         self._backlog = backlog
@@ -61,28 +60,34 @@ class Edge:
         self._sync_wait = sync_wait
         self._max_body = max_body
 
-    def reader(self, request: Request) -> Caller:
+    async def reader(self, request: Request) -> Caller:
         """Who asks to read.
 
         Raises:
-            RuleBroken: TOKEN_MISSING, one of the rules of tokens, PROJECT_FORBIDDEN or PROJECT_UNKNOWN.
+            RuleBroken: TOKEN_MISSING, what `IdentityProvider` raises, PROJECT_FORBIDDEN or PROJECT_UNKNOWN.
         """
-        return self._caller(request, self._actor(request))
+        token = token_of(request)
+        return await self._caller(request, await self._identity.authenticate(token), token)
 
-    def writer(self, request: Request) -> Caller:
+    async def writer(self, request: Request) -> Caller:
         """Who asks to write. Raises as `reader` does, ROLE_TOO_WEAK, and OVERLOADED past the hard mark."""
-        actor = self._actor(request)
+        token = token_of(request)
+        actor = await self._identity.authenticate(token)
         actor.check_may_write()
         if self._backlog.unfinished >= self._marks.hard:
             raise RuleBroken(
                 Rule.OVERLOADED,
                 f"{self._backlog.unfinished} jobs wait to be done; nothing was stored, try again in a few seconds.",
             )
-        return self._caller(request, actor)
+        return await self._caller(request, actor, token)
 
     async def body(self, request: Request) -> object:
         """The decoded body. Raises as `json_body` does."""
         return await json_body(request, limit=self._max_body)
+
+    async def raw_body(self, request: Request) -> bytes:
+        """The body as it came. Raises as `raw_body` of `equipoise.http.body` does."""
+        return await raw_body(request, limit=self._max_body)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read. Raises RuleBroken: UNAVAILABLE."""
@@ -110,23 +115,26 @@ class Edge:
             raise RuleBroken(Rule.DATA_PLANE_BIND, job.fail_reason or "")
         return accepted.resource_id
 
-    def _actor(self, request: Request) -> Actor:
-        token = request.headers.get("x-auth-token")
-        if not token:
-            raise RuleBroken(
-                Rule.TOKEN_MISSING,
-                "Send a token in the header X-Auth-Token; POST /v3/auth/tokens gives one.",
-                identity_uri=f"{root_url(request)}/v3",
-            )
-        return self.identity.verify(token).actor()
-
-    def _caller(self, request: Request, actor: Actor) -> Caller:
+    async def _caller(self, request: Request, actor: Actor, token: str) -> Caller:
         # One path names no project (classic-api.md, Health check): there the token's counts.
         wanted = request.path_params.get("project_id", actor.project_id)
         there = actor.in_project(wanted)
-        if wanted != actor.project_id and self.identity.directory.find_project(Reference(id=wanted)) is None:
+        there.check_may_read()
+        if wanted != actor.project_id and not await self._identity.has_project(wanted, token):
             raise RuleBroken(Rule.PROJECT_UNKNOWN, "There is no project with the id in the path.")
         return Caller(wanted, request.state.request_id, there.may_freeze)
+
+
+def token_of(request: Request) -> str:
+    """The token of a request. Raises RuleBroken: TOKEN_MISSING."""
+    token = request.headers.get("x-auth-token")
+    if not token:
+        raise RuleBroken(
+            Rule.TOKEN_MISSING,
+            "Send a token in the header X-Auth-Token; POST /v3/auth/tokens gives one.",
+            identity_uri=f"{root_url(request)}/v3",
+        )
+    return token
 
 
 @contextmanager

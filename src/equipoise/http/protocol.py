@@ -104,9 +104,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._start_deadline()
 
     def shutdown(self) -> None:
-        """Close, after the answer that is under way; a refused client lingers no longer."""
+        """Close, after the answer that is under way; a refused client lingers no longer.
+
+        A request whose head is not complete gets its answer, too: 503.
+        """
         if self._refused:
             self.transport.close()
+        elif self._arriving and not self._head_complete and not self._answering():
+            self._refuse(RuleBroken(Rule.UNAVAILABLE, "The service is stopping; try again in a few seconds."))
         else:
             super().shutdown()
 

@@ -16,8 +16,8 @@ class Actor:
     """A user at work in one project. Rules: contract/identity.md, "Roles".
 
     Args:
-        user_id: 32 lower-case hexadecimal characters.
-        project_id: the project that the token names, 32 lower-case hexadecimal characters.
+        user_id: as the identity gives it; 32 lower-case hexadecimal characters of the built-in one.
+        project_id: the project that the token names; empty for a token without a project.
         roles: names out of `ROLES`.
     """
 
@@ -40,7 +40,7 @@ class Actor:
 
     def check_project(self, path_project_id: str) -> None:
         """Raise PROJECT_FORBIDDEN unless the project in the path is the token's or the actor is an administrator."""
-        if path_project_id != self.project_id and not self.is_admin:
+        if not path_project_id or (path_project_id != self.project_id and not self.is_admin):
             raise RuleBroken(
                 Rule.PROJECT_FORBIDDEN,
                 "The project_id in the path is not the project of the token: ask for a token of that project.",
@@ -50,6 +50,11 @@ class Actor:
         """The same actor at work in the project of the path, after `check_project`."""
         self.check_project(path_project_id)
         return self if path_project_id == self.project_id else replace(self, project_id=path_project_id)
+
+    def check_may_read(self) -> None:
+        """Raise ROLE_TOO_WEAK for somebody without any role, which an external identity may name."""
+        if not self.roles:
+            raise RuleBroken(Rule.ROLE_TOO_WEAK, f"This user has none of the roles {', '.join(ROLES)} here.")
 
     def check_may_write(self) -> None:
         """Raise ROLE_TOO_WEAK for a role that only reads."""

@@ -166,6 +166,20 @@ class Directory:
             return self._projects.get(reference.id)
         return self._projects_by_name.get((self._domain_id(reference), reference.name))
 
+    def find_domain(self, reference: Reference) -> Domain | None:
+        """The domain with the id, or else the name, of the reference; None when there is none."""
+        return self._domains.get(reference.id or self._domain_ids.get(reference.name or "", ""))
+
+    def projects_of(self, user_id: str) -> tuple[Project, ...]:
+        """The projects on which a user has a role, by name."""
+        found = (project for project in self._projects.values() if self.roles(user_id, project.id))
+        return tuple(sorted(found, key=lambda project: (project.name, project.id)))
+
+    def roles_in_domain(self, user_id: str, domain_id: str) -> tuple[str, ...]:
+        """Names of the roles that a user has on any project of a domain, sorted; empty for a stranger."""
+        own = (project for project in self._projects.values() if project.domain_id == domain_id)
+        return tuple(sorted({role for project in own for role in self.roles(user_id, project.id)}))
+
     def roles(self, user_id: str, project_id: str) -> tuple[str, ...]:
         """Names of the roles of a user on a project, sorted; empty for a stranger.
 

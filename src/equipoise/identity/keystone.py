@@ -1,10 +1,10 @@
 """The wire shapes of Keystone v3, as pure functions: request in, answer out. No look-ups, no HTTP, no clock.
 
-Today the password method and the project scope are read; other methods and scopes are answered with UNSUPPORTED.
-Rules: contract/identity.md.
+The methods password and token are read, the scopes project and domain, and none; what else Keystone has is answered
+with UNSUPPORTED. Rules: contract/identity.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -15,6 +15,7 @@ from equipoise.identity.directory import Domain, Project, Reference, User
 from equipoise.identity.tokens import Claims
 
 PASSWORD: Final = "password"  # noqa: S105 - the name of a method
+TOKEN: Final = "token"  # noqa: S105 - the name of a method
 _NAMESPACE: Final = UUID("8e4ad1a1-3f0b-4d53-9be2-6b0b1c5a7a10")
 """Root of the ids of roles, services and endpoints: the same at every start and on every node."""
 
@@ -40,11 +41,25 @@ class PasswordCredential:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthRequest:
-    """Who asks, and the project that the token shall name."""
+class TokenCredential:
+    """A token that proves who its user is: the way to a token with another scope."""
 
-    credential: PasswordCredential
-    project: Reference
+    token: str = field(repr=False)
+
+
+Credential = PasswordCredential | TokenCredential
+
+
+@dataclass(frozen=True, slots=True)
+class AuthRequest:
+    """Who asks, and the project or the domain that the token shall name; neither for a token without a scope.
+
+    A domain is referred to by its id or by its name alone.
+    """
+
+    credential: Credential
+    project: Reference | None = None
+    domain: Reference | None = None
 
 
 def parse_auth_request(body: object) -> AuthRequest:
@@ -57,41 +72,61 @@ def parse_auth_request(body: object) -> AuthRequest:
     if not isinstance(body, dict):
         raise _malformed("The body", "a JSON object")
     auth = _object(body, "auth", "auth")
-    return AuthRequest(_credential(_object(auth, "identity", "auth.identity")), _scope(auth))
+    credential = _credential(_object(auth, "identity", "auth.identity"))
+    kind, scope = _scope(auth)
+    match kind:
+        case "project":
+            return AuthRequest(credential, project=_reference(scope, "auth.scope.project"))
+        case "domain":
+            return AuthRequest(credential, domain=_domain(scope, "auth.scope.domain"))
+        case _:
+            return AuthRequest(credential)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a token is for: a project, a domain, or nothing."""
+
+    project: Project | None = None
+    domain: Domain | None = None
 
 
 def token_document(
-    claims: Claims,
-    *,
-    user: User,
-    user_domain: Domain,
-    project: Project,
-    project_domain: Domain,
-    catalogue: list[Document],
+    claims: Claims, *, user: User, user_domain: Domain, scope: Scope, scope_domain: Domain, catalogue: list[Document]
 ) -> Document:
-    """The body of an answer about a token; its text goes into the header X-Subject-Token."""
-    return {
-        "token": {
-            "methods": list(claims.methods),
-            "user": {
-                "id": user.id,
-                "name": user.name,
-                "domain": _named(user_domain),
-                "password_expires_at": None,
-            },
-            "project": {"id": project.id, "name": project.name, "domain": _named(project_domain)},
-            "is_domain": False,
-            "roles": [{"id": _stable_id("role", name), "name": name} for name in claims.roles],
-            "audit_ids": [claims.audit_id],
-            "issued_at": time_text(claims.issued),
-            "expires_at": time_text(claims.expires),
-            "catalog": catalogue,
-        }
+    """The body of an answer about a token; its text goes into the header X-Subject-Token.
+
+    As Keystone has it: a token without a scope has no roles and no catalogue.
+
+    Args:
+        scope_domain: the domain of the project, where the scope is one.
+    """
+    token: Document = {
+        "methods": list(claims.methods),
+        "user": {
+            "id": user.id,
+            "name": user.name,
+            "domain": _named(user_domain),
+            "password_expires_at": None,
+        },
+        "audit_ids": [claims.audit_id],
+        "issued_at": time_text(claims.issued),
+        "expires_at": time_text(claims.expires),
     }
+    if scope.project is not None:
+        project = scope.project
+        token |= {"project": {"id": project.id, "name": project.name, "domain": _named(scope_domain)}}
+        token |= {"is_domain": False}
+    elif scope.domain is not None:
+        token |= {"domain": _named(scope.domain)}
+    if scope != Scope():
+        roles = [{"id": _stable_id("role", name), "name": name} for name in claims.roles]
+        token |= {"roles": roles, "catalog": catalogue}
+    return {"token": token}
 
 
-def catalogue(root_url: str, region: str, project_id: str) -> list[Document]:
-    """Where each service is, for a token of that project.
+def catalogue(root_url: str, region: str, project_id: str | None) -> list[Document]:
+    """Where each service is, for a token of that project; without one, only what needs none.
 
     Args:
         root_url: as the client reaches the service, without a slash at the end.
@@ -113,7 +148,66 @@ def catalogue(root_url: str, region: str, project_id: str) -> list[Document]:
             ],
         }
         for service_type, (name, path) in _SERVICES.items()
+        if project_id is not None or "{" not in path
     ]
+
+
+def projects_document(projects: Iterable[Project], root_url: str) -> Document:
+    """The body of a list of projects."""
+    return {
+        "projects": [
+            {
+                "id": project.id,
+                "name": project.name,
+                "domain_id": project.domain_id,
+                "parent_id": project.domain_id,
+                "description": "",
+                "enabled": True,
+                "is_domain": False,
+                "links": {"self": f"{root_url}/v3/projects/{project.id}"},
+            }
+            for project in projects
+        ],
+        "links": _list_links(f"{root_url}/v3/projects"),
+    }
+
+
+def services_document(root_url: str) -> Document:
+    """The body of `GET /v3/services`."""
+    return {
+        "services": [
+            {
+                "id": (id := _stable_id("service", service_type)),
+                "type": service_type,
+                "name": name,
+                "description": "",
+                "enabled": True,
+                "links": {"self": f"{root_url}/v3/services/{id}"},
+            }
+            for service_type, (name, _) in _SERVICES.items()
+        ],
+        "links": _list_links(f"{root_url}/v3/services"),
+    }
+
+
+def endpoints_document(root_url: str, region: str) -> Document:
+    """The body of `GET /v3/endpoints`. Clients put the project in the place of `$(tenant_id)s`, as in Keystone's."""
+    return {
+        "endpoints": [
+            {
+                "id": (id := _stable_id("endpoint", region, service_type)),
+                "service_id": _stable_id("service", service_type),
+                "interface": "public",
+                "region": region,
+                "region_id": region,
+                "url": root_url + path.format(project_id="$(tenant_id)s"),
+                "enabled": True,
+                "links": {"self": f"{root_url}/v3/endpoints/{id}"},
+            }
+            for service_type, (_, path) in _SERVICES.items()
+        ],
+        "links": _list_links(f"{root_url}/v3/endpoints"),
+    }
 
 
 def version_document(root_url: str) -> Document:
@@ -134,6 +228,10 @@ def time_text(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def _list_links(url: str) -> Document:
+    return {"self": url, "previous": None, "next": None}
+
+
 def _named(domain: Domain) -> Document:
     return {"id": domain.id, "name": domain.name}
 
@@ -142,26 +240,40 @@ def _stable_id(*parts: str) -> str:
     return uuid5(_NAMESPACE, "/".join(parts)).hex
 
 
-def _credential(identity: Mapping[str, Any]) -> PasswordCredential:
+def _credential(identity: Mapping[str, Any]) -> Credential:
     methods = identity.get("methods")
     if not isinstance(methods, list) or not methods or not all(isinstance(method, str) for method in methods):
         raise _malformed("auth.identity.methods", "an array of names of methods")
+    if set(methods) == {TOKEN}:
+        given = _object(identity, TOKEN, "auth.identity.token")
+        return TokenCredential(_name(given, "id", "auth.identity.token.id"))
     if set(methods) != {PASSWORD}:
-        raise RuleBroken(Rule.UNSUPPORTED, 'Of the methods in auth.identity.methods only ["password"] is offered.')
+        raise RuleBroken(
+            Rule.UNSUPPORTED, 'Of the methods in auth.identity.methods only ["password"] and ["token"] are offered.'
+        )
     where = "auth.identity.password.user"
     user = _object(_object(identity, PASSWORD, "auth.identity.password"), "user", where)
     return PasswordCredential(_reference(user, where), _text(user, "password", f"{where}.password"))
 
 
-def _scope(auth: Mapping[str, Any]) -> Reference:
+def _scope(auth: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The kind of the scope, empty without one, and what it holds."""
     if auth.get("scope") in (None, "unscoped"):
-        raise RuleBroken(Rule.UNSUPPORTED, "Tokens without a scope are not offered: name a project in auth.scope.")
+        return "", {}
     scope = _object(auth, "scope", "auth.scope")
     if len(scope) != 1:
         raise _malformed("auth.scope", "an object with exactly one scope, for example project")
-    if "project" not in scope:
-        raise RuleBroken(Rule.UNSUPPORTED, "Of the scopes in auth.scope only project is offered.")
-    return _reference(_object(scope, "project", "auth.scope.project"), "auth.scope.project")
+    kind = next(iter(scope))
+    if kind == "unscoped":
+        return "", {}
+    if kind not in ("project", "domain"):
+        raise RuleBroken(Rule.UNSUPPORTED, "Of the scopes in auth.scope only project, domain and unscoped are offered.")
+    return kind, _object(scope, kind, f"auth.scope.{kind}")
+
+
+def _domain(value: Mapping[str, Any], where: str) -> Reference:
+    key = "id" if "id" in value else "name"
+    return Reference(**{key: _name(value, key, f"{where}.{key}")})
 
 
 def _reference(value: Mapping[str, Any], where: str) -> Reference:
@@ -171,10 +283,8 @@ def _reference(value: Mapping[str, Any], where: str) -> Reference:
     if "name" not in value:
         raise _malformed(where, "an object with id, or with name and domain")
     name = _name(value, "name", f"{where}.name")
-    domain = _object(value, "domain", f"{where}.domain")
-    if "id" in domain:
-        return Reference(name=name, domain_id=_name(domain, "id", f"{where}.domain.id"))
-    return Reference(name=name, domain_name=_name(domain, "name", f"{where}.domain.name"))
+    domain = _domain(_object(value, "domain", f"{where}.domain"), f"{where}.domain")
+    return Reference(name=name, domain_id=domain.id, domain_name=domain.name)
 
 
 def _object(parent: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:

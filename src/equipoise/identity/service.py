@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.identity import credentials, keystone
+from equipoise.identity.actor import Actor
 from equipoise.identity.directory import Directory, Reference, first_content
 from equipoise.identity.passwords import Passwords, authenticate
 from equipoise.identity.tokens import Claims, Clock, Tokens
@@ -61,28 +62,54 @@ class Identity:
 
         Raises:
             RuleBroken: as `keystone.parse_auth_request`; CREDENTIALS_WRONG for a wrong user or password, and for a
-                project that does not exist or on which the user has no role, which Keystone does not tell apart.
+                scope that does not exist or in which the user has no role, which Keystone does not tell apart; for a
+                token in place of a password as `verify`.
         """
         request = keystone.parse_auth_request(body)
         self.directory.refresh()
-        user = await authenticate(self.directory, self.passwords, request.credential)
-        project = self.directory.find_project(request.project)
-        roles = self.directory.roles(user.id, project.id) if project else ()
-        if project is None or not roles:
-            raise RuleBroken(Rule.CREDENTIALS_WRONG, "There is no such project in which this user has a role.")
-        return self.tokens.issue(user.id, project.id, roles, (keystone.PASSWORD,))
+        user_id, methods, expires = await self._proven(request.credential)
+        project_id, domain_id, roles = self._scoped(user_id, request)
+        return self.tokens.issue(user_id, project_id, roles, methods, domain_id=domain_id, expires=expires)
+
+    async def authenticate(self, token: str) -> Actor:
+        """Who the token stands for (`equipoise.identity.provider`); from memory."""
+        return self.verify(token).actor()
+
+    async def has_project(self, project_id: str, token: str) -> bool:  # noqa: ARG002 - whoever asks is an administrator
+        """Whether there is such a project."""
+        return self.directory.find_project(Reference(id=project_id)) is not None
 
     def verify(self, token: str) -> Claims:
         """What a token says, from memory: `Tokens.verify`."""
         return self.tokens.verify(token)
 
-    async def revoke(self, token: str) -> None:
-        """End a token; durable when this returns.
+    def verify_for(self, asker: Claims, token: str) -> Claims:
+        """What a token says, for somebody who may know: its user, or an administrator.
 
         Raises:
-            RuleBroken: as `verify`.
+            RuleBroken: as `verify`; ROLE_TOO_WEAK for others.
         """
-        await asyncio.to_thread(self.tokens.revoke, self.verify(token))
+        claims = self.verify(token)
+        if claims.user_id != asker.user_id and not asker.actor().is_admin:
+            raise RuleBroken(Rule.ROLE_TOO_WEAK, "Only an administrator may look at the token of somebody else.")
+        return claims
+
+    async def revoke(self, claims: Claims) -> None:
+        """End a token; durable when this returns."""
+        await asyncio.to_thread(self.tokens.revoke, claims)
+
+    def projects_of(self, claims: Claims, root_url: str) -> keystone.Document:
+        """The projects on which the user of a token has a role."""
+        self.directory.refresh()
+        return keystone.projects_document(self.directory.projects_of(claims.user_id), root_url)
+
+    def services(self, root_url: str) -> keystone.Document:
+        """The services of the catalogue, one by one."""
+        return keystone.services_document(root_url)
+
+    def endpoints(self, root_url: str) -> keystone.Document:
+        """The endpoints of the catalogue, one by one."""
+        return keystone.endpoints_document(root_url, self._region)
 
     def document(self, claims: Claims, root_url: str) -> keystone.Document:
         """The body of an answer about a token.
@@ -94,14 +121,42 @@ class Identity:
             RuleBroken: TOKEN_REVOKED when its user or project is not in the directory any more.
         """
         user = self.directory.find_user(Reference(id=claims.user_id))
-        project = self.directory.find_project(Reference(id=claims.project_id))
-        if user is None or project is None:
-            raise RuleBroken(Rule.TOKEN_REVOKED, "The user or the project of the token was removed.")
+        project = self.directory.find_project(Reference(id=claims.project_id)) if claims.project_id else None
+        domain = self.directory.find_domain(Reference(id=claims.domain_id)) if claims.domain_id else None
+        if user is None or bool(project) != bool(claims.project_id) or bool(domain) != bool(claims.domain_id):
+            raise RuleBroken(Rule.TOKEN_REVOKED, "The user or the scope of the token was removed.")
+        user_domain = self.directory.domain(user.domain_id)
         return keystone.token_document(
             claims,
             user=user,
-            user_domain=self.directory.domain(user.domain_id),
-            project=project,
-            project_domain=self.directory.domain(project.domain_id),
-            catalogue=keystone.catalogue(root_url, self._region, project.id),
+            user_domain=user_domain,
+            scope=keystone.Scope(project, domain),
+            scope_domain=self.directory.domain(project.domain_id) if project else user_domain,
+            catalogue=keystone.catalogue(root_url, self._region, claims.project_id or None),
         )
+
+    async def _proven(self, credential: keystone.Credential) -> tuple[str, tuple[str, ...], int | None]:
+        """The user who the credential proves to be, by which methods, and when that proof ends (None: a lifetime)."""
+        if isinstance(credential, keystone.PasswordCredential):
+            return (await authenticate(self.directory, self.passwords, credential)).id, (keystone.PASSWORD,), None
+        claims = self.verify(credential.token)
+        if self.directory.find_user(Reference(id=claims.user_id)) is None:
+            raise RuleBroken(Rule.TOKEN_REVOKED, "The user of the token was removed.")
+        # As in Keystone: a token got with a token does not live longer than that one.
+        return claims.user_id, tuple(dict.fromkeys((*claims.methods, keystone.TOKEN))), claims.expires
+
+    def _scoped(self, user_id: str, request: keystone.AuthRequest) -> tuple[str, str, tuple[str, ...]]:
+        """Ids of the project and of the domain that the token shall name, and the roles of the user there."""
+        if request.project is not None:
+            project = self.directory.find_project(request.project)
+            roles = self.directory.roles(user_id, project.id) if project else ()
+            if project is None or not roles:
+                raise RuleBroken(Rule.CREDENTIALS_WRONG, "There is no such project in which this user has a role.")
+            return project.id, "", roles
+        if request.domain is not None:
+            domain = self.directory.find_domain(request.domain)
+            roles = self.directory.roles_in_domain(user_id, domain.id) if domain else ()
+            if domain is None or not roles:
+                raise RuleBroken(Rule.CREDENTIALS_WRONG, "There is no such domain in which this user has a role.")
+            return "", domain.id, roles
+        return "", "", ()

@@ -27,7 +27,7 @@ class Claims(msgspec.Struct, frozen=True, array_like=True):
     """What a token says. The order of the fields is the format of the token: new ones go to the end, with a default.
 
     `issued` and `expires` are whole seconds since 1970; the token counts while the clock is below `expires`.
-    `audit_id` names the token without giving it away.
+    `audit_id` names the token without giving it away. Of `project_id` and `domain_id` at most one is not empty.
     """
 
     user_id: str
@@ -37,6 +37,7 @@ class Claims(msgspec.Struct, frozen=True, array_like=True):
     issued: int
     expires: int
     audit_id: str
+    domain_id: str = ""
 
     def actor(self) -> Actor:
         return Actor(self.user_id, self.project_id, frozenset(self.roles))
@@ -109,8 +110,21 @@ class Tokens:
             # Without the cause: it quotes the key.
             raise IdentityFileError("keys/token.key: must hold 32 bytes in URL-safe Base64") from None
 
-    def issue(self, user_id: str, project_id: str, roles: Iterable[str], methods: Iterable[str]) -> tuple[str, Claims]:
-        """A new token: its text, and what it says."""
+    def issue(
+        self,
+        user_id: str,
+        project_id: str,
+        roles: Iterable[str],
+        methods: Iterable[str],
+        *,
+        domain_id: str = "",
+        expires: int | None = None,
+    ) -> tuple[str, Claims]:
+        """A new token: its text, and what it says.
+
+        Args:
+            expires: seconds since 1970; None: after the lifetime.
+        """
         now = int(self._clock())
         claims = Claims(
             user_id=user_id,
@@ -118,8 +132,9 @@ class Tokens:
             roles=tuple(roles),
             methods=tuple(methods),
             issued=now,
-            expires=now + self._lifetime,
+            expires=now + self._lifetime if expires is None else expires,
             audit_id=secrets.token_urlsafe(16),
+            domain_id=domain_id,
         )
         return self._fernet.encrypt_at_time(msgspec.msgpack.encode(claims), now).decode(), claims
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from uuid import uuid4
 
+from equipoise.domain.networks import Networks
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -22,6 +24,7 @@ class Policy:
 
     Attributes:
         pools: the address pool of each load balancer type.
+        networks: the VPCs and subnets that there are, with their own pools for Internal.
         load_balancers, listeners, members: quotas: per project, per load balancer, per listener.
         job_time_limit: seconds after which an unconfirmed job fails.
         chooser: the source of randomness for addresses; seeded in tests.
@@ -32,6 +35,7 @@ class Policy:
     listeners: int
     members: int
     job_time_limit: float
+    networks: Networks = field(default_factory=Networks)
     chooser: random.Random = field(default_factory=random.Random)
 
 

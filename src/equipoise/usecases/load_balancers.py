@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from ipaddress import IPv4Network
 from typing import Any
 
 from sqlalchemy import Connection
@@ -33,10 +34,11 @@ def create_load_balancer(tx: Transaction, caller: Caller, policy: Policy, comman
             Rule.LB_QUOTA, f"The project may have {policy.load_balancers} load balancers; delete one or ask for more."
         )
     id = new_id()
-    address, held_id = _address_for(tx.connection, caller, policy, command)
+    pool = _pool_for(policy, command)
+    address, held_id = _address_for(tx.connection, caller, policy, command, pool)
     record = _new_record(tx, caller, command, id, address or "")
     if address is None:
-        return _fail_for_want_of_address(tx, caller, policy, record)
+        return _fail_for_want_of_address(tx, caller, policy, record, pool)
     rows.insert(tx.connection, tables.load_balancers, record)
     changes: list[Change] = [Created("load_balancers", id)]
     if held_id is None:
@@ -159,10 +161,9 @@ def _new_record(tx: Transaction, caller: Caller, command: CreateLoadBalancer, id
 
 
 def _address_for(
-    connection: Connection, caller: Caller, policy: Policy, command: CreateLoadBalancer
+    connection: Connection, caller: Caller, policy: Policy, command: CreateLoadBalancer, pool: IPv4Network
 ) -> tuple[str | None, str | None]:
     """The address to use (None: the pool is exhausted), and its id where the project holds it already."""
-    pool = policy.pools[command.type]
     wanted = command.vip_address
     if wanted is None:
         chosen = pools.choose(
@@ -186,7 +187,16 @@ def _address_for(
     return wanted, id
 
 
-def _fail_for_want_of_address(tx: Transaction, caller: Caller, policy: Policy, record: LoadBalancer) -> Accepted:
+def _pool_for(policy: Policy, command: CreateLoadBalancer) -> IPv4Network:
+    pool = policy.pools[command.type]
+    if command.type == EXTERNAL:
+        return pool
+    return policy.networks.pool(command.vpc_id, command.vip_subnet_id, command.vip_address, otherwise=pool)
+
+
+def _fail_for_want_of_address(
+    tx: Transaction, caller: Caller, policy: Policy, record: LoadBalancer, pool: IPv4Network
+) -> Accepted:
     external = record.type == EXTERNAL
     job = jobs.NewJob(
         id=new_id(),
@@ -205,7 +215,7 @@ def _fail_for_want_of_address(tx: Transaction, caller: Caller, policy: Policy, r
         tx,
         [job.id],
         Rule.ELASTIC_IP_POOL_EXHAUSTED if external else Rule.ADDRESS_POOL_EXHAUSTED,
-        f"Every address of the pool {policy.pools[record.type]} for {record.type} load balancers is in use; "
+        f"Every address of the pool {pool} for {record.type} load balancers is in use; "
         "delete one that is not needed, or ask the operator for a larger pool.",
     )
     return Accepted(job.id, record.id)

@@ -1,6 +1,6 @@
 """The rules of a load balancer (classic-api.md, Load balancer): from a JSON value to a command.
 
-What has to be looked up (whether an address is free, a VPC exists, a quota is left) is the use case's.
+What has to be looked up (whether an address is free, a quota is left) is the use case's.
 """
 
 import re
@@ -8,6 +8,7 @@ import re
 from equipoise.domain.commands import Column, CreateLoadBalancer, UpdateLoadBalancer
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.model import EXTERNAL, INTERNAL, AdminState
+from equipoise.domain.networks import Networks
 from equipoise.domain.rules import fields
 from equipoise.domain.rules.fields import JsonObject, NameRules, is_blank, shown
 
@@ -55,20 +56,25 @@ _PROPERTIES = (
 )
 
 
-def create_load_balancer(body: object, *, project_id: str, may_freeze: bool) -> CreateLoadBalancer:
+def create_load_balancer(
+    body: object, *, project_id: str, may_freeze: bool, networks: Networks | None = None
+) -> CreateLoadBalancer:
     """What to create. Raises RuleBroken for the first field, in the order of the published table, that breaks a rule.
 
     Args:
         body: the decoded JSON value.
         project_id: the project of the path, which a tenantId in the body must equal.
         may_freeze: whether the user may set admin_state_up to 2 (administrators only).
+        networks: the VPCs and subnets that there are; None: any.
     """
     given = fields.json_object(body)
+    networks = networks or Networks()
     name = _name(given)
     description = fields.description(
         given.get("description"), wrong_type=Rule.LB_FIELD_INVALID, invalid=Rule.LB_DESCRIPTION_INVALID
     )
     vpc_id = _vpc_id(given)
+    networks.check_vpc(vpc_id)
     lb_type = _type(given)
     external = lb_type == EXTERNAL
     # An elastic IP that is there already brings its own bandwidth, charge mode and type.
@@ -76,6 +82,8 @@ def create_load_balancer(body: object, *, project_id: str, may_freeze: bool) -> 
     bandwidth = _bandwidth(given) if new_elastic_ip else None
     admin_state_up = _admin_state_up(given, may_freeze)
     vip_subnet_id = None if external else _vip_subnet_id(given)
+    if vip_subnet_id is not None:
+        networks.check_subnet(vpc_id, vip_subnet_id)
     security_group_id = None if external else _security_group_id(given)
     vip_address = _vip_address(given)
     _check_tenant(given, project_id)

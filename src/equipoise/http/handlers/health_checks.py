@@ -36,7 +36,7 @@ class HealthChecks:
         ]
 
     async def create(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         command = rules.create_health_check(await self._edge.body(request))
         id = await self._edge.put_in_force(
             caller, lambda tx: health_checks.create_health_check(tx, caller, self._edge.policy, command)
@@ -44,10 +44,10 @@ class HealthChecks:
         return self._shown(caller, id)
 
     async def show(self, request: Request) -> Response:
-        return self._shown(self._edge.reader(request), _id(request))
+        return self._shown(await self._edge.reader(request), _id(request))
 
     async def update(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         id = _id(request)
         body = await self._edge.body(request)
         await self._edge.put_in_force(
@@ -56,7 +56,7 @@ class HealthChecks:
         return self._shown(caller, id)
 
     async def delete(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         id = _id(request, Rule.HEALTH_CHECK_ID_MALFORMED_ON_DELETE)
         await self._edge.put_in_force(
             caller, lambda tx: health_checks.delete_health_check(tx, caller, self._edge.policy, id)

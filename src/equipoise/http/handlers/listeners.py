@@ -33,7 +33,7 @@ class Listeners:
         ]
 
     async def create(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         command = rules.create_listener(await self._edge.body(request))
         id = await self._edge.put_in_force(
             caller, lambda tx: listeners.create_listener(tx, caller, self._edge.policy, command)
@@ -41,7 +41,7 @@ class Listeners:
         return self._shown(caller, id)
 
     async def list(self, request: Request) -> Response:
-        caller = self._edge.reader(request)
+        caller = await self._edge.reader(request)
         wanted = query.listener_filters(request.query_params)
         found = self._edge.read(
             lambda c: listeners.list_listeners(c, caller, wanted.filters, wanted.limit, wanted.marker)
@@ -49,10 +49,10 @@ class Listeners:
         return json_response([wire.listed_listener(view) for view in found])
 
     async def show(self, request: Request) -> Response:
-        return self._shown(self._edge.reader(request), _id(request))
+        return self._shown(await self._edge.reader(request), _id(request))
 
     async def update(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         id = _id(request)
         body = await self._edge.body(request)
         await self._edge.put_in_force(
@@ -61,7 +61,7 @@ class Listeners:
         return self._shown(caller, id)
 
     async def delete(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         id = _id(request)
         await self._edge.put_in_force(caller, lambda tx: listeners.delete_listener(tx, caller, self._edge.policy, id))
         return no_content()

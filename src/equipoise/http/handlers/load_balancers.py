@@ -36,15 +36,20 @@ class LoadBalancers:
         ]
 
     async def create(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         body = await self._edge.body(request)
-        command = rules.create_load_balancer(body, project_id=caller.project_id, may_freeze=caller.may_freeze)
+        command = rules.create_load_balancer(
+            body,
+            project_id=caller.project_id,
+            may_freeze=caller.may_freeze,
+            networks=self._edge.policy.networks,
+        )
         return await self._edge.task(
             caller, lambda tx: load_balancers.create_load_balancer(tx, caller, self._edge.policy, command)
         )
 
     async def list(self, request: Request) -> Response:
-        caller = self._edge.reader(request)
+        caller = await self._edge.reader(request)
         wanted = query.load_balancer_filters(request.query_params)
         found = self._edge.read(
             lambda c: load_balancers.list_load_balancers(c, caller, wanted.filters, wanted.limit, wanted.marker)
@@ -53,14 +58,14 @@ class LoadBalancers:
         return json_response({"loadbalancers": documents, "instance_num": str(len(documents))})
 
     async def show(self, request: Request) -> Response:
-        caller = self._edge.reader(request)
+        caller = await self._edge.reader(request)
         id = _id(request)
         return json_response(
             wire.load_balancer(self._edge.read(lambda c: load_balancers.show_load_balancer(c, caller, id)))
         )
 
     async def update(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         id = _id(request)
         command = rules.update_load_balancer(await self._edge.body(request), may_freeze=caller.may_freeze)
         return await self._edge.task(
@@ -74,7 +79,7 @@ class LoadBalancers:
         return await self._delete(request, keep_address=True)
 
     async def _delete(self, request: Request, *, keep_address: bool) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         id = _id(request)
         return await self._edge.task(
             caller,

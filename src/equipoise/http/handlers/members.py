@@ -31,7 +31,7 @@ class Members:
         ]
 
     async def add(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         listener_id = _listener_id(request)
         wanted = rules.add_members(await self._edge.body(request))
         return await self._edge.task(
@@ -39,7 +39,7 @@ class Members:
         )
 
     async def remove(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         listener_id = _listener_id(request)
         unwanted = rules.remove_members(await self._edge.body(request))
         return await self._edge.task(
@@ -47,7 +47,7 @@ class Members:
         )
 
     async def list(self, request: Request) -> Response:
-        caller = self._edge.reader(request)
+        caller = await self._edge.reader(request)
         listener_id = _listener_id(request)
         wanted = query.member_filters(request.query_params)
         found = self._edge.read(

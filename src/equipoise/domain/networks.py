@@ -1,0 +1,62 @@
+"""The VPCs and subnets that the operator has listed. Without any, every id of the right form is taken."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+
+from equipoise.domain.addresses import contains
+from equipoise.domain.errors import Rule, RuleBroken
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Subnets of each VPC, with the pool of private addresses of each (classic-api.md, Both sides of the real world).
+
+    Args:
+        subnets: VPC id -> subnet id -> pool; empty: nothing is listed.
+    """
+
+    subnets: Mapping[str, Mapping[str, IPv4Network]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """One line for people, empty when nothing is listed."""
+        return "; ".join(
+            f"{vpc_id}: {', '.join(f'{id} {pool}' for id, pool in subnets.items()) or 'no subnet'}"
+            for vpc_id, subnets in self.subnets.items()
+        )
+
+    def check_vpc(self, vpc_id: str) -> None:
+        """Raise VPC_UNKNOWN for one that is not listed, where any is."""
+        if self.subnets and vpc_id not in self.subnets:
+            raise RuleBroken(Rule.VPC_UNKNOWN, f"vpc_id: there is no VPC {vpc_id} here; {_there_are(self.subnets)}")
+
+    def check_subnet(self, vpc_id: str, subnet_id: str) -> None:
+        """Raise SUBNET_UNKNOWN for a subnet that is not one of this VPC, where any VPC is listed."""
+        if self.subnets and subnet_id not in self.subnets[vpc_id]:
+            raise RuleBroken(
+                Rule.SUBNET_UNKNOWN,
+                f"vip_subnet_id: there is no subnet {subnet_id} in VPC {vpc_id}; {_there_are(self.subnets[vpc_id])}",
+            )
+
+    def pool(self, vpc_id: str, subnet_id: str | None, address: str | None, otherwise: IPv4Network) -> IPv4Network:
+        """The pool of a private address: that of the subnet, else of the one in the VPC that holds `address`.
+
+        Args:
+            otherwise: the pool where nothing is listed.
+
+        Raises:
+            RuleBroken: LB_VIP_INVALID: no subnet of the VPC holds `address`.
+        """
+        if not self.subnets:
+            return otherwise
+        subnets = self.subnets[vpc_id]
+        if subnet_id is not None:
+            return subnets[subnet_id]
+        for pool in subnets.values():
+            if address is not None and contains(pool, address):
+                return pool
+        raise RuleBroken(Rule.LB_VIP_INVALID, f"vip_address: {address} is in no subnet of VPC {vpc_id}.")
+
+
+def _there_are(ids: Mapping[str, object]) -> str:
+    return f"there are {', '.join(ids)}." if ids else "there is none."
