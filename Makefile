@@ -15,6 +15,13 @@ LOCK_ARGS ?=
 
 .PHONY: help setup run demo test lint format docs bench lock clean
 
+# Tests start a PostgreSQL server of their own; the programs are Debian's.
+POSTGRES := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,install-postgresql)
+.PHONY: install-postgresql
+install-postgresql:
+	apt-get update -q && apt-get install -q -y --no-install-recommends postgresql || \
+		{ echo "Tests need PostgreSQL: install the package postgresql" >&2; exit 1; }
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -26,7 +33,7 @@ run: setup ## run the service with Envoy on LISTEN, with its data in DATA_DIR
 demo: setup ## run a stand with two backends and show traffic through it
 	@exec $(BIN)/equipoise demo
 
-test: setup ## run all tests; PYTEST_ARGS="-k name" runs some
+test: setup $(POSTGRES) ## run all tests; PYTEST_ARGS="-k name" runs some
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: setup ## check style, form and types

@@ -5,7 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from equipoise.store.database import sqlite_url
+from tests.databases import Postgres, running_postgres
 from tests.stand import Api, Backends, Service, running_backends, running_service
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, once of each kind: what the store promises holds on both."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path / "test.db")
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
 
 
 @pytest.fixture(scope="session")

@@ -139,7 +139,7 @@ class Equipoise:
 
         if not await self._controller.wait_for_node(NODE_PATIENCE):
             _log.warning("no data plane yet", effect="jobs wait for it", waited=NODE_PATIENCE)
-        readiness.serve(_application(database, identity, settings))
+        readiness.serve(await _application(database, identity, settings))
         # First in, so that starting has an answer, and first out, while all that answers need is there.
         parts.push_async_callback(self._http.stop, STOP_GRACE)
         _log.info("started", url=self._http.url, data_directory=str(self._directory.path), **settings.shown())
@@ -160,13 +160,13 @@ class Equipoise:
         )
 
 
-def _application(database: Database, identity: Identity | ExternalKeystone, settings: Settings) -> ASGIApp:
+async def _application(database: Database, identity: Identity | ExternalKeystone, settings: Settings) -> ASGIApp:
     edge = Edge(
         database=database,
         identity=identity,
         policy=_policy(settings),
         waiters=JobWaiters(database),
-        backlog=Backlog(database),
+        backlog=await Backlog.open(database),
         marks=Marks(settings.jobs.busy_mark, settings.jobs.hard_mark),
         sync_wait=settings.api.sync_wait,
         max_body=settings.http.max_body,

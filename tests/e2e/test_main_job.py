@@ -2,11 +2,30 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
-from tests.stand import Api, Backends, ask, assert_even, can_connect
+from tests.databases import Postgres
+from tests.stand import Api, Backends, ask, assert_even, can_connect, running_service
 
 
 def test_the_main_job_from_login_to_balanced_traffic_and_back(api: Api, backends: Backends) -> None:
+    play_the_main_job(api, backends)
+
+
+def test_the_main_job_is_the_same_on_postgresql(tmp_path: Path, postgres: Postgres, backends: Backends) -> None:
+    url = postgres.new_database()
+    with running_service(tmp_path / "data", f"database.url={url}") as service:
+        with Api(service) as api:
+            play_the_main_job(api, backends)
+            kept = api.create_load_balancer()
+        service.kill()
+        service.start()
+        with Api(service) as api:
+            assert api.ok("GET", f"/elbaas/loadbalancers/{kept['id']}") == kept
+        assert not list(service.data_dir.glob("*.db"))
+
+
+def play_the_main_job(api: Api, backends: Backends) -> None:
     catalogue = {service["type"]: service for service in api.login.json()["token"]["catalog"]}
     assert catalogue["elbv1"]["endpoints"][0]["url"].endswith(f"/v1.0/{api.project_id}")
 

@@ -5,13 +5,14 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from equipoise.controller.controller import Controller
 from equipoise.domain.commands import CreateListener, CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
-from equipoise.store.database import Database, Transaction, sqlite_url
+from equipoise.store.database import Database, Transaction, open_engine
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.migrate import upgrade
 from equipoise.store.waiting import JobWaiters
@@ -74,14 +75,23 @@ class FakeNode:
 class Stand:
     """Shorthands for what tests ask of the use cases."""
 
-    def __init__(self, database: Database, controller: Controller, node: FakeNode, policy: Policy) -> None:
+    def __init__(self, url: str, database: Database, controller: Controller, node: FakeNode, policy: Policy) -> None:
         self.database = database
+        self._looking = open_engine(url)
         self.controller = controller
         self.node = node
         self.policy = policy
         self.waiters = JobWaiters(database)
         self.events: list[Event] = []
         database.on_commit(self.events.extend)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Look at what is stored, from a connection that the service does not know of."""
+        with self._looking.connect() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        self._looking.dispose()
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         return await self.database.write(work)
@@ -106,7 +116,7 @@ class Stand:
         return job
 
     def job(self, accepted: Accepted) -> Job:
-        return self.database.read(lambda connection: jobs.show_job(connection, CALLER, accepted.job_id))
+        return self.read(lambda connection: jobs.show_job(connection, CALLER, accepted.job_id))
 
     def story(self, accepted: Accepted) -> list[str]:
         """The states that the job went through, in the order of commits."""
@@ -120,7 +130,7 @@ class Stand:
 
     async def handed_over(self, load_balancer_id: str) -> None:
         """Wait until the newest generation of the load balancer was published."""
-        newest = self.database.read(
+        newest = self.read(
             lambda connection: load_balancers.show_load_balancer(connection, CALLER, load_balancer_id).generation
         )
         await self.until(
@@ -170,10 +180,9 @@ def new_listener(load_balancer_id: str, port: int = 8080) -> CreateListener:
 
 @asynccontextmanager
 async def open_stand(
-    directory: Path, *, time_limit: float = 300, external: str = "127.77.0.0/16", connected: bool = True
+    url: str, *, time_limit: float = 300, external: str = "127.77.0.0/16", connected: bool = True
 ) -> AsyncIterator[Stand]:
-    """A stand on the database in `directory`, which a later stand may open again."""
-    url = sqlite_url(directory / "test.db")
+    """A stand on a database, which a later stand may open again."""
     upgrade(url)
     database = Database(url)
     database.start()
@@ -187,7 +196,7 @@ async def open_stand(
         job_time_limit=time_limit,
         chooser=random.Random(7),
     )
-    stand = Stand(database, controller, node, policy)
+    stand = Stand(url, database, controller, node, policy)
     await controller.start(node)
     if connected:
         node.connect()
@@ -196,3 +205,4 @@ async def open_stand(
     finally:
         await controller.stop()
         await database.stop()
+        stand.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,17 +14,16 @@ BIND_REFUSED = "cannot listen on 127.77.0.1:8080: the port is held by another pr
 
 
 def present_listeners(stand: Stand) -> list[str]:
-    views = stand.database.read(lambda c: listeners.list_listeners(c, CALLER, {}, None, None))
+    views = stand.read(lambda c: listeners.list_listeners(c, CALLER, {}, None, None))
     return [view.listener.id for view in views]
 
 
 def addresses_in_use(stand: Stand) -> list[str]:
-    with stand.database._engine.connect() as connection:
-        return list(connection.exec_driver_sql("SELECT address FROM addresses").scalars())
+    return stand.read(lambda connection: list(connection.exec_driver_sql("SELECT address FROM addresses").scalars()))
 
 
-async def test_a_job_goes_through_init_and_running_to_success(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_a_job_goes_through_init_and_running_to_success(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         created = await stand.create_load_balancer()
         job = await stand.ended(created)
         assert job.status == JobStatus.SUCCESS
@@ -34,8 +32,8 @@ async def test_a_job_goes_through_init_and_running_to_success(tmp_path: Path) ->
         assert job.end_time >= job.begin_time
 
 
-async def test_a_job_waits_for_a_node_and_says_init_until_one_is_there(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, connected=False) as stand:
+async def test_a_job_waits_for_a_node_and_says_init_until_one_is_there(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
         stand.node.confirms_at_once = False
         created = await stand.create_load_balancer()
         await stand.handed_over(created.resource_id)
@@ -46,8 +44,8 @@ async def test_a_job_waits_for_a_node_and_says_init_until_one_is_there(tmp_path:
         assert stand.story(created) == ["INIT", "RUNNING", "SUCCESS"]
 
 
-async def test_a_job_is_running_until_the_node_confirms(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_a_job_is_running_until_the_node_confirms(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         stand.node.confirms_at_once = False
         created = await stand.create_load_balancer()
         await stand.until(lambda: stand.job(created).status == JobStatus.RUNNING)
@@ -56,8 +54,8 @@ async def test_a_job_is_running_until_the_node_confirms(tmp_path: Path) -> None:
         assert (await stand.ended(created)).status == JobStatus.SUCCESS
 
 
-async def test_success_needs_every_live_node(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_success_needs_every_live_node(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         stand.node.confirms_at_once = False
         stand.node.connect("node-2")
         created = await stand.create_load_balancer()
@@ -75,8 +73,8 @@ async def test_success_needs_every_live_node(tmp_path: Path) -> None:
         assert (await stand.ended(listener)).status == JobStatus.SUCCESS
 
 
-async def test_when_the_last_unconfirmed_node_goes_the_others_end_the_job(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_when_the_last_unconfirmed_node_goes_the_others_end_the_job(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         stand.node.confirms_at_once = False
         stand.node.connect("node-2")
         created = await stand.create_load_balancer()
@@ -86,8 +84,8 @@ async def test_when_the_last_unconfirmed_node_goes_the_others_end_the_job(tmp_pa
         assert (await stand.ended(created)).status == JobStatus.SUCCESS
 
 
-async def test_a_refused_listener_fails_its_job_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_a_refused_listener_fails_its_job_and_leaves_nothing_behind(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         created = await stand.create_load_balancer()
         await stand.ended(created)
         stand.node.confirms_at_once = False
@@ -103,8 +101,8 @@ async def test_a_refused_listener_fails_its_job_and_leaves_nothing_behind(tmp_pa
         assert stand.node.desired[created.resource_id].resources == ()
 
 
-async def test_a_refusal_fails_only_the_jobs_about_that_listener(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_a_refusal_fails_only_the_jobs_about_that_listener(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         created = await stand.create_load_balancer()
         await stand.ended(created)
         stand.node.confirms_at_once = False
@@ -121,8 +119,8 @@ async def test_a_refusal_fails_only_the_jobs_about_that_listener(tmp_path: Path)
         assert present_listeners(stand) == [good.resource_id]
 
 
-async def test_a_refused_update_returns_the_columns_that_it_wrote(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_a_refused_update_returns_the_columns_that_it_wrote(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         created = await stand.create_load_balancer()
         listener = await stand.create_listener(created.resource_id, 8080)
         await stand.ended(listener)
@@ -137,15 +135,15 @@ async def test_a_refused_update_returns_the_columns_that_it_wrote(tmp_path: Path
             await stand.create_listener(created.resource_id, 8080)
         stand.node.refuse(created.resource_id, listener.resource_id, BIND_REFUSED)
         assert (await stand.ended(update)).status == JobStatus.FAIL
-        view = stand.database.read(lambda c: listeners.show_listener(c, CALLER, listener.resource_id))
+        view = stand.read(lambda c: listeners.show_listener(c, CALLER, listener.resource_id))
         assert (view.listener.port, view.listener.name) == (8080, "listener")
 
 
-async def test_a_listener_refused_without_a_job_is_in_error_until_it_is_accepted_again(tmp_path: Path) -> None:
+async def test_a_listener_refused_without_a_job_is_in_error_until_it_is_accepted_again(database_url: str) -> None:
     def status(stand: Stand) -> str:
-        return stand.database.read(lambda c: listeners.show_listener(c, CALLER, listener.resource_id)).listener.status
+        return stand.read(lambda c: listeners.show_listener(c, CALLER, listener.resource_id)).listener.status
 
-    async with open_stand(tmp_path) as stand:
+    async with open_stand(database_url) as stand:
         created = await stand.create_load_balancer()
         listener = await stand.create_listener(created.resource_id)
         await stand.ended(listener)
@@ -163,19 +161,19 @@ async def test_a_listener_refused_without_a_job_is_in_error_until_it_is_accepted
         await stand.until(lambda: status(stand) == "ACTIVE")
 
 
-async def test_without_a_node_a_job_ends_by_its_time_limit_and_says_so(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, time_limit=0.1, connected=False) as stand:
+async def test_without_a_node_a_job_ends_by_its_time_limit_and_says_so(database_url: str) -> None:
+    async with open_stand(database_url, time_limit=0.1, connected=False) as stand:
         created = await stand.create_load_balancer()
         job = await stand.ended(created)
         assert job.status == JobStatus.FAIL
         assert "No data-plane node was connected" in str(job.fail_reason)
         assert addresses_in_use(stand) == []
         with pytest.raises(RuleBroken):
-            stand.database.read(lambda c: load_balancers.show_load_balancer(c, CALLER, created.resource_id))
+            stand.read(lambda c: load_balancers.show_load_balancer(c, CALLER, created.resource_id))
 
 
-async def test_an_exhausted_pool_fails_the_job_and_stores_no_load_balancer(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, external="127.77.0.0/30") as stand:
+async def test_an_exhausted_pool_fails_the_job_and_stores_no_load_balancer(database_url: str) -> None:
+    async with open_stand(database_url, external="127.77.0.0/30") as stand:
         first, second = await stand.create_load_balancer(), await stand.create_load_balancer()
         assert {(await stand.ended(one)).status for one in (first, second)} == {JobStatus.SUCCESS}
         assert sorted(addresses_in_use(stand)) == ["127.77.0.1", "127.77.0.2"]
@@ -184,8 +182,8 @@ async def test_an_exhausted_pool_fails_the_job_and_stores_no_load_balancer(tmp_p
         assert len(addresses_in_use(stand)) == 2
 
 
-async def test_deleting_gives_the_address_back_and_keeping_leaves_it_with_the_project(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, external="127.77.0.0/30") as stand:
+async def test_deleting_gives_the_address_back_and_keeping_leaves_it_with_the_project(database_url: str) -> None:
+    async with open_stand(database_url, external="127.77.0.0/30") as stand:
         created = await stand.create_load_balancer()
         address = stand.job(created).entities["elb"]["vip_address"]
         kept = await stand.write(
@@ -208,12 +206,12 @@ async def test_deleting_gives_the_address_back_and_keeping_leaves_it_with_the_pr
         await stand.until(lambda: again.resource_id not in stand.node.desired)
 
 
-async def test_a_restart_finishes_what_was_unfinished(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, connected=False) as stand:
+async def test_a_restart_finishes_what_was_unfinished(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
         stand.node.confirms_at_once = False
         created = await stand.create_load_balancer()
         listener = await stand.create_listener(created.resource_id)
-    async with open_stand(tmp_path) as stand:
+    async with open_stand(database_url) as stand:
         assert stand.node.is_ready
         assert created.resource_id in stand.node.desired
         stand.node.confirm_all()
@@ -221,8 +219,8 @@ async def test_a_restart_finishes_what_was_unfinished(tmp_path: Path) -> None:
         assert (await stand.ended(listener)).status == JobStatus.SUCCESS
 
 
-async def test_a_write_that_breaks_a_rule_takes_no_other_of_its_group_with_it(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_a_write_that_breaks_a_rule_takes_no_other_of_its_group_with_it(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         results = await asyncio.gather(
             stand.create_load_balancer(),
             stand.create_listener("f" * 32),
@@ -235,20 +233,20 @@ async def test_a_write_that_breaks_a_rule_takes_no_other_of_its_group_with_it(tm
         assert (await stand.ended(results[0])).status == JobStatus.SUCCESS
 
 
-async def test_members_added_twice_are_one_member(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_members_added_twice_are_one_member(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         created = await stand.create_load_balancer()
         listener = await stand.create_listener(created.resource_id)
         first = await stand.add_member(listener.resource_id)
         second = await stand.add_member(listener.resource_id)
         first_job, second_job = await stand.ended(first), await stand.ended(second)
         assert first_job.entities == second_job.entities
-        view = stand.database.read(lambda c: listeners.show_listener(c, CALLER, listener.resource_id))
+        view = stand.read(lambda c: listeners.show_listener(c, CALLER, listener.resource_id))
         assert view.member_number == 1
 
 
-async def test_a_load_balancer_being_deleted_takes_no_more_changes(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_a_load_balancer_being_deleted_takes_no_more_changes(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         created = await stand.create_load_balancer()
         await stand.ended(created)
         stand.node.confirms_at_once = False
@@ -258,8 +256,8 @@ async def test_a_load_balancer_being_deleted_takes_no_more_changes(tmp_path: Pat
         assert refused.value.rule == Rule.LB_BEING_DELETED
 
 
-async def test_the_quota_counts_per_project(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_the_quota_counts_per_project(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         small = replace(stand.policy, load_balancers=1)
         await stand.write(lambda tx: load_balancers.create_load_balancer(tx, CALLER, small, new_load_balancer()))
         with pytest.raises(RuleBroken) as refused:

@@ -9,6 +9,7 @@ from equipoise.domain.jobs import Job, JobStatus, JobType
 from equipoise.http.wire import jobs as wire
 from equipoise.store import jobs
 from equipoise.store.backlog import Backlog
+from equipoise.store.database import sqlite_url
 from equipoise.usecases import health_checks, load_balancers, members
 from equipoise.usecases.context import Accepted
 from tests.unit.controller_stand import CALLER, Stand, open_stand
@@ -37,12 +38,12 @@ def statuses(job: Job) -> set[JobStatus]:
 
 
 def member_statuses(stand: Stand, listener_id: str) -> list[str]:
-    views = stand.database.read(lambda c: members.list_members(c, CALLER, listener_id, {}, None, None))
+    views = stand.read(lambda c: members.list_members(c, CALLER, listener_id, {}, None, None))
     return [view.member.status for view in views]
 
 
-async def test_adding_several_members_has_one_sub_job_a_member_in_the_order_of_the_request(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_adding_several_members_has_one_sub_job_a_member_in_the_order_of_the_request(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         listener = await a_listener(stand)
         accepted = await add_members(stand, listener.resource_id, "127.0.1.3", "127.0.1.1", "127.0.1.2")
         job = await stand.ended(accepted)
@@ -53,8 +54,8 @@ async def test_adding_several_members_has_one_sub_job_a_member_in_the_order_of_t
         assert member_statuses(stand, listener.resource_id) == ["ACTIVE"] * 3
 
 
-async def test_a_member_that_is_there_already_has_a_sub_job_too_and_is_not_taken_back(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_a_member_that_is_there_already_has_a_sub_job_too_and_is_not_taken_back(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         listener = await a_listener(stand)
         await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1"))
         stand.node.confirms_at_once = False
@@ -69,16 +70,16 @@ async def test_a_member_that_is_there_already_has_a_sub_job_too_and_is_not_taken
         assert member_statuses(stand, listener.resource_id) == ["ACTIVE"]
 
 
-async def test_one_member_needs_no_sub_job(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_one_member_needs_no_sub_job(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         listener = await a_listener(stand)
         added = await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1"))
         removed = await remove_members(stand, listener.resource_id, added.entities["members"][0]["id"])
         assert (await stand.ended(removed)).sub_jobs == added.sub_jobs == ()
 
 
-async def test_removing_several_members_has_one_sub_job_a_member(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_removing_several_members_has_one_sub_job_a_member(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         listener = await a_listener(stand)
         added = await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1", "127.0.1.2"))
         ids = [member["id"] for member in added.entities["members"]]
@@ -89,8 +90,8 @@ async def test_removing_several_members_has_one_sub_job_a_member(tmp_path: Path)
         assert member_statuses(stand, listener.resource_id) == []
 
 
-async def test_deleting_an_internal_load_balancer_has_a_sub_job_for_each_thing_below_it(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_deleting_an_internal_load_balancer_has_a_sub_job_for_each_thing_below_it(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         listener = await a_listener(stand, **INTERNAL)
         added = await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1", "127.0.1.2"))
         command = CreateHealthCheck(listener.resource_id, "TCP", None, None, 3, 3, 5, 5)
@@ -109,29 +110,29 @@ async def test_deleting_an_internal_load_balancer_has_a_sub_job_for_each_thing_b
         assert statuses(job) == {JobStatus.SUCCESS}
 
 
-async def test_a_failed_deletion_fails_its_sub_jobs_and_leaves_everything_there(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, time_limit=0.2) as stand:
+async def test_a_failed_deletion_fails_its_sub_jobs_and_leaves_everything_there(database_url: str) -> None:
+    async with open_stand(database_url, time_limit=0.2) as stand:
         listener = await a_listener(stand, **INTERNAL)
         await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1", "127.0.1.2"))
         stand.node.confirms_at_once = False
-        view = stand.database.read(lambda c: load_balancers.list_load_balancers(c, CALLER, {}, None, None))[0]
+        view = stand.read(lambda c: load_balancers.list_load_balancers(c, CALLER, {}, None, None))[0]
         deleted = await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, view.id))
         generation = stand.job(deleted).generation
         job = await stand.ended(deleted)
         assert statuses(job) == {JobStatus.FAIL}
         assert member_statuses(stand, listener.resource_id) == ["ACTIVE"] * 2
-        after = stand.database.read(lambda c: load_balancers.show_load_balancer(c, CALLER, view.id))
+        after = stand.read(lambda c: load_balancers.show_load_balancer(c, CALLER, view.id))
         # Taken back once, not once for each of the four.
         assert (after.deleting, after.generation) == (False, generation + 1)
 
 
-async def test_sub_jobs_do_not_count_as_work_that_waits(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_sub_jobs_do_not_count_as_work_that_waits(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         listener = await a_listener(stand)
         stand.node.confirms_at_once = False
-        backlog = Backlog(stand.database)
+        backlog = await Backlog.open(stand.database)
         accepted = await add_members(stand, listener.resource_id, *(f"127.0.1.{n}" for n in range(1, 51)))
-        assert stand.database.read(jobs.count_unfinished) == 1
+        assert stand.read(jobs.count_unfinished) == 1
         await stand.until(lambda: backlog.unfinished == 1)
         await stand.handed_over(stand.job(accepted).load_balancer_id)
         stand.node.confirm_all()
@@ -140,8 +141,8 @@ async def test_sub_jobs_do_not_count_as_work_that_waits(tmp_path: Path) -> None:
         assert stand.story(accepted) == ["INIT", "RUNNING", "SUCCESS"]
 
 
-async def test_a_sub_job_can_be_asked_for_by_its_own_id(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_a_sub_job_can_be_asked_for_by_its_own_id(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
         listener = await a_listener(stand)
         job = await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1", "127.0.1.2"))
         part = stand.job(Accepted(job.sub_jobs[1].id, ""))
@@ -149,21 +150,20 @@ async def test_a_sub_job_can_be_asked_for_by_its_own_id(tmp_path: Path) -> None:
 
 
 async def test_a_job_and_its_sub_jobs_are_read_by_one_statement_over_indexes(tmp_path: Path) -> None:
-    async with open_stand(tmp_path) as stand:
+    async with open_stand(sqlite_url(tmp_path / "test.db")) as stand:
         listener = await a_listener(stand)
         job = await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1", "127.0.1.2"))
-        with stand.database._engine.connect() as connection:
-            plan = connection.exec_driver_sql(
-                f"EXPLAIN QUERY PLAN SELECT * FROM jobs WHERE (id = '{job.id}' OR parent_id = '{job.id}') "
-                f"AND project_id = '{job.project_id}' ORDER BY position"
-            )
-            steps = [row[3] for row in plan]
+        query = (
+            f"EXPLAIN QUERY PLAN SELECT * FROM jobs WHERE (id = '{job.id}' OR parent_id = '{job.id}') "
+            f"AND project_id = '{job.project_id}' ORDER BY position"
+        )
+        steps = stand.read(lambda connection: [row[3] for row in connection.exec_driver_sql(query)])
         assert not any(step.startswith("SCAN") for step in steps), steps
 
 
 @pytest.mark.parametrize("empty_sub_jobs", [False, True])
-async def test_on_the_wire_a_sub_job_has_the_structure_of_a_job(tmp_path: Path, empty_sub_jobs: bool) -> None:
-    async with open_stand(tmp_path) as stand:
+async def test_on_the_wire_a_sub_job_has_the_structure_of_a_job(database_url: str, empty_sub_jobs: bool) -> None:
+    async with open_stand(database_url) as stand:
         listener = await a_listener(stand)
         job = await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1", "127.0.1.2"))
         document = wire.job(job, empty_sub_jobs=empty_sub_jobs)

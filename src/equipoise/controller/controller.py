@@ -80,8 +80,8 @@ class Controller:
         self._publisher = publisher
         self._database.on_commit(self._follow)
         await self._database.write(lambda tx: nodes.set_all_gone(tx.connection))
-        self._in_error = dict.fromkeys(self._database.read(desired_store.in_error), NEVER)
-        await self._reconcile(self._database.read(desired_store.all_ids))
+        self._in_error = dict.fromkeys(await self._database.read(desired_store.in_error), NEVER)
+        await self._reconcile(await self._database.read(desired_store.all_ids))
         publisher.ready()
         self._tasks = [
             asyncio.create_task(self._reconcile_forever(), name="reconcile"),
@@ -236,12 +236,12 @@ class Controller:
         while True:
             await asyncio.sleep(_TIME_LIMIT_CHECK)
             # The write lock is not taken for a look that nearly always finds nothing.
-            if self._any_overdue():
+            if await self._any_overdue():
                 await self._durably(self._fail_overdue)
 
-    def _any_overdue(self) -> bool:
+    async def _any_overdue(self) -> bool:
         try:
-            return bool(self._database.read(lambda connection: jobs.overdue(connection, self._database.now())))
+            return bool(await self._database.read(lambda connection: jobs.overdue(connection, self._database.now())))
         except StoreUnavailable:
             return False
 

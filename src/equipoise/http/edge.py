@@ -89,10 +89,10 @@ class Edge:
         """The body as it came. Raises as `raw_body` of `equipoise.http.body` does."""
         return await raw_body(request, limit=self._max_body)
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read. Raises RuleBroken: UNAVAILABLE."""
         with _available():
-            return self._database.read(work)
+            return await self._database.read(work)
 
     async def task(self, caller: Caller, work: Callable[[Transaction], Accepted]) -> Response:
         """Accept an asynchronous change and answer with the job to follow: 200, or 202 while there is a backlog."""

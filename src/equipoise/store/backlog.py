@@ -1,6 +1,7 @@
 """How many jobs have not ended: counted along with the commits, so that nobody has to ask the database."""
 
 from collections.abc import Iterable
+from typing import Self
 
 from equipoise.domain.jobs import JobStatus
 from equipoise.store import jobs
@@ -11,9 +12,15 @@ from equipoise.store.events import Event, JobMoved
 class Backlog:
     """The unfinished jobs of this database, as far as this process has seen."""
 
-    def __init__(self, database: Database) -> None:
-        self.unfinished = database.read(jobs.count_unfinished)
-        database.on_commit(self._count)
+    def __init__(self, unfinished: int) -> None:
+        self.unfinished = unfinished
+
+    @classmethod
+    async def open(cls, database: Database) -> Self:
+        """Count what is there, then follow the commits. Nobody may write in between: open it before serving."""
+        backlog = cls(await database.read(jobs.count_unfinished))
+        database.on_commit(backlog._count)
+        return backlog
 
     def _count(self, events: Iterable[Event]) -> None:
         for event in events:

@@ -1,7 +1,11 @@
-"""The way into the database: reads on the event loop's own connection, writes through one writer thread.
+"""The way into the database: reads beside each other, writes through one writer at a time.
 
 Writes that arrive together share one durable commit, each inside a savepoint of its own so that one that fails
 takes no other with it. A write is answered only after its commit; the events it emitted are told after that, too.
+
+SQLite is read on the event loop itself, which costs less than handing over to a thread. A database server is read
+in threads, because it may be slow or gone; its writers, also those of other processes, take turns by a lock of the
+database, so that the same statements mean the same on both.
 """
 
 import asyncio
@@ -9,13 +13,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from equipoise.store.events import Event
 
@@ -25,6 +31,15 @@ T = TypeVar("T")
 
 GROUP_LIMIT: Final = 64
 """How many writes one commit carries at most: keeps the latency of the first one bounded."""
+
+READERS: Final = 4
+"""How many reads a database server gets at once from one process."""
+
+_WRITER_TURN: Final = 0x65717569
+"""The advisory lock by which the writers of a database server take turns. Any number that nobody else uses."""
+
+_UNAVAILABLE: Final = (OperationalError, InterfaceError, InternalError, PoolTimeout)
+_SERVER_PATIENCE: Final = "-c statement_timeout=15000 -c lock_timeout=10000 -c timezone=UTC"
 
 
 class StoreUnavailable(Exception):
@@ -55,6 +70,10 @@ class _Unit(Generic[T]):
     future: "asyncio.Future[T]"
 
 
+_Outcome = tuple[_Unit[Any], Any, BaseException | None]
+"""What became of a unit: its result, or what it raised."""
+
+
 class Database:
     """The database of one service process.
 
@@ -69,21 +88,27 @@ class Database:
         self._queue: queue.SimpleQueue[_Unit[Any] | None] = queue.SimpleQueue()
         self._listeners: list[Callable[[list[Event]], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._reader: Connection | None = None
+        self._own_reader: Connection | None = None
+        self._readers: ThreadPoolExecutor | None = None
         self._thread = threading.Thread(target=self._write_until_closed, name="database-writer", daemon=True)
 
     def start(self) -> None:
         """Begin serving, on the running event loop. The schema must be there (`equipoise.store.migrate`)."""
         self._loop = asyncio.get_running_loop()
-        self._reader = self._engine.connect()
+        if self._engine.dialect.name == "sqlite":
+            self._own_reader = self._engine.connect()
+        else:
+            self._readers = ThreadPoolExecutor(READERS, "database-reader")
         self._thread.start()
 
     async def stop(self) -> None:
         """Finish the writes already accepted and close every connection."""
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
-        if self._reader is not None:
-            self._reader.close()
+        if self._readers is not None:
+            self._readers.shutdown()
+        if self._own_reader is not None:
+            self._own_reader.close()
         self._engine.dispose()
 
     def now(self) -> int:
@@ -94,19 +119,25 @@ class Database:
         """Call `listener` on the event loop with the events of each commit, in the order of commits."""
         self._listeners.append(listener)
 
-    def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a short read on one consistent snapshot, here and now: SQLite answers in less than a thread hop costs.
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a short read on one consistent snapshot.
 
         Raises:
             StoreUnavailable: the database did not answer.
         """
-        if self._reader is None:
+        if self._own_reader is not None:
+            return _read(self._own_reader, work)
+        if self._loop is None:
             raise RuntimeError("the database was not started")
+        return await self._loop.run_in_executor(self._readers, self._read_pooled, work)
+
+    def _read_pooled(self, work: Callable[[Connection], T]) -> T:
         try:
-            with self._reader.begin():
-                return work(self._reader)
-        except OperationalError as error:
-            raise StoreUnavailable(str(error.orig)) from error
+            connection = self._engine.connect()
+        except _UNAVAILABLE as error:
+            raise StoreUnavailable(_cause(error)) from error
+        with connection:
+            return _read(connection.execution_options(isolation_level="REPEATABLE READ"), work)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` in the writer thread and return its result once it is durable.
@@ -122,14 +153,13 @@ class Database:
         return await asyncio.shield(future)
 
     def _write_until_closed(self) -> None:
-        with self._engine.connect().execution_options(writer=True) as connection:
-            closing = False
-            while not closing:
-                group = self._next_group()
-                closing = group[-1] is None
-                units = [unit for unit in group if unit is not None]
-                if units:
-                    self._commit(connection, units)
+        closing = False
+        while not closing:
+            group = self._next_group()
+            closing = group[-1] is None
+            units = [unit for unit in group if unit is not None]
+            if units:
+                self._commit(units)
 
     def _next_group(self) -> list[_Unit[Any] | None]:
         group = [self._queue.get()]
@@ -140,37 +170,44 @@ class Database:
                 break
         return group
 
-    def _commit(self, connection: Connection, units: list[_Unit[Any]]) -> None:
-        outcomes: list[tuple[_Unit[Any], Any, BaseException | None]] = []
+    def _commit(self, units: list[_Unit[Any]]) -> None:
         events: list[Event] = []
         try:
-            with connection.begin() as group:
-                for unit in units:
-                    outcomes.append(self._run(connection, unit, events, alone=len(units) == 1))
-                if len(units) == 1 and outcomes[0][2] is not None:
-                    group.rollback()
-        except OperationalError as error:
-            unavailable = StoreUnavailable(str(error.orig))
-            outcomes, events = [(unit, None, unavailable) for unit in units], []
+            outcomes = self._run_together(units, events)
+        except DBAPIError as error:
+            fault = StoreUnavailable(_cause(error)) if isinstance(error, _UNAVAILABLE) else error
+            outcomes, events = [(unit, None, fault) for unit in units], []
+        except PoolTimeout as error:
+            outcomes, events = [(unit, None, StoreUnavailable(str(error))) for unit in units], []
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._tell, outcomes, events)
 
-    def _run(
-        self, connection: Connection, unit: _Unit[Any], events: list[Event], *, alone: bool
-    ) -> tuple[_Unit[Any], Any, BaseException | None]:
+    def _run_together(self, units: list[_Unit[Any]], events: list[Event]) -> list[_Outcome]:
+        """Run the units in one transaction. Raises what made the transaction as a whole fail."""
+        alone = len(units) == 1
+        with (
+            self._engine.connect().execution_options(writer=True) as connection,
+            connection.begin() as group,
+        ):
+            outcomes = [self._run(connection, unit, events, alone=alone) for unit in units]
+            if alone and outcomes[0][2] is not None:
+                group.rollback()
+        return outcomes
+
+    def _run(self, connection: Connection, unit: _Unit[Any], events: list[Event], *, alone: bool) -> _Outcome:
         transaction = Transaction(connection, self.now())
         try:
             # A savepoint keeps what fails from the others; one that is alone needs none.
             with nullcontext() if alone else connection.begin_nested():
                 result = unit.work(transaction)
-        except OperationalError:
+        except _UNAVAILABLE:
             raise
         except Exception as error:  # noqa: BLE001 - it is the caller's: it is raised where the unit is awaited
             return unit, None, error
         events.extend(transaction.events)
         return unit, result, None
 
-    def _tell(self, outcomes: list[tuple[_Unit[Any], Any, BaseException | None]], events: list[Event]) -> None:
+    def _tell(self, outcomes: list[_Outcome], events: list[Event]) -> None:
         for unit, result, error in outcomes:
             if unit.future.cancelled():
                 continue
@@ -190,11 +227,38 @@ def sqlite_url(path: Path) -> str:
 
 def open_engine(url: str) -> Engine:
     """An engine with the durability and isolation that the service promises."""
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite":
+        engine = create_engine(address)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        pool_size=READERS + 1,
+        max_overflow=0,
+        connect_args={"connect_timeout": 5, "options": _SERVER_PATIENCE},
+    )
+    event.listen(engine, "begin", _begin_server)
     return engine
+
+
+def _read(connection: Connection, work: Callable[[Connection], T]) -> T:
+    try:
+        with connection.begin():
+            return work(connection)
+    except _UNAVAILABLE as error:
+        raise StoreUnavailable(_cause(error)) from error
+
+
+def _cause(error: DBAPIError | PoolTimeout) -> str:
+    """What the database itself says, without the statement and its values."""
+    return str(error.orig) if isinstance(error, DBAPIError) else str(error)
+
+
+def _is_writer(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("writer", False))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -208,5 +272,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # The writer takes the write lock at once: a read that turns into a write later would fail instead of waiting.
-    writes = connection.get_execution_options().get("writer", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if _is_writer(connection) else "BEGIN")
+
+
+def _begin_server(connection: Connection) -> None:
+    if _is_writer(connection):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_TURN})")

@@ -24,7 +24,7 @@ class JobWaiters:
         self._waiting[job_id].add(ended)
         try:
             # Registered first, looked at second: an end between the two is seen by the look.
-            job = self._look(project_id, job_id)
+            job = await self._look(project_id, job_id)
             if job is None or job.ended:
                 return job
             await asyncio.wait([ended], timeout=seconds)
@@ -32,10 +32,10 @@ class JobWaiters:
             self._waiting[job_id].discard(ended)
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
-        return self._look(project_id, job_id)
+        return await self._look(project_id, job_id)
 
-    def _look(self, project_id: str, job_id: str) -> Job | None:
-        return self._database.read(lambda connection: jobs.get(connection, project_id, job_id))
+    async def _look(self, project_id: str, job_id: str) -> Job | None:
+        return await self._database.read(lambda connection: jobs.get(connection, project_id, job_id))
 
     def _wake(self, events: Iterable[Event]) -> None:
         for event in events:

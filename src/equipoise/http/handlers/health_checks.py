@@ -41,10 +41,10 @@ class HealthChecks:
         id = await self._edge.put_in_force(
             caller, lambda tx: health_checks.create_health_check(tx, caller, self._edge.policy, command)
         )
-        return self._shown(caller, id)
+        return await self._shown(caller, id)
 
     async def show(self, request: Request) -> Response:
-        return self._shown(await self._edge.reader(request), _id(request))
+        return await self._shown(await self._edge.reader(request), _id(request))
 
     async def update(self, request: Request) -> Response:
         caller = await self._edge.writer(request)
@@ -53,7 +53,7 @@ class HealthChecks:
         await self._edge.put_in_force(
             caller, lambda tx: health_checks.update_health_check(tx, caller, self._edge.policy, id, body)
         )
-        return self._shown(caller, id)
+        return await self._shown(caller, id)
 
     async def delete(self, request: Request) -> Response:
         caller = await self._edge.writer(request)
@@ -63,9 +63,9 @@ class HealthChecks:
         )
         return no_content()
 
-    def _shown(self, caller: Caller, id: str) -> Response:
+    async def _shown(self, caller: Caller, id: str) -> Response:
         return json_response(
-            wire.health_check(self._edge.read(lambda c: health_checks.show_health_check(c, caller, id)))
+            wire.health_check(await self._edge.read(lambda c: health_checks.show_health_check(c, caller, id)))
         )
 
 

@@ -34,5 +34,5 @@ class Jobs:
     async def show(self, request: Request) -> Response:
         caller = await self._edge.reader(request)
         id = request.path_params["job_id"]
-        found = self._edge.read(lambda c: jobs.show_job(c, caller, id))
+        found = await self._edge.read(lambda c: jobs.show_job(c, caller, id))
         return json_response(wire.job(found, empty_sub_jobs=self._empty_sub_jobs))

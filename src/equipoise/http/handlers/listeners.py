@@ -38,18 +38,18 @@ class Listeners:
         id = await self._edge.put_in_force(
             caller, lambda tx: listeners.create_listener(tx, caller, self._edge.policy, command)
         )
-        return self._shown(caller, id)
+        return await self._shown(caller, id)
 
     async def list(self, request: Request) -> Response:
         caller = await self._edge.reader(request)
         wanted = query.listener_filters(request.query_params)
-        found = self._edge.read(
+        found = await self._edge.read(
             lambda c: listeners.list_listeners(c, caller, wanted.filters, wanted.limit, wanted.marker)
         )
         return json_response([wire.listed_listener(view) for view in found])
 
     async def show(self, request: Request) -> Response:
-        return self._shown(await self._edge.reader(request), _id(request))
+        return await self._shown(await self._edge.reader(request), _id(request))
 
     async def update(self, request: Request) -> Response:
         caller = await self._edge.writer(request)
@@ -58,7 +58,7 @@ class Listeners:
         await self._edge.put_in_force(
             caller, lambda tx: listeners.update_listener(tx, caller, self._edge.policy, id, body)
         )
-        return self._shown(caller, id)
+        return await self._shown(caller, id)
 
     async def delete(self, request: Request) -> Response:
         caller = await self._edge.writer(request)
@@ -66,8 +66,8 @@ class Listeners:
         await self._edge.put_in_force(caller, lambda tx: listeners.delete_listener(tx, caller, self._edge.policy, id))
         return no_content()
 
-    def _shown(self, caller: Caller, id: str) -> Response:
-        return json_response(wire.listener(self._edge.read(lambda c: listeners.show_listener(c, caller, id))))
+    async def _shown(self, caller: Caller, id: str) -> Response:
+        return json_response(wire.listener(await self._edge.read(lambda c: listeners.show_listener(c, caller, id))))
 
 
 def _id(request: Request) -> str:

@@ -51,7 +51,7 @@ class LoadBalancers:
     async def list(self, request: Request) -> Response:
         caller = await self._edge.reader(request)
         wanted = query.load_balancer_filters(request.query_params)
-        found = self._edge.read(
+        found = await self._edge.read(
             lambda c: load_balancers.list_load_balancers(c, caller, wanted.filters, wanted.limit, wanted.marker)
         )
         documents = [wire.load_balancer(record) for record in found]
@@ -61,7 +61,7 @@ class LoadBalancers:
         caller = await self._edge.reader(request)
         id = _id(request)
         return json_response(
-            wire.load_balancer(self._edge.read(lambda c: load_balancers.show_load_balancer(c, caller, id)))
+            wire.load_balancer(await self._edge.read(lambda c: load_balancers.show_load_balancer(c, caller, id)))
         )
 
     async def update(self, request: Request) -> Response:

@@ -50,7 +50,7 @@ class Members:
         caller = await self._edge.reader(request)
         listener_id = _listener_id(request)
         wanted = query.member_filters(request.query_params)
-        found = self._edge.read(
+        found = await self._edge.read(
             lambda c: members.list_members(c, caller, listener_id, wanted.filters, wanted.limit, wanted.marker)
         )
         return json_response([wire.member(view) for view in found])
