@@ -18,6 +18,7 @@ from equipoise.dataplane.files import DataPlaneFiles
 from equipoise.domain.model import EXTERNAL, INTERNAL
 from equipoise.http.edge import Edge, Marks
 from equipoise.http.gateway import GatewayOnly
+from equipoise.http.handlers.elastic_ips import ElasticIps
 from equipoise.http.handlers.external_identity import ExternalIdentity
 from equipoise.http.handlers.health_checks import HealthChecks
 from equipoise.http.handlers.identity import BuiltInIdentity
@@ -178,6 +179,7 @@ async def _application(database: Database, identity: Identity | ExternalKeystone
         Listeners(edge),
         Members(edge),
         HealthChecks(edge),
+        ElasticIps(edge),
         BuiltInIdentity(edge, identity) if isinstance(identity, Identity) else ExternalIdentity(edge, identity),
     )
     app = router(operation for group in groups for operation in group.operations())

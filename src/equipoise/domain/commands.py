@@ -37,6 +37,16 @@ class UpdateLoadBalancer:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateElasticIp:
+    """`bandwidth` is in Mbit/s (1-2000); no `address` takes any that is free."""
+
+    eip_type: str
+    address: str | None
+    bandwidth: int
+    charge_mode: str
+
+
+@dataclass(frozen=True, slots=True)
 class CreateListener:
     """Times are in minutes, as on the wire; a field without meaning for the protocol is None."""
 

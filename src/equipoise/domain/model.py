@@ -53,6 +53,24 @@ class LoadBalancer:
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """An address that was given out. One of the pool External is an elastic IP, in use or free for the project.
+
+    `bandwidth` (Mbit/s), `charge_mode` and `eip_type` are those of an elastic IP, None for a private address.
+    """
+
+    id: str
+    address: str
+    project_id: str
+    type: str
+    load_balancer_id: str | None
+    bandwidth: int | None
+    charge_mode: str | None
+    eip_type: str | None
+    create_time: int
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """Time-outs are in minutes, as the contract gives them."""
 

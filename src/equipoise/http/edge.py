@@ -94,6 +94,11 @@ class Edge:
         with _available():
             return await self._database.read(work)
 
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Make a change that the data plane has no part in. Raises RuleBroken: UNAVAILABLE."""
+        with _available():
+            return await self._database.write(work)
+
     async def task(self, caller: Caller, work: Callable[[Transaction], Accepted]) -> Response:
         """Accept an asynchronous change and answer with the job to follow: 200, or 202 while there is a backlog."""
         busy = 0 < self._marks.busy <= self._backlog.unfinished

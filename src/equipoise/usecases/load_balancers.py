@@ -12,12 +12,13 @@ from equipoise.domain.changes import AddressKept, Change, Created, Removed, Upda
 from equipoise.domain.commands import Column, CreateLoadBalancer, UpdateLoadBalancer
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import EVERY_LISTENER, NOTHING, JobType
-from equipoise.domain.model import EXTERNAL, LoadBalancer, Status
+from equipoise.domain.model import EXTERNAL, Address, LoadBalancer, Status
 from equipoise.store import addresses, jobs, load_balancers, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases import lookup, members
 from equipoise.usecases.acceptance import accept_change, write_changes
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
+from equipoise.usecases.pools import exhausted, free_address
 
 
 def create_load_balancer(tx: Transaction, caller: Caller, policy: Policy, command: CreateLoadBalancer) -> Accepted:
@@ -35,17 +36,19 @@ def create_load_balancer(tx: Transaction, caller: Caller, policy: Policy, comman
         )
     id = new_id()
     pool = _pool_for(policy, command)
-    address, held_id = _address_for(tx.connection, caller, policy, command, pool)
+    address, held = _address_for(tx.connection, caller, policy, command, pool)
     record = _new_record(tx, caller, command, id, address or "")
     if address is None:
         return _fail_for_want_of_address(tx, caller, policy, record, pool)
+    if held is not None:
+        # An elastic IP that was there before brings its own.
+        record = replace(record, bandwidth=held.bandwidth, charge_mode=held.charge_mode, eip_type=held.eip_type)
     rows.insert(tx.connection, tables.load_balancers, record)
     changes: list[Change] = [Created("load_balancers", id)]
-    if held_id is None:
-        addresses.take(tx.connection, new_id(), address, command.type, caller.project_id, id, tx.now)
+    if held is None:
+        rows.insert(tx.connection, tables.addresses, _new_address(tx, record))
     else:
-        rows.set_columns(tx.connection, tables.addresses, held_id, {"load_balancer_id": id})
-        changes.append(Updated("addresses", held_id, {"load_balancer_id": None}, {"load_balancer_id": id}))
+        changes += _write_address(tx, held, "load_balancer_id", id)
     return accept_change(
         tx, caller, policy, JobType.CREATE_LOAD_BALANCER, id, id, changes, NOTHING, load_balancer_entities(record)
     )
@@ -77,6 +80,9 @@ def update_load_balancer(
         # Without meaning for Internal, as on creation.
         meant.pop("bandwidth", None)
     changes = write_changes(tx, "load_balancers", id, asdict(current), meant)
+    if "bandwidth" in meant:
+        # It is the elastic IP's, and stays with it when the load balancer goes.
+        changes += _write_address(tx, addresses.of_load_balancer(tx.connection, id), "bandwidth", meant["bandwidth"])
     wanted = replace(current, **meant)
     # Only starting and stopping reach the listeners; a listener's refusal says nothing about a new name.
     scope = EVERY_LISTENER if wanted.admin_state_up != current.admin_state_up else NOTHING
@@ -160,19 +166,35 @@ def _new_record(tx: Transaction, caller: Caller, command: CreateLoadBalancer, id
     )
 
 
+def _new_address(tx: Transaction, load_balancer: LoadBalancer) -> Address:
+    return Address(
+        id=new_id(),
+        address=load_balancer.vip_address,
+        project_id=load_balancer.project_id,
+        type=load_balancer.type,
+        load_balancer_id=load_balancer.id,
+        bandwidth=load_balancer.bandwidth,
+        charge_mode=load_balancer.charge_mode,
+        eip_type=load_balancer.eip_type,
+        create_time=tx.now,
+    )
+
+
+def _write_address(tx: Transaction, address: Address, column: str, value: Column) -> list[Change]:
+    before = asdict(address)[column]
+    if before == value:
+        return []
+    rows.set_columns(tx.connection, tables.addresses, address.id, {column: value})
+    return [Updated("addresses", address.id, {column: before}, {column: value})]
+
+
 def _address_for(
     connection: Connection, caller: Caller, policy: Policy, command: CreateLoadBalancer, pool: IPv4Network
-) -> tuple[str | None, str | None]:
-    """The address to use (None: the pool is exhausted), and its id where the project holds it already."""
+) -> tuple[str | None, Address | None]:
+    """The address to use (None: the pool is exhausted), and what is known of it where the project holds it already."""
     wanted = command.vip_address
     if wanted is None:
-        chosen = pools.choose(
-            pool,
-            lambda address: addresses.is_taken(connection, address),
-            lambda: addresses.all_taken(connection),
-            policy.chooser,
-        )
-        return chosen, None
+        return free_address(connection, policy, pool), None
     if not pools.contains(pool, wanted):
         raise RuleBroken(Rule.LB_VIP_INVALID, f"vip_address: {wanted} is not an address of the pool {pool}.")
     held = addresses.held_by(connection, caller.project_id, wanted)
@@ -181,10 +203,10 @@ def _address_for(
             Rule.ELASTIC_IP_UNKNOWN,
             f"vip_address: {wanted} is no elastic IP of this project; leave it out for a new one.",
         )
-    id, user = held or (None, None)
-    if user is not None or (held is None and addresses.is_taken(connection, wanted)):
+    in_use = addresses.is_taken(connection, wanted) if held is None else held.load_balancer_id is not None
+    if in_use:
         raise RuleBroken(Rule.LB_VIP_TAKEN, f"vip_address: {wanted} is in use by another load balancer.")
-    return wanted, id
+    return wanted, held
 
 
 def _pool_for(policy: Policy, command: CreateLoadBalancer) -> IPv4Network:
@@ -215,7 +237,6 @@ def _fail_for_want_of_address(
         tx,
         [job.id],
         Rule.ELASTIC_IP_POOL_EXHAUSTED if external else Rule.ADDRESS_POOL_EXHAUSTED,
-        f"Every address of the pool {pool} for {record.type} load balancers is in use; "
-        "delete one that is not needed, or ask the operator for a larger pool.",
+        exhausted(pool),
     )
     return Accepted(job.id, record.id)

@@ -29,6 +29,8 @@ _REFERENCE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 NAME_LENGTH = 64
 DESCRIPTION_LENGTH = 128
 PORTS = range(1, 65536)
+CHARGE_MODES = ("bandwidth", "traffic")
+DEFAULT_CHARGE_MODE = "bandwidth"
 
 _SHOWN_CHARACTERS = 40
 _SHOWN_NUMBERS = 10**15
@@ -118,6 +120,17 @@ def ipv4(value: object) -> str | None:
         return str(IPv4Address(value))
     except AddressValueError:
         return None
+
+
+def charge_mode(value: object, wrong_type: Rule, field: str = "charge_mode") -> str:
+    """How an elastic IP is paid for: bandwidth, traffic, or anything else for bandwidth; prepaid is not offered."""
+    if is_blank(value):
+        return DEFAULT_CHARGE_MODE
+    if not isinstance(value, str):
+        raise RuleBroken(wrong_type, f"{field} must be a string, but it is {shown(value)}.")
+    if value.lower() == "prepaid":
+        raise RuleBroken(Rule.UNSUPPORTED, f"{field} prepaid is not offered here; use bandwidth or traffic.")
+    return value if value in CHARGE_MODES else DEFAULT_CHARGE_MODE
 
 
 @dataclass(frozen=True, slots=True)

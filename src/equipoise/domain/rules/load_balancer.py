@@ -16,8 +16,6 @@ TYPES = (INTERNAL, EXTERNAL)
 BANDWIDTHS = range(1, 2001)
 EIP_TYPES = ("5_telcom", "5_union", "5_bgp", "5_sbgp")
 DEFAULT_EIP_TYPE = "5_bgp"
-CHARGE_MODES = ("bandwidth", "traffic")
-DEFAULT_CHARGE_MODE = "bandwidth"
 
 _SECURITY_GROUP = re.compile(r"[A-Za-z0-9-]{1,200}")
 
@@ -99,7 +97,7 @@ def create_load_balancer(
         vip_subnet_id=vip_subnet_id,
         security_group_id=security_group_id,
         vip_address=vip_address,
-        charge_mode=_charge_mode(given) if new_elastic_ip else None,
+        charge_mode=fields.charge_mode(given.get("charge_mode"), Rule.LB_FIELD_INVALID) if new_elastic_ip else None,
         eip_type=_eip_type(given) if new_elastic_ip else None,
     )
 
@@ -242,17 +240,6 @@ def _check_az(given: JsonObject) -> None:
     if not isinstance(value, str):
         raise RuleBroken(Rule.LB_FIELD_INVALID, f"az must be a string, but it is {shown(value)}.")
     raise RuleBroken(Rule.UNSUPPORTED, f"There is no availability zone {shown(value)} here; leave az out.")
-
-
-def _charge_mode(given: JsonObject) -> str:
-    value = given.get("charge_mode")
-    if is_blank(value):
-        return DEFAULT_CHARGE_MODE
-    if not isinstance(value, str):
-        raise RuleBroken(Rule.LB_FIELD_INVALID, f"charge_mode must be a string, but it is {shown(value)}.")
-    if value.lower() == "prepaid":
-        raise RuleBroken(Rule.UNSUPPORTED, "charge_mode prepaid is not offered here; use bandwidth or traffic.")
-    return value if value in CHARGE_MODES else DEFAULT_CHARGE_MODE
 
 
 def _eip_type(given: JsonObject) -> str:

@@ -29,6 +29,11 @@ def load_balancer_filters(query: Mapping[str, str]) -> ListQuery:
     return _read(query, _LOAD_BALANCER, Rule.LB_QUERY_INVALID)
 
 
+def elastic_ip_filters(query: Mapping[str, str]) -> ListQuery:
+    """Raises ELASTIC_IP_INVALID."""
+    return _read(query, _ELASTIC_IP, Rule.ELASTIC_IP_INVALID)
+
+
 def listener_filters(query: Mapping[str, str]) -> ListQuery:
     """Raises LISTENER_QUERY_INVALID."""
     return _read(query, _LISTENER, Rule.LISTENER_QUERY_INVALID)
@@ -105,6 +110,8 @@ _LOAD_BALANCER: Mapping[str, _Reader] = {
     "security_group_id": _text,
     "admin_state_up": _admin_state,
 }
+
+_ELASTIC_IP: Mapping[str, _Reader] = {"public_ip_address": fields.ipv4}
 
 _LISTENER: Mapping[str, _Reader] = {
     "id": _id,
