@@ -63,7 +63,15 @@ def running_postgres() -> Iterator[Postgres]:
         # No test here cuts the power: what the server would do for that case only costs time.
         settings = ("listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "fsync=off")
         options = [option for setting in settings for option in ("-c", setting)]
-        command = [*_unprivileged(), programs() / "postgres", "-D", data, "-p", str(server.port), *options]
+        command: list[str | Path] = [
+            *_unprivileged(),
+            programs() / "postgres",
+            "-D",
+            data,
+            "-p",
+            str(server.port),
+            *options,
+        ]
         with (Path(folder) / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
         try:

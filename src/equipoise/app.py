@@ -16,6 +16,7 @@ from equipoise.dataplane.admin import EnvoyAdmin
 from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
 from equipoise.domain.model import EXTERNAL, INTERNAL
+from equipoise.domain.quotas import Quotas
 from equipoise.http.edge import Edge, Marks
 from equipoise.http.gateway import GatewayOnly
 from equipoise.http.handlers.elastic_ips import ElasticIps
@@ -26,6 +27,7 @@ from equipoise.http.handlers.jobs import Jobs
 from equipoise.http.handlers.listeners import Listeners
 from equipoise.http.handlers.load_balancers import LoadBalancers
 from equipoise.http.handlers.members import Members
+from equipoise.http.handlers.quotas import Quotas as QuotaHandlers
 from equipoise.http.handlers.service import Service as ServiceHandlers
 from equipoise.http.middleware import RequestBoundary
 from equipoise.http.protocol import Limits
@@ -38,6 +40,7 @@ from equipoise.identity.service import Identity
 from equipoise.journal import write_transitions
 from equipoise.observe.health import HealthObserver
 from equipoise.observe.recorder import HealthRecorder
+from equipoise.settings import Quotas as QuotaSettings
 from equipoise.settings import Settings
 from equipoise.store import migrate
 from equipoise.store.backlog import Backlog
@@ -180,6 +183,7 @@ async def _application(database: Database, identity: Identity | ExternalKeystone
         Members(edge),
         HealthChecks(edge),
         ElasticIps(edge),
+        QuotaHandlers(edge),
         BuiltInIdentity(edge, identity) if isinstance(identity, Identity) else ExternalIdentity(edge, identity),
     )
     app = router(operation for group in groups for operation in group.operations())
@@ -189,9 +193,12 @@ async def _application(database: Database, identity: Identity | ExternalKeystone
 def _policy(settings: Settings) -> Policy:
     return Policy(
         pools={EXTERNAL: settings.addresses.external, INTERNAL: settings.addresses.internal},
-        load_balancers=settings.quotas.elb,
-        listeners=settings.quotas.listener,
-        members=settings.quotas.member,
+        quotas=_quotas(settings.quotas),
+        project_quotas={own.project_id: _quotas(own.above(settings.quotas)) for own in settings.quotas.projects},
         job_time_limit=settings.jobs.time_limit,
         networks=settings.networks.vpcs,
     )
+
+
+def _quotas(quotas: QuotaSettings) -> Quotas:
+    return Quotas(load_balancers=quotas.elb, listeners=quotas.listener, members=quotas.member)

@@ -4,13 +4,14 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, Self, TypeVar
 
 from equipoise.domain.networks import Networks as Vpcs
+from equipoise.domain.quotas import LARGEST, SMALLEST
 from equipoise.domain.rules.fields import is_reference
 
 ENVIRONMENT_PREFIX: Final = "EQUIPOISE_"
@@ -18,6 +19,8 @@ ENVIRONMENT_PREFIX: Final = "EQUIPOISE_"
 _FOREIGN_VARIABLE: Final = re.compile(r"EQUIPOISE_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
 _PASSWORD: Final = re.compile(r"(//[^:/?#@]*:).*@")
 _SECRET_PARAMETER: Final = re.compile(r"([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+
+QUOTAS: Final = ("elb", "listener", "member")
 
 Bounded = TypeVar("Bounded", int, float)
 
@@ -56,6 +59,9 @@ class Integer:
         if isinstance(given, bool) or not isinstance(given, int | str):
             raise ValueError
         return _within(int(given), self.low, self.high)
+
+
+_QUOTA: Final = Integer(SMALLEST, LARGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +138,7 @@ class NetworkTable:
     )
 
     def parse(self, given: object) -> Vpcs:
-        table = json.loads(given) if isinstance(given, str) and given else given or {}
-        if not isinstance(table, dict):
-            raise ValueError
-        return Vpcs({_reference(id): self._subnets(vpc) for id, vpc in table.items()})
+        return Vpcs({_reference(id): self._subnets(vpc) for id, vpc in _table(given).items()})
 
     def _subnets(self, vpc: object) -> dict[str, IPv4Network]:
         if not isinstance(vpc, dict) or vpc.keys() - {"subnets"} or not isinstance(vpc.get("subnets", {}), dict):
@@ -147,6 +150,46 @@ def _reference(id: str) -> str:
     if not is_reference(id):
         raise ValueError
     return id
+
+
+def _table(given: object) -> dict[str, Any]:
+    """A table of TOML, or the same in JSON; nothing is an empty one."""
+    table = json.loads(given) if isinstance(given, str) and given else given or {}
+    if not isinstance(table, dict):
+        raise ValueError
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectQuotas:
+    """The quotas of one project; None is as for all."""
+
+    project_id: str
+    elb: int | None = None
+    listener: int | None = None
+    member: int | None = None
+
+    def above(self, common: "Quotas") -> "Quotas":
+        """The quotas in force for this project, where `common` are those of all."""
+        own = {name: value for name in QUOTAS if (value := getattr(self, name)) is not None}
+        return replace(common, **own, projects=())
+
+
+@dataclass(frozen=True, slots=True)
+class QuotasByProject:
+    """Project ids, each with quotas of its own. As a text it is the same in JSON."""
+
+    allowed: str = (
+        'project ids, each with some of elb, listener and member (whole numbers as above), such as {"ID": {"elb": 5}}'
+    )
+
+    def parse(self, given: object) -> tuple[ProjectQuotas, ...]:
+        return tuple(self._of_one(id, own) for id, own in _table(given).items())
+
+    def _of_one(self, project_id: str, own: object) -> ProjectQuotas:
+        if not isinstance(own, dict) or not own or not own.keys() <= set(QUOTAS):
+            raise ValueError
+        return ProjectQuotas(project_id, **{name: _QUOTA.parse(value) for name, value in own.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +268,15 @@ class Api:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    elb: int = _setting(1000, Integer(1, 1_000_000), "Load balancers in a project.")
-    listener: int = _setting(100, Integer(1, 1_000_000), "Listeners of a load balancer.")
-    member: int = _setting(1000, Integer(1, 1_000_000), "Members of a listener.")
+    elb: int = _setting(1000, _QUOTA, "Load balancers in a project.")
+    listener: int = _setting(100, _QUOTA, "Listeners of a load balancer.")
+    member: int = _setting(1000, _QUOTA, "Members of a listener.")
+    projects: tuple[ProjectQuotas, ...] = _setting(
+        {},
+        QuotasByProject(),
+        "Quotas of single projects; what a project leaves out is as for all. In the file "
+        "`[quotas.projects.PROJECT_ID]` with lines such as `elb = 5`, elsewhere JSON. A later source replaces all.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,11 +419,14 @@ def settings_reference() -> str:
         "|---|---|---|---|---|",
     ]
     lines += [
-        f"| `{name}` | {row.kind.allowed} | {f'`{default}`' if str(default) else 'empty'} | `{_variable(name)}` "
-        f"| {row.help} |"
+        f"| `{name}` | {row.kind.allowed} | {_default(default)} | `{_variable(name)}` | {row.help} |"
         for name, row, default in _rows()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _default(default: object) -> str:
+    return "empty" if default in ("", ()) else f"`{default}`"
 
 
 def _rows() -> Iterator[tuple[str, Row, Any]]:

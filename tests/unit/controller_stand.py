@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from equipoise.controller.controller import Controller
 from equipoise.domain.commands import CreateListener, CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
+from equipoise.domain.quotas import Quotas
 from equipoise.store.database import Database, Transaction, open_engine
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.migrate import upgrade
@@ -190,9 +191,7 @@ async def open_stand(
     node = FakeNode(controller)
     policy = Policy(
         pools={"External": IPv4Network(external), "Internal": IPv4Network("127.78.0.0/16")},
-        load_balancers=1000,
-        listeners=100,
-        members=1000,
+        quotas=Quotas(load_balancers=1000, listeners=100, members=1000),
         job_time_limit=time_limit,
         chooser=random.Random(7),
     )

@@ -1,7 +1,5 @@
 """What failing jobs do with elastic IPs: they return as they were."""
 
-from pathlib import Path
-
 from equipoise.domain.commands import CreateElasticIp, UpdateLoadBalancer
 from equipoise.domain.jobs import JobStatus
 from equipoise.domain.model import Address
@@ -10,23 +8,23 @@ from tests.unit.controller_stand import CALLER, Stand, open_stand
 
 
 def listed(stand: Stand) -> list[Address]:
-    return list(stand.database.read(lambda c: elastic_ips.list_elastic_ips(c, CALLER, {}, None, None)))
+    return list(stand.read(lambda c: elastic_ips.list_elastic_ips(c, CALLER, {}, None, None)))
 
 
-async def test_a_failed_creation_leaves_the_elastic_ip_free_again(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, time_limit=0.1, connected=False) as stand:
+async def test_a_failed_creation_leaves_the_elastic_ip_free_again(database_url: str) -> None:
+    async with open_stand(database_url, time_limit=0.1, connected=False) as stand:
         command = CreateElasticIp("5_bgp", None, 40, "traffic")
         held = await stand.write(lambda tx: elastic_ips.create_elastic_ip(tx, CALLER, stand.policy, command))
         created = await stand.create_load_balancer(vip_address=held.address, bandwidth=None)
-        shown = stand.database.read(lambda c: load_balancers.show_load_balancer(c, CALLER, created.resource_id))
+        shown = stand.read(lambda c: load_balancers.show_load_balancer(c, CALLER, created.resource_id))
         assert (shown.bandwidth, shown.charge_mode, shown.eip_type) == (40, "traffic", "5_bgp")
         assert listed(stand)[0].load_balancer_id == created.resource_id
         assert (await stand.ended(created)).status == JobStatus.FAIL
         assert listed(stand) == [held]
 
 
-async def test_a_failed_update_returns_the_bandwidth_of_the_elastic_ip(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, time_limit=0.2) as stand:
+async def test_a_failed_update_returns_the_bandwidth_of_the_elastic_ip(database_url: str) -> None:
+    async with open_stand(database_url, time_limit=0.2) as stand:
         created = await stand.create_load_balancer()
         await stand.ended(created)
         before = listed(stand)

@@ -7,6 +7,7 @@ import pytest
 
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import JobStatus
+from equipoise.domain.quotas import Quotas
 from equipoise.usecases import listeners, load_balancers
 from tests.unit.controller_stand import CALLER, Stand, new_load_balancer, open_stand
 
@@ -258,7 +259,7 @@ async def test_a_load_balancer_being_deleted_takes_no_more_changes(database_url:
 
 async def test_the_quota_counts_per_project(database_url: str) -> None:
     async with open_stand(database_url) as stand:
-        small = replace(stand.policy, load_balancers=1)
+        small = replace(stand.policy, quotas=Quotas(load_balancers=1, listeners=1, members=1))
         await stand.write(lambda tx: load_balancers.create_load_balancer(tx, CALLER, small, new_load_balancer()))
         with pytest.raises(RuleBroken) as refused:
             await stand.write(lambda tx: load_balancers.create_load_balancer(tx, CALLER, small, new_load_balancer()))

@@ -91,6 +91,31 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert "is not TOML" in problems_of(config=written(tmp_path, "["))
 
 
+PROJECT = "0" * 31 + "1"
+
+
+def test_a_project_can_have_quotas_of_its_own_from_every_source(tmp_path: Path) -> None:
+    config = written(tmp_path, f"[quotas]\nlistener = 7\n[quotas.projects.{PROJECT}]\nelb = 5\n")
+    text = f'{{"{PROJECT}": {{"elb": 5}}}}'
+    for settings in (
+        Settings.load(config),
+        Settings.load(overrides=["quotas.listener=7", f"quotas.projects={text}"]),
+        Settings.load(environ={"EQUIPOISE_QUOTAS_LISTENER": "7", "EQUIPOISE_QUOTAS_PROJECTS": text}),
+    ):
+        (own,) = settings.quotas.projects
+        quotas = own.above(settings.quotas)
+        assert own.project_id == PROJECT
+        assert (quotas.elb, quotas.listener, quotas.member) == (5, 7, 1000)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["5", "{", "[]", '{"a": 5}', '{"a": {}}', '{"a": {"lb": 5}}', '{"a": {"elb": 0}}', '{"a": {"elb": true}}'],
+)
+def test_quotas_of_a_project_that_make_no_sense_are_told(value: str) -> None:
+    assert "quotas.projects must be project ids" in problems_of(f"quotas.projects={value}")
+
+
 def test_variables_that_a_cluster_adds_by_itself_are_ignored() -> None:
     environ = {"EQUIPOISE_SERVICE_HOST": "10.0.0.1", "EQUIPOISE_PORT": "tcp://x", "EQUIPOISE_PORT_80_TCP_ADDR": "x"}
     assert Settings.load(environ=environ) == Settings()

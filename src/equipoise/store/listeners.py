@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from equipoise.domain.commands import Column
 from equipoise.domain.model import Listener
 from equipoise.store import rows
-from equipoise.store.tables import health_checks, listeners, members
+from equipoise.store.tables import health_checks, listeners, load_balancers, members
 
 _read = rows.reader(Listener)
 
@@ -20,6 +20,16 @@ _COUNT = (
     select(func.count())
     .select_from(listeners)
     .where(listeners.c.load_balancer_id == bindparam("lb_id"), listeners.c.deleting.is_(False))
+)
+_COUNT_OF_PROJECT = (
+    select(func.count())
+    .select_from(listeners)
+    .join(load_balancers, load_balancers.c.id == listeners.c.load_balancer_id)
+    .where(
+        listeners.c.project_id == bindparam("project_id"),
+        listeners.c.deleting.is_(False),
+        load_balancers.c.deleting.is_(False),
+    )
 )
 _ON_PORT = select(listeners.c.id, listeners.c.protocol).where(
     listeners.c.load_balancer_id == bindparam("lb_id"),
@@ -57,6 +67,11 @@ def list_of(
 def count(connection: Connection, load_balancer_id: str) -> int:
     """How many listeners count against the quota of the load balancer."""
     return connection.execute(_COUNT, {"lb_id": load_balancer_id}).scalar_one()
+
+
+def count_of_project(connection: Connection, project_id: str) -> int:
+    """How many listeners all load balancers of the project have together."""
+    return connection.execute(_COUNT_OF_PROJECT, {"project_id": project_id}).scalar_one()
 
 
 def on_port(connection: Connection, load_balancer_id: str, port: int) -> Sequence[tuple[str, str]]:

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from uuid import uuid4
 
 from equipoise.domain.networks import Networks
+from equipoise.domain.quotas import Quotas
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +26,22 @@ class Policy:
     Attributes:
         pools: the address pool of each load balancer type.
         networks: the VPCs and subnets that there are, with their own pools for Internal.
-        load_balancers, listeners, members: quotas: per project, per load balancer, per listener.
+        quotas: of every project that has none of its own.
+        project_quotas: of single projects, by their id.
         job_time_limit: seconds after which an unconfirmed job fails.
         chooser: the source of randomness for addresses; seeded in tests.
     """
 
     pools: Mapping[str, IPv4Network]
-    load_balancers: int
-    listeners: int
-    members: int
+    quotas: Quotas
     job_time_limit: float
     networks: Networks = field(default_factory=Networks)
+    project_quotas: Mapping[str, Quotas] = field(default_factory=dict)
     chooser: random.Random = field(default_factory=random.Random)
+
+    def quotas_of(self, project_id: str) -> Quotas:
+        """What this project may have."""
+        return self.project_quotas.get(project_id, self.quotas)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,9 +47,10 @@ def create_listener(tx: Transaction, caller: Caller, policy: Policy, command: Cr
         raise RuleBroken(
             Rule.UNSUPPORTED, f"protocol: {command.protocol} listeners are not offered yet; use TCP or HTTP."
         )
-    if listeners.count(tx.connection, load_balancer.id) >= policy.listeners:
+    quota = policy.quotas_of(caller.project_id).listeners
+    if listeners.count(tx.connection, load_balancer.id) >= quota:
         raise RuleBroken(
-            Rule.LISTENER_QUOTA, f"The load balancer may have {policy.listeners} listeners; delete one or ask for more."
+            Rule.LISTENER_QUOTA, f"The load balancer may have {quota} listeners; delete one or ask for more."
         )
     _check_port_is_free(tx.connection, load_balancer.id, command.protocol, command.port)
     values = asdict(command) | {"load_balancer_id": load_balancer.id}

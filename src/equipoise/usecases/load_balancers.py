@@ -30,10 +30,9 @@ def create_load_balancer(tx: Transaction, caller: Caller, policy: Policy, comman
     Raises:
         RuleBroken: LB_QUOTA, LB_VIP_INVALID, LB_VIP_TAKEN or ELASTIC_IP_UNKNOWN.
     """
-    if load_balancers.count(tx.connection, caller.project_id) >= policy.load_balancers:
-        raise RuleBroken(
-            Rule.LB_QUOTA, f"The project may have {policy.load_balancers} load balancers; delete one or ask for more."
-        )
+    quota = policy.quotas_of(caller.project_id).load_balancers
+    if load_balancers.count(tx.connection, caller.project_id) >= quota:
+        raise RuleBroken(Rule.LB_QUOTA, f"The project may have {quota} load balancers; delete one or ask for more.")
     id = new_id()
     pool = _pool_for(policy, command)
     address, held = _address_for(tx.connection, caller, policy, command, pool)

@@ -51,9 +51,10 @@ def add_members(
             known[key] = _new_member(tx, listener_id, one)
             new.append(known[key])
         named.append(known[key])
-    if new and members.count(tx.connection, listener_id) + len(new) > policy.members:
+    quota = policy.quotas_of(caller.project_id).members
+    if new and members.count(tx.connection, listener_id) + len(new) > quota:
         raise RuleBroken(
-            Rule.MEMBER_QUOTA, f"A listener may have {policy.members} members; remove some or use another listener."
+            Rule.MEMBER_QUOTA, f"A listener may have {quota} members; remove some or use another listener."
         )
     if new:
         rows.insert(tx.connection, tables.members, *new)

@@ -44,13 +44,15 @@ class ElasticIps:
         caller = await self._edge.reader(request)
         wanted = query.elastic_ip_filters(request.query_params)
         filters = {_NAMES[name]: value for name, value in wanted.filters.items()}
-        found = self._edge.read(lambda c: elastic_ips.list_elastic_ips(c, caller, filters, wanted.limit, wanted.marker))
+        found = await self._edge.read(
+            lambda c: elastic_ips.list_elastic_ips(c, caller, filters, wanted.limit, wanted.marker)
+        )
         return json_response({"publicips": [wire.elastic_ip(record) for record in found]})
 
     async def show(self, request: Request) -> Response:
         caller = await self._edge.reader(request)
         id = request.path_params["publicip_id"]
-        record = self._edge.read(lambda c: elastic_ips.show_elastic_ip(c, caller, id))
+        record = await self._edge.read(lambda c: elastic_ips.show_elastic_ip(c, caller, id))
         return json_response({"publicip": wire.elastic_ip(record)})
 
     async def delete(self, request: Request) -> Response:

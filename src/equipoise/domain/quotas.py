@@ -1,0 +1,16 @@
+"""How much a project may have. Where the figures come from is the settings' business."""
+
+from dataclasses import dataclass
+from typing import Final
+
+SMALLEST: Final = 1
+LARGEST: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """`load_balancers` of the project, `listeners` of each load balancer, `members` of each listener."""
+
+    load_balancers: int
+    listeners: int
+    members: int
