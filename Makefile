@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
 
-.PHONY: help setup run demo test lint format docs bench lock clean
+.PHONY: help setup run demo test fuzz lint format docs bench lock clean
 
 # Tests start a PostgreSQL server of their own; the programs are Debian's.
 POSTGRES := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,install-postgresql)
@@ -49,6 +49,9 @@ docs: setup ## write the generated pages below docs/reference
 	$(BIN)/python -c 'from equipoise.settings import settings_reference as page; print(page(), end="")' > $(READY).page
 	mkdir -p docs/reference
 	mv $(READY).page docs/reference/settings.md
+
+fuzz: setup ## send many random requests to a service and hold the answers against its OpenAPI document
+	EQUIPOISE_FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/contract/test_openapi.py $(PYTEST_ARGS)
 
 bench: setup ## run the benchmarks; BENCH_ARGS goes to them
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

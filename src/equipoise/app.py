@@ -19,6 +19,7 @@ from equipoise.domain.model import EXTERNAL, INTERNAL
 from equipoise.domain.quotas import Quotas
 from equipoise.http.edge import Edge, Marks
 from equipoise.http.gateway import GatewayOnly
+from equipoise.http.handlers.description import Description
 from equipoise.http.handlers.elastic_ips import ElasticIps
 from equipoise.http.handlers.external_identity import ExternalIdentity
 from equipoise.http.handlers.health_checks import HealthChecks
@@ -186,7 +187,8 @@ async def _application(database: Database, identity: Identity | ExternalKeystone
         QuotaHandlers(edge),
         BuiltInIdentity(edge, identity) if isinstance(identity, Identity) else ExternalIdentity(edge, identity),
     )
-    app = router(operation for group in groups for operation in group.operations())
+    operations = [operation for group in groups for operation in group.operations()]
+    app = router([*operations, *Description(operations).operations()])
     return GatewayOnly(app, settings.http.gateway_secret) if settings.http.gateway_secret else app
 
 

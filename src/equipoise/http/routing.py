@@ -6,7 +6,8 @@ clients do not send their token and body again to another place. Where clients a
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,6 +35,13 @@ class Operation:
         summary: one line for the documentation.
         success: the statuses of success (classic-api.md, Operations).
         produces: the media types of its answer, which Accept must admit one of.
+        body: the type of the body that it takes, None for none.
+        query: a TypedDict of the query parameters that it takes, None for none.
+        answer: the type of the body of a success, None for none.
+        open: whether it needs no token.
+        takes: headers that it needs beside the token: name -> meaning.
+        gives: headers of a success beside the request id: name -> meaning.
+        errors: statuses of errors beside those that follow from the rest (`equipoise.http.openapi`).
     """
 
     name: str
@@ -43,6 +51,13 @@ class Operation:
     summary: str = ""
     success: tuple[int, ...] = (200,)
     produces: tuple[str, ...] = ("application/json",)
+    body: Any = None
+    query: Any = None
+    answer: Any = None
+    open: bool = False
+    takes: Mapping[str, str] = field(default_factory=dict)
+    gives: Mapping[str, str] = field(default_factory=dict)
+    errors: tuple[int, ...] = ()
 
 
 def router(operations: Iterable[Operation]) -> ASGIApp:

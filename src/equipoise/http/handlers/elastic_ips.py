@@ -9,6 +9,7 @@ from equipoise.http.edge import Edge
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation
 from equipoise.http.wire import elastic_ips as wire
+from equipoise.http.wire import requests
 from equipoise.usecases import elastic_ips
 
 COLLECTION = "/v1/{project_id}/publicips"
@@ -26,9 +27,26 @@ class ElasticIps:
     def operations(self) -> list[Operation]:
         """What this class answers."""
         return [
-            Operation("createElasticIp", "POST", COLLECTION, self.create, "Take an elastic IP"),
-            Operation("listElasticIps", "GET", COLLECTION, self.list, "List elastic IPs"),
-            Operation("showElasticIp", "GET", ONE, self.show, "Show an elastic IP"),
+            Operation(
+                "createElasticIp",
+                "POST",
+                COLLECTION,
+                self.create,
+                "Take an elastic IP",
+                body=requests.CreateElasticIp,
+                answer=wire.ElasticIpDocument,
+                errors=(501,),
+            ),
+            Operation(
+                "listElasticIps",
+                "GET",
+                COLLECTION,
+                self.list,
+                "List elastic IPs",
+                query=requests.ElasticIpQuery,
+                answer=wire.ElasticIpList,
+            ),
+            Operation("showElasticIp", "GET", ONE, self.show, "Show an elastic IP", answer=wire.ElasticIpDocument),
             Operation("deleteElasticIp", "DELETE", ONE, self.delete, "Give an elastic IP back", (204,)),
         ]
 

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from equipoise.http.edge import Edge
-from equipoise.http.handlers.identity import TOKENS
+from equipoise.http.handlers.identity import operations
 from equipoise.http.routing import Operation
 from equipoise.identity.external import Answer, ExternalKeystone
 
@@ -18,17 +18,17 @@ class ExternalIdentity:
 
     def operations(self) -> list[Operation]:
         """What this class answers: the same as the built-in identity."""
-        return [
-            Operation("createToken", "POST", TOKENS, self.create, "Log in", (201,)),
-            Operation("showToken", "GET", TOKENS, self.pass_on, "Validate a token"),
-            Operation("revokeToken", "DELETE", TOKENS, self.pass_on, "Revoke a token", (204,)),
-            Operation("listOwnProjects", "GET", "/v3/auth/projects", self.pass_on, "Projects to log in to"),
-            Operation("listProjects", "GET", "/v3/projects", self.pass_on, "Projects of the user"),
-            Operation("listServices", "GET", "/v3/services", self.pass_on, "Services of the catalogue"),
-            Operation("listEndpoints", "GET", "/v3/endpoints", self.pass_on, "Endpoints of the catalogue"),
-            Operation("showIdentityVersion", "GET", "/v3", self.pass_on, "Version of the identity API"),
-            Operation("showIdentityVersionBySlash", "GET", "/v3/", self.pass_on, "Version of the identity API"),
-        ]
+        passed_on = (
+            "showToken",
+            "revokeToken",
+            "listOwnProjects",
+            "listProjects",
+            "listServices",
+            "listEndpoints",
+            "showIdentityVersion",
+            "showIdentityVersionBySlash",
+        )
+        return operations({"createToken": self.create, **dict.fromkeys(passed_on, self.pass_on)})
 
     async def create(self, request: Request) -> Response:
         body = await self._edge.raw_body(request)

@@ -9,6 +9,7 @@ from equipoise.domain.rules import ids
 from equipoise.http.edge import Edge
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation
+from equipoise.http.wire import requests
 from equipoise.http.wire import resources as wire
 from equipoise.usecases import health_checks
 from equipoise.usecases.context import Caller
@@ -28,9 +29,25 @@ class HealthChecks:
         """What this class answers. A client in use deletes without a project in the path."""
         delete = "Delete a health check"
         return [
-            Operation("createHealthCheck", "POST", COLLECTION, self.create, "Create a health check"),
-            Operation("showHealthCheck", "GET", ONE, self.show, "Show a health check"),
-            Operation("updateHealthCheck", "PUT", ONE, self.update, "Change a health check"),
+            Operation(
+                "createHealthCheck",
+                "POST",
+                COLLECTION,
+                self.create,
+                "Create a health check",
+                body=requests.CreateHealthCheck,
+                answer=wire.HealthCheckDocument,
+            ),
+            Operation("showHealthCheck", "GET", ONE, self.show, "Show a health check", answer=wire.HealthCheckDocument),
+            Operation(
+                "updateHealthCheck",
+                "PUT",
+                ONE,
+                self.update,
+                "Change a health check",
+                body=requests.UpdateHealthCheck,
+                answer=wire.HealthCheckDocument,
+            ),
             Operation("deleteHealthCheck", "DELETE", ONE, self.delete, delete, (204,)),
             Operation("deleteOwnHealthCheck", "DELETE", WITHOUT_PROJECT, self.delete, delete, (204,)),
         ]

@@ -1,17 +1,96 @@
 """Operations of the built-in identity (identity.md)."""
 
+from collections.abc import Mapping
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.http.edge import Edge, root_url, token_of
 from equipoise.http.respond import json_response, no_content
-from equipoise.http.routing import Operation
+from equipoise.http.routing import Handler, Operation
+from equipoise.http.wire import identity as wire
+from equipoise.http.wire import requests
 from equipoise.identity import keystone
 from equipoise.identity.service import Identity
 from equipoise.identity.tokens import Claims
 
 TOKENS = "/v3/auth/tokens"
+
+
+_SUBJECT = {"X-Subject-Token": "The token that this is about."}
+
+
+def operations(handlers: Mapping[str, Handler]) -> list[Operation]:
+    """The operations of an identity, wherever that is, with what answers each, by name."""
+    version = "Version of the identity API"
+    table = [
+        partial(
+            Operation,
+            "createToken",
+            "POST",
+            TOKENS,
+            summary="Log in",
+            success=(201,),
+            body=requests.TokenRequest,
+            answer=wire.TokenDocument,
+            open=True,
+            gives={"X-Subject-Token": "The token."},
+            errors=(401, 403, 501, 502, 504),
+        ),
+        partial(
+            Operation,
+            "showToken",
+            "GET",
+            TOKENS,
+            summary="Validate a token",
+            answer=wire.TokenDocument,
+            takes=_SUBJECT,
+            gives=_SUBJECT,
+        ),
+        partial(Operation, "revokeToken", "DELETE", TOKENS, summary="Revoke a token", success=(204,), takes=_SUBJECT),
+        partial(
+            Operation,
+            "listOwnProjects",
+            "GET",
+            "/v3/auth/projects",
+            summary="Projects to log in to",
+            answer=wire.ProjectList,
+        ),
+        partial(
+            Operation, "listProjects", "GET", "/v3/projects", summary="Projects of the user", answer=wire.ProjectList
+        ),
+        partial(
+            Operation,
+            "listServices",
+            "GET",
+            "/v3/services",
+            summary="Services of the catalogue",
+            answer=wire.ServiceList,
+        ),
+        partial(
+            Operation,
+            "listEndpoints",
+            "GET",
+            "/v3/endpoints",
+            summary="Endpoints of the catalogue",
+            answer=wire.EndpointList,
+        ),
+        partial(
+            Operation, "showIdentityVersion", "GET", "/v3", summary=version, answer=wire.IdentityVersion, open=True
+        ),
+        partial(
+            Operation,
+            "showIdentityVersionBySlash",
+            "GET",
+            "/v3/",
+            summary=version,
+            answer=wire.IdentityVersion,
+            open=True,
+        ),
+    ]
+    return [operation(handler=handlers[operation.args[0]]) for operation in table]
 
 
 class BuiltInIdentity:
@@ -23,17 +102,19 @@ class BuiltInIdentity:
 
     def operations(self) -> list[Operation]:
         """What this class answers."""
-        return [
-            Operation("createToken", "POST", TOKENS, self.create, "Log in", (201,)),
-            Operation("showToken", "GET", TOKENS, self.show, "Validate a token"),
-            Operation("revokeToken", "DELETE", TOKENS, self.revoke, "Revoke a token", (204,)),
-            Operation("listOwnProjects", "GET", "/v3/auth/projects", self.projects, "Projects to log in to"),
-            Operation("listProjects", "GET", "/v3/projects", self.projects, "Projects of the user"),
-            Operation("listServices", "GET", "/v3/services", self.services, "Services of the catalogue"),
-            Operation("listEndpoints", "GET", "/v3/endpoints", self.endpoints, "Endpoints of the catalogue"),
-            Operation("showIdentityVersion", "GET", "/v3", self.version, "Version of the identity API"),
-            Operation("showIdentityVersionBySlash", "GET", "/v3/", self.version, "Version of the identity API"),
-        ]
+        return operations(
+            {
+                "createToken": self.create,
+                "showToken": self.show,
+                "revokeToken": self.revoke,
+                "listOwnProjects": self.projects,
+                "listProjects": self.projects,
+                "listServices": self.services,
+                "listEndpoints": self.endpoints,
+                "showIdentityVersion": self.version,
+                "showIdentityVersionBySlash": self.version,
+            }
+        )
 
     async def create(self, request: Request) -> Response:
         token, claims = await self._identity.log_in(await self._edge.body(request))

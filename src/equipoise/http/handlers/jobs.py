@@ -27,8 +27,8 @@ class Jobs:
     def operations(self) -> list[Operation]:
         """What this class answers. A job answers at both paths, because clients form either (jobs.md, Choice)."""
         return [
-            Operation("showJob", "GET", ONE, self.show, "Show a job"),
-            Operation("showJobByUri", "GET", ONE_AS_IN_URI, self.show, "Show a job"),
+            Operation("showJob", "GET", ONE, self.show, "Show a job", answer=wire.JobDocument),
+            Operation("showJobByUri", "GET", ONE_AS_IN_URI, self.show, "Show a job", answer=wire.JobDocument),
         ]
 
     async def show(self, request: Request) -> Response:

@@ -8,6 +8,7 @@ from equipoise.domain.rules import listener as rules
 from equipoise.http.edge import Edge
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation
+from equipoise.http.wire import requests
 from equipoise.http.wire import resources as wire
 from equipoise.usecases import listeners
 from equipoise.usecases.context import Caller
@@ -25,10 +26,35 @@ class Listeners:
     def operations(self) -> list[Operation]:
         """What this class answers."""
         return [
-            Operation("createListener", "POST", COLLECTION, self.create, "Create a listener"),
-            Operation("listListeners", "GET", COLLECTION, self.list, "List listeners"),
-            Operation("showListener", "GET", ONE, self.show, "Show a listener"),
-            Operation("updateListener", "PUT", ONE, self.update, "Change a listener"),
+            Operation(
+                "createListener",
+                "POST",
+                COLLECTION,
+                self.create,
+                "Create a listener",
+                body=requests.CreateListener,
+                answer=wire.ListenerDocument,
+                errors=(501,),
+            ),
+            Operation(
+                "listListeners",
+                "GET",
+                COLLECTION,
+                self.list,
+                "List listeners",
+                query=requests.ListenerQuery,
+                answer=list[wire.ListedListener],
+            ),
+            Operation("showListener", "GET", ONE, self.show, "Show a listener", answer=wire.ListenerDocument),
+            Operation(
+                "updateListener",
+                "PUT",
+                ONE,
+                self.update,
+                "Change a listener",
+                body=requests.UpdateListener,
+                answer=wire.ListenerDocument,
+            ),
             Operation("deleteListener", "DELETE", ONE, self.delete, "Delete a listener and all below it", (204,)),
         ]
 

@@ -8,7 +8,9 @@ from equipoise.domain.rules import load_balancer as rules
 from equipoise.http.edge import Edge
 from equipoise.http.respond import json_response
 from equipoise.http.routing import Operation
+from equipoise.http.wire import requests
 from equipoise.http.wire import resources as wire
+from equipoise.http.wire.jobs import Task
 from equipoise.usecases import load_balancers
 
 TASK = (200, 202)
@@ -25,13 +27,50 @@ class LoadBalancers:
     def operations(self) -> list[Operation]:
         """What this class answers."""
         return [
-            Operation("createLoadBalancer", "POST", COLLECTION, self.create, "Create a load balancer", TASK),
-            Operation("listLoadBalancers", "GET", COLLECTION, self.list, "List load balancers"),
-            Operation("showLoadBalancer", "GET", ONE, self.show, "Show a load balancer"),
-            Operation("updateLoadBalancer", "PUT", ONE, self.update, "Change a load balancer", TASK),
-            Operation("deleteLoadBalancer", "DELETE", ONE, self.delete, "Delete it and its elastic IP", TASK),
             Operation(
-                "deleteLoadBalancerKeepEip", "DELETE", ONE + "/keep-eip", self.delete_keeping, "Delete it alone", TASK
+                "createLoadBalancer",
+                "POST",
+                COLLECTION,
+                self.create,
+                "Create a load balancer",
+                TASK,
+                body=requests.CreateLoadBalancer,
+                answer=Task,
+                errors=(501,),
+            ),
+            Operation(
+                "listLoadBalancers",
+                "GET",
+                COLLECTION,
+                self.list,
+                "List load balancers",
+                query=requests.LoadBalancerQuery,
+                answer=wire.LoadBalancerList,
+            ),
+            Operation(
+                "showLoadBalancer", "GET", ONE, self.show, "Show a load balancer", answer=wire.LoadBalancerDocument
+            ),
+            Operation(
+                "updateLoadBalancer",
+                "PUT",
+                ONE,
+                self.update,
+                "Change a load balancer",
+                TASK,
+                body=requests.UpdateLoadBalancer,
+                answer=Task,
+            ),
+            Operation(
+                "deleteLoadBalancer", "DELETE", ONE, self.delete, "Delete it and its elastic IP", TASK, answer=Task
+            ),
+            Operation(
+                "deleteLoadBalancerKeepEip",
+                "DELETE",
+                ONE + "/keep-eip",
+                self.delete_keeping,
+                "Delete it, keep its elastic IP",
+                TASK,
+                answer=Task,
             ),
         ]
 

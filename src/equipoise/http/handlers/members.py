@@ -10,7 +10,9 @@ from equipoise.http.handlers.listeners import ONE as LISTENER
 from equipoise.http.handlers.load_balancers import TASK
 from equipoise.http.respond import json_response
 from equipoise.http.routing import Operation
+from equipoise.http.wire import requests
 from equipoise.http.wire import resources as wire
+from equipoise.http.wire.jobs import Task
 from equipoise.usecases import members
 
 COLLECTION = LISTENER + "/members"
@@ -25,9 +27,35 @@ class Members:
     def operations(self) -> list[Operation]:
         """What this class answers."""
         return [
-            Operation("createMembers", "POST", COLLECTION, self.add, "Add members", TASK),
-            Operation("removeMembers", "POST", COLLECTION + "/action", self.remove, "Remove members", TASK),
-            Operation("listMembers", "GET", COLLECTION, self.list, "List the members of a listener"),
+            Operation(
+                "createMembers",
+                "POST",
+                COLLECTION,
+                self.add,
+                "Add members",
+                TASK,
+                body=requests.NewMembers,
+                answer=Task,
+            ),
+            Operation(
+                "removeMembers",
+                "POST",
+                COLLECTION + "/action",
+                self.remove,
+                "Remove members",
+                TASK,
+                body=requests.RemoveMembers,
+                answer=Task,
+            ),
+            Operation(
+                "listMembers",
+                "GET",
+                COLLECTION,
+                self.list,
+                "List the members of a listener",
+                query=requests.MemberQuery,
+                answer=list[wire.MemberDocument],
+            ),
         ]
 
     async def add(self, request: Request) -> Response:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from equipoise.http.edge import root_url
 from equipoise.http.respond import json_response
 from equipoise.http.routing import Operation
-from equipoise.http.wire.resources import Document
+from equipoise.http.wire import versions as wire
 
 _UP = {"status": "ok"}
 
@@ -22,11 +22,17 @@ class Service:
 
     def operations(self) -> list[Operation]:
         """What this class answers. Clients ask for a version with and without a slash."""
+        show = "Show the version of the classic API"
+        one = wire.VersionDocument
         return [
-            Operation("showHealth", "GET", "/healthz", self.health, "Whether the service is up"),
-            Operation("listVersions", "GET", "/", self.versions, "List the API versions"),
-            Operation("showVersion", "GET", "/v1.0", self.version, "Show the version of the classic API"),
-            Operation("showVersionBySlash", "GET", "/v1.0/", self.version, "Show the version of the classic API"),
+            Operation(
+                "showHealth", "GET", "/healthz", self.health, "Whether it is up", answer=dict[str, str], open=True
+            ),
+            Operation(
+                "listVersions", "GET", "/", self.versions, "List the API versions", answer=wire.VersionList, open=True
+            ),
+            Operation("showVersion", "GET", "/v1.0", self.version, show, answer=one, open=True),
+            Operation("showVersionBySlash", "GET", "/v1.0/", self.version, show, answer=one, open=True),
         ]
 
     async def health(self, _request: Request) -> Response:
@@ -40,7 +46,7 @@ class Service:
         return json_response({"version": _version(request, *_CLASSIC)})
 
 
-def _version(request: Request, id: str, path: str, updated: str) -> Document:
+def _version(request: Request, id: str, path: str, updated: str) -> wire.Version:
     return {
         "id": id,
         "links": [{"href": f"{root_url(request)}/{path}", "rel": "self"}],

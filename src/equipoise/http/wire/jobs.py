@@ -1,12 +1,15 @@
 """The job on the wire (jobs.md), and the answer of a task."""
 
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from msgspec import Meta
 
 from equipoise.domain.errors import Rule
 from equipoise.domain.jobs import Job, JobStatus, JobType
 from equipoise.domain.model import Status
 from equipoise.http import catalogue
-from equipoise.http.wire.resources import Document, member_status
+from equipoise.http.wire import types as t
+from equipoise.http.wire.resources import Named, member_status
 from equipoise.http.wire.times import job_time
 
 _CREATED = {
@@ -18,17 +21,111 @@ _CREATED = {
 """What a job that creates something says of its state."""
 
 
-def job(record: Job, *, empty_sub_jobs: bool = False) -> Document:
+class JobLoadBalancer(TypedDict):
+    """The load balancer that a job is about; here its administrative state is a boolean."""
+
+    id: t.Id
+    name: t.Name
+    description: t.Description
+    type: t.LoadBalancerType
+    status: t.ResourceStatus
+    bandwidth: t.Bandwidth | None
+    vip_address: Annotated[str, t.described("An IPv4 address; empty where none was left.")]
+    tenant_id: str
+    admin_state_up: bool
+    vpc_id: t.Reference
+
+
+class AboutLoadBalancer(TypedDict):
+    """Entities of createELB and updateELB."""
+
+    elb: JobLoadBalancer
+
+
+class AboutDeletion(TypedDict):
+    """Entities of deleteELB."""
+
+    elb_id: t.Id
+
+
+class JobMember(TypedDict):
+    """A member that a job adds."""
+
+    id: t.Id
+    address: t.IPv4
+    server_id: t.Reference
+    listener_id: t.Id
+    status: t.MemberStatus
+
+
+class AboutNewMembers(TypedDict):
+    """Entities of createMember."""
+
+    members: list[JobMember]
+
+
+class AboutRemovedMembers(TypedDict):
+    """Entities of removeMember."""
+
+    listener_id: t.Id
+    members: list[Named]
+
+
+class AboutListener(TypedDict):
+    """Entities of the sub-jobs that delete what is below a load balancer."""
+
+    listener_id: t.Id
+    healthcheck_id: NotRequired[t.Id]
+
+
+class AboutNothing(TypedDict):
+    """Entities of the jobs of synchronous operations."""
+
+
+ENTITIES = (AboutLoadBalancer, AboutDeletion, AboutNewMembers, AboutRemovedMembers, AboutListener, AboutNothing)
+Entities = Annotated[
+    dict[str, Any],
+    Meta(
+        description="What the job is about, by its type.",
+        extra_json_schema={"anyOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in ENTITIES]},
+    ),
+]
+
+
+class JobDocument(TypedDict):
+    """A job. Error code and reason are null unless it failed. Sub-jobs are left out where there are none."""
+
+    status: t.JobState
+    entities: Entities
+    job_id: t.Id
+    job_type: t.JobKind
+    begin_time: t.JobTime
+    end_time: t.JobEndTime
+    error_code: str | None
+    fail_reason: str | None
+    sub_jobs: NotRequired[list["JobDocument"]]
+
+
+class Task(TypedDict):
+    """The job of an accepted task, to be asked about at its uri."""
+
+    uri: str
+    job_id: t.Id
+
+
+def job(record: Job, *, empty_sub_jobs: bool = False) -> JobDocument:
     """A job. `error_code` and `fail_reason` are null unless it failed, `end_time` is empty until it has ended.
 
     Args:
         empty_sub_jobs: give `sub_jobs` also where there are none (jobs.md, Choice).
     """
-    sub_jobs = [job(part, empty_sub_jobs=empty_sub_jobs) for part in record.sub_jobs]
-    return _alone(record) | ({"sub_jobs": sub_jobs} if sub_jobs or empty_sub_jobs else {})
+    document = _alone(record)
+    if record.sub_jobs or empty_sub_jobs:
+        document["sub_jobs"] = [job(part, empty_sub_jobs=empty_sub_jobs) for part in record.sub_jobs]
+    return document
 
 
-def _alone(record: Job) -> Document:
+def _alone(record: Job) -> JobDocument:
     return {
         "status": record.status.value,
         "entities": _entities(record),
@@ -41,7 +138,7 @@ def _alone(record: Job) -> Document:
     }
 
 
-def task(project_id: str, job_id: str) -> Document:
+def task(project_id: str, job_id: str) -> Task:
     """The answer of a task; the uri begins with /v1/ as published (jobs.md, Choice)."""
     return {"uri": f"/v1/{project_id}/jobs/{job_id}", "job_id": job_id}
 

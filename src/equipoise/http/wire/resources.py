@@ -1,8 +1,9 @@
 """Load balancers, listeners, members and health checks on the wire. Fields that do not apply are null."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from equipoise.domain.model import INTERNAL, HealthCheck, LoadBalancer, Status
+from equipoise.http.wire import types as t
 from equipoise.http.wire.times import resource_time
 from equipoise.usecases.listeners import ListenerView
 from equipoise.usecases.members import MemberView
@@ -10,7 +11,104 @@ from equipoise.usecases.members import MemberView
 Document = dict[str, Any]
 
 
-def load_balancer(record: LoadBalancer) -> Document:
+class LoadBalancerDocument(TypedDict):
+    """A load balancer."""
+
+    id: t.Id
+    name: t.Name
+    description: t.Description
+    type: t.LoadBalancerType
+    status: t.ResourceStatus
+    bandwidth: t.Bandwidth | None
+    vpc_id: t.Reference
+    vip_subnet_id: t.Reference | None
+    vip_address: t.IPv4
+    security_group_id: t.SecurityGroup | None
+    admin_state_up: t.AdminState
+    create_time: t.ResourceTime
+    update_time: t.ResourceTime
+
+
+class LoadBalancerList(TypedDict):
+    """One page of load balancers; the number of those on it is a string, as published."""
+
+    loadbalancers: list[LoadBalancerDocument]
+    instance_num: str
+
+
+class ListenerDocument(TypedDict):
+    """A listener. What has no meaning for its protocol is null."""
+
+    id: t.Id
+    name: t.Name
+    description: t.Description
+    loadbalancer_id: t.Id
+    protocol: t.Protocol
+    port: t.Port
+    backend_protocol: t.BackendProtocol
+    backend_port: t.Port
+    lb_algorithm: t.Algorithm
+    session_sticky: bool
+    sticky_session_type: t.StickyType | None
+    cookie_timeout: t.Minutes | None
+    tcp_timeout: t.Minutes | None
+    tcp_draining: bool | None
+    tcp_draining_timeout: t.DrainingMinutes | None
+    udp_timeout: t.Minutes | None
+    certificate_id: t.Id | None
+    ssl_protocols: t.TlsProtocols | None
+    ssl_ciphers: t.TlsCiphers | None
+    healthcheck_id: t.Id | None
+    status: t.ResourceStatus
+    admin_state_up: bool
+    create_time: t.ResourceTime
+    update_time: t.ResourceTime
+
+
+class ListedListener(ListenerDocument):
+    """A listener in a list."""
+
+    member_number: int
+
+
+class Named(TypedDict):
+    """A thing named by its id."""
+
+    id: t.Id
+
+
+class MemberDocument(TypedDict):
+    """A member of a listener."""
+
+    id: t.Id
+    server_id: t.Reference
+    server_name: None
+    server_address: t.IPv4
+    address: t.IPv4
+    status: t.MemberStatus
+    health_status: t.HealthStatus
+    listeners: list[Named]
+    create_time: t.ResourceTime
+    update_time: t.ResourceTime
+
+
+class HealthCheckDocument(TypedDict):
+    """The health check of a listener."""
+
+    id: t.Id
+    listener_id: t.Id
+    healthcheck_protocol: t.CheckProtocol
+    healthcheck_uri: t.CheckUri | None
+    healthcheck_connect_port: t.Port | None
+    healthy_threshold: t.Threshold
+    unhealthy_threshold: t.Threshold
+    healthcheck_timeout: t.Seconds
+    healthcheck_interval: t.Seconds
+    create_time: t.ResourceTime
+    update_time: t.ResourceTime
+
+
+def load_balancer(record: LoadBalancer) -> LoadBalancerDocument:
     """A load balancer; `admin_state_up` is an integer here, and a boolean in the entities of a job."""
     return {
         "id": record.id,
@@ -29,7 +127,7 @@ def load_balancer(record: LoadBalancer) -> Document:
     }
 
 
-def listener(view: ListenerView) -> Document:
+def listener(view: ListenerView) -> ListenerDocument:
     """A listener as the answers about one listener have it."""
     record = view.listener
     return {
@@ -60,12 +158,12 @@ def listener(view: ListenerView) -> Document:
     }
 
 
-def listed_listener(view: ListenerView) -> Document:
+def listed_listener(view: ListenerView) -> ListedListener:
     """A listener in a list, which adds the number of its members."""
-    return listener(view) | {"member_number": view.member_number}
+    return {**listener(view), "member_number": view.member_number}
 
 
-def member(view: MemberView) -> Document:
+def member(view: MemberView) -> MemberDocument:
     """A member. The name of its server is not known here: members are addresses."""
     record = view.member
     return {
@@ -87,7 +185,7 @@ def member_status(status: Status) -> str:
     return "PENDING" if status == Status.PENDING_CREATE else status.value
 
 
-def health_check(record: HealthCheck) -> Document:
+def health_check(record: HealthCheck) -> HealthCheckDocument:
     """A health check."""
     return {
         "id": record.id,

@@ -1,0 +1,65 @@
+"""Holds every answer of a client against the OpenAPI document of the service, more strictly than clients would."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import jsonschema_rs
+
+from tests.stand import Api
+
+
+class Conformance:
+    """Watches a client; an answer that the document does not allow fails the call.
+
+    `seen` is the operations that have answered with a success. An object may have no property that is not described.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self.document: dict[str, Any] = closed(api.http.get("/openapi.json").json())
+        self.seen: set[str] = set()
+        self._operations = [
+            (re.compile(re.sub(r"{\w+}", "[^/]+", path)), method.upper(), operation)
+            for path, methods in self.document["paths"].items()
+            for method, operation in methods.items()
+        ]
+        api.http.event_hooks["response"].append(self._check)
+
+    @property
+    def operations(self) -> set[str]:
+        return {operation["operationId"] for _, _, operation in self._operations}
+
+    def operation_of(self, method: str, path: str) -> dict[str, Any]:
+        found: dict[str, Any]
+        [found] = [one for pattern, verb, one in self._operations if verb == method and pattern.fullmatch(path)]
+        return found
+
+    def _check(self, answer: httpx.Response) -> None:
+        answer.read()
+        operation = self.operation_of(answer.request.method, answer.request.url.path)
+        described = operation["responses"].get(str(answer.status_code))
+        assert described, f"{operation['operationId']} does not describe {answer.status_code}: {answer.text}"
+        if "$ref" in described:
+            described = self.document["components"]["responses"][described["$ref"].rpartition("/")[2]]
+        assert {name.lower() for name in described["headers"]} <= answer.headers.keys()
+        content = described.get("content")
+        if content is None:
+            assert not answer.content
+        else:
+            schema = content[answer.headers["content-type"]]["schema"]
+            jsonschema_rs.validator_for(schema | {"components": self.document["components"]}).validate(answer.json())
+        if answer.is_success:
+            self.seen.add(operation["operationId"])
+
+
+def closed(document: Any) -> Any:
+    """The same document with no room for properties that are not described."""
+    text = json.dumps(document)
+
+    def close(value: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(value.get("properties"), dict) and value.get("type") == "object":
+            return value | {"additionalProperties": False}
+        return value
+
+    return json.loads(text, object_hook=close)

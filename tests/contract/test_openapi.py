@@ -1,0 +1,232 @@
+"""The OpenAPI document: it describes every operation, and what the service answers is what it says."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, get_type_hints
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from equipoise.domain.rules import query
+from equipoise.http.wire import requests
+from tests.contract.conformance import Conformance
+from tests.stand import Api, Service, running_service
+
+FEW = 8
+EXAMPLES = int(os.environ.get("EQUIPOISE_FUZZ_EXAMPLES", FEW))
+"""Requests of each kind to each operation; `make fuzz` asks for more."""
+
+CHECKS = [
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture
+def described(api: Api) -> dict[str, Any]:
+    answer = api.http.get("/openapi.json", headers={"x-auth-token": ""})
+    assert answer.headers["content-type"] == "application/json"
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def test_the_document_is_there_without_a_token_and_names_its_version(described: dict[str, Any]) -> None:
+    assert described["openapi"] == "3.1.0"
+    assert described["info"]["title"] == "Equipoise"
+
+
+def test_every_schema_is_a_json_schema_and_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+    for name, schema in described["components"]["schemas"].items():
+        whole = schema | {"components": described["components"]}
+        jsonschema_rs.meta.validate(whole)
+        # Making a validator resolves the references.
+        assert jsonschema_rs.validator_for(whole), name
+
+
+def test_operations_without_a_token_are_described_so(described: dict[str, Any]) -> None:
+    open_to_all = {
+        operation["operationId"]
+        for methods in described["paths"].values()
+        for operation in methods.values()
+        if not operation["security"]
+    }
+    assert open_to_all == {
+        "showHealth",
+        "listVersions",
+        "showVersion",
+        "showVersionBySlash",
+        "createToken",
+        "showIdentityVersion",
+        "showIdentityVersionBySlash",
+        "showOpenApi",
+    }
+
+
+def test_what_is_said_to_need_a_token_refuses_without_one(api: Api, described: dict[str, Any]) -> None:
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            answer = api.http.request(method, path.replace("{", "").replace("}", ""), headers={"x-auth-token": ""})
+            assert (answer.status_code == 401) == bool(operation["security"]), operation["operationId"]
+
+
+@pytest.mark.parametrize(
+    ("described_filters", "real"),
+    [
+        (requests.LoadBalancerQuery, query._LOAD_BALANCER),
+        (requests.ListenerQuery, query._LISTENER),
+        (requests.MemberQuery, query._MEMBER),
+        (requests.ElasticIpQuery, query._ELASTIC_IP),
+    ],
+)
+def test_the_filters_described_are_those_that_there_are(described_filters: type, real: dict[str, Any]) -> None:
+    assert get_type_hints(described_filters).keys() == real.keys() | {"limit", "marker"}
+
+
+def test_every_operation_answers_as_it_is_described(api: Api) -> None:
+    watch = Conformance(api)
+    api.http.get("/openapi.json").raise_for_status()
+    api.http.get("/healthz").raise_for_status()
+    _identity(api)
+    _load_balancers(api)
+    _listeners(api)
+    _elastic_ips(api)
+    assert watch.seen == watch.operations, "add what is missing here"
+
+
+def _identity(api: Api) -> None:
+    for path in (
+        "/",
+        "/v1.0",
+        "/v1.0/",
+        "/v3",
+        "/v3/",
+        "/v3/auth/projects",
+        "/v3/projects",
+        "/v3/services",
+        "/v3/endpoints",
+    ):
+        api.http.get(path).raise_for_status()
+    for scope in ({"project": {"id": api.project_id}}, {"domain": {"id": "default"}}, "unscoped"):
+        body = {"auth": {"identity": {"methods": ["token"], "token": {"id": api.token}}, "scope": scope}}
+        token = api.http.post("/v3/auth/tokens", json=body).raise_for_status().headers["x-subject-token"]
+        subject = {"x-subject-token": token}
+        api.http.get("/v3/auth/tokens", headers=subject).raise_for_status()
+        api.http.delete("/v3/auth/tokens", headers=subject).raise_for_status()
+        assert api.http.get("/v3/auth/tokens", headers=subject).json()["code"] == "ELB.1104"
+
+
+def _load_balancers(api: Api) -> None:
+    kept = api.create_load_balancer()
+    api.ok("GET", "/elbaas/loadbalancers")
+    job = api.succeed("PUT", f"/elbaas/loadbalancers/{kept['id']}", json={"name": "other"})
+    api.http.get(f"/v1/{api.project_id}/jobs/{job['job_id']}").raise_for_status()
+    api.succeed("DELETE", f"/elbaas/loadbalancers/{kept['id']}/keep-eip")
+    assert api.call("GET", f"/elbaas/loadbalancers/{kept['id']}").status_code == 404
+    subnet = {"vip_subnet_id": "subnet", "security_group_id": "group"}
+    internal = api.create_load_balancer(type="Internal", **subnet)
+    below = api.create_listener(internal["id"])
+    api.ok("POST", "/elbaas/healthcheck", json={"listener_id": below["id"]})
+    api.add_members(below["id"], "127.9.9.1")
+    # With something below it, the job has sub-jobs.
+    assert api.succeed("DELETE", f"/elbaas/loadbalancers/{internal['id']}")["sub_jobs"]
+
+
+def _elastic_ips(api: Api) -> None:
+    path = f"/v1/{api.project_id}/publicips"
+    wanted = {"publicip": {"type": "5_bgp"}, "bandwidth": {"name": "own", "size": 5, "share_type": "PER"}}
+    taken = api.http.post(path, json=wanted).raise_for_status().json()["publicip"]
+    api.http.get(path).raise_for_status()
+    api.http.get(f"{path}/{taken['id']}").raise_for_status()
+    api.http.delete(f"{path}/{taken['id']}").raise_for_status()
+    api.ok("GET", "/elbaas/quotas")
+
+
+def _listeners(api: Api) -> None:
+    load_balancer = api.create_load_balancer()
+    listener = api.create_listener(load_balancer["id"])
+    path = f"/elbaas/listeners/{listener['id']}"
+    api.ok("GET", path)
+    api.ok("GET", "/elbaas/listeners")
+    api.ok("PUT", path, json={"description": "a change"})
+    check = api.ok("POST", "/elbaas/healthcheck", json={"listener_id": listener["id"]})
+    api.ok("GET", f"/elbaas/healthcheck/{check['id']}")
+    api.ok("PUT", f"/elbaas/healthcheck/{check['id']}", json={"healthcheck_interval": 7})
+    api.ok("DELETE", f"/elbaas/healthcheck/{check['id']}")
+    check = api.ok("POST", "/elbaas/healthcheck", json={"listener_id": listener["id"]})
+    api.http.delete(f"/v1.0/elbaas/healthcheck/{check['id']}").raise_for_status()
+    ids = api.add_members(listener["id"], "127.9.9.1", "127.9.9.2")
+    api.ok("GET", f"{path}/members")
+    api.remove_members(listener["id"], *ids)
+    api.ok("DELETE", path)
+    api.succeed("DELETE", f"/elbaas/loadbalancers/{load_balancer['id']}")
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of its own: nobody else's things are among what a fuzzer makes and deletes."""
+    with running_service(tmp_path_factory.mktemp("fuzzed") / "data") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def known(fuzzed: Service) -> Iterator[dict[str, str]]:
+    """Ids of things that there are, by the name of the path parameter that names them, and a token."""
+    with Api(fuzzed) as api:
+        load_balancer = api.create_load_balancer()
+        listener = api.create_listener(load_balancer["id"])
+        check = api.ok("POST", "/elbaas/healthcheck", json={"listener_id": listener["id"]})
+        job = api.ok(
+            "POST", f"/elbaas/listeners/{listener['id']}/members", json=[{"server_id": "s", "address": "127.1.1.1"}]
+        )
+        yield {
+            "token": api.token,
+            "project_id": api.project_id,
+            "loadbalancer_id": load_balancer["id"],
+            "listener_id": listener["id"],
+            "healthcheck_id": check["id"],
+            "job_id": job["job_id"],
+        }
+
+
+@pytest.mark.timeout(240 if EXAMPLES == FEW else 7200)
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+def test_whatever_is_sent_the_answer_is_described_and_no_defect(
+    fuzzed: Service, known: dict[str, str], mode: GenerationMode
+) -> None:
+    schema = schemathesis.openapi.from_url(f"{fuzzed.url}/openapi.json")
+    for result in schema.get_all_operations():
+        assert isinstance(result, Ok), result
+        operation = result.ok()
+        if mode is GenerationMode.NEGATIVE and not (operation.path_parameters or operation.query or operation.body):
+            continue
+
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            derandomize=EXAMPLES == FEW,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def keeps_to_the_document(case: schemathesis.Case[Any]) -> None:
+            if case.path_parameters and case.path_parameters.keys() <= known.keys():
+                case.path_parameters |= {name: known[name] for name in case.path_parameters}
+            answer = case.call(base_url=fuzzed.url, headers={"X-Auth-Token": known["token"]})
+            assert answer.status_code not in {500, 502, 503, 504}, answer.text
+            case.validate_response(answer, checks=CHECKS)
+
+        keeps_to_the_document()
+    assert "defect" not in fuzzed.log()
