@@ -3,6 +3,7 @@
 Nothing is decided here; whoever wants to know what the parts are reads this module.
 """
 
+import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, Self
@@ -41,9 +42,10 @@ from equipoise.identity.service import Identity
 from equipoise.journal import write_transitions
 from equipoise.observe.health import HealthObserver
 from equipoise.observe.recorder import HealthRecorder
+from equipoise.observe.udp_health import UdpHealthChecker
 from equipoise.settings import Quotas as QuotaSettings
 from equipoise.settings import Settings
-from equipoise.store import migrate
+from equipoise.store import members, migrate, udp_checks
 from equipoise.store.backlog import Backlog
 from equipoise.store.database import Database, sqlite_url
 from equipoise.store.waiting import JobWaiters
@@ -99,7 +101,7 @@ class Equipoise:
 
     async def failed(self) -> None:
         """Return only by raising: what made a part of the service fail for good."""
-        await self._controller.failed()
+        await asyncio.gather(self._controller.failed(), self._udp_health.failed())
 
     async def _start(self, parts: AsyncExitStack) -> None:
         settings = self._settings
@@ -125,22 +127,29 @@ class Equipoise:
 
         identity = self._identity(parts)
         self._controller = Controller(database, settings.jobs.time_limit)
-        ads = AdsServer(files.xds_socket, self._controller)
+        envoy = EnvoySupervisor(EnvoySettings(self._directory.path, NODE_ID, settings.envoy.concurrency or None))
+        ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pid)
         await self._controller.start(ads)
         parts.push_async_callback(self._controller.stop)
         await ads.start()
         parts.push_async_callback(ads.stop)
 
-        envoy = EnvoySupervisor(EnvoySettings(self._directory.path, NODE_ID, settings.envoy.concurrency or None))
         await envoy.start()
         parts.push_async_callback(envoy.stop)
 
-        recorder = HealthRecorder(database)
+        recorder = HealthRecorder(database, members.observe_health)
         recorder.start()
         parts.push_async_callback(recorder.stop)
         health = HealthObserver(files.health_events, EnvoyAdmin(files.admin_socket), recorder.record)
         await health.start()
         parts.push_async_callback(health.stop)
+
+        udp_recorder = HealthRecorder(database, udp_checks.observe)
+        udp_recorder.start()
+        parts.push_async_callback(udp_recorder.stop)
+        self._udp_health = UdpHealthChecker(database, udp_recorder.record)
+        await self._udp_health.start()
+        parts.push_async_callback(self._udp_health.stop)
 
         if not await self._controller.wait_for_node(NODE_PATIENCE):
             _log.warning("no data plane yet", effect="jobs wait for it", waited=NODE_PATIENCE)

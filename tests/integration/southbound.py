@@ -189,8 +189,8 @@ class Stand:
     def __init__(self, directory: Path, concurrency: int = 2) -> None:
         self.files = DataPlaneFiles(directory)
         self.recorder = Recorder()
-        self.ads = AdsServer(self.files.xds_socket, self.recorder)
         self.envoy = EnvoySupervisor(EnvoySettings(directory, NODE, concurrency))
+        self.ads = AdsServer(self.files.xds_socket, self.recorder, lambda: self.envoy.pid)
 
     async def start(self) -> None:
         self.files.create()
@@ -217,7 +217,7 @@ class Stand:
         """What a restart of the service is to Envoy: the stream ends, and one opens that knows nothing of before."""
         await self.ads.stop()
         self.recorder = Recorder()
-        self.ads = AdsServer(self.files.xds_socket, self.recorder)
+        self.ads = AdsServer(self.files.xds_socket, self.recorder, lambda: self.envoy.pid)
         await self.ads.start()
 
     async def stop(self) -> None:

@@ -18,7 +18,7 @@ def test_it_is_a_bootstrap_as_envoy_defines_it() -> None:
 
 
 def test_connections_leave_descriptors_for_everything_else() -> None:
-    assert max_connections(20_000) == 9_000
+    assert max_connections(20_000) == 6_000
     assert max_connections(1) == 1
 
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from equipoise.xds.desired import Desired, DesiredStates, key_of
 from equipoise.xds.exchange import Outcome, Request
-from equipoise.xds.model import Resource
+from equipoise.xds.model import Place, Resource, Transport
 from equipoise.xds.names import listener_name
 from equipoise.xds.node_state import NodeState
 from equipoise.xds.observer import Refused
@@ -39,7 +39,9 @@ class Wanted:
         built = [
             a_resource(CLUSTER, name, name, self.cluster),
             a_resource(ENDPOINTS, name, name, self.members),
-            a_resource(LISTENER, listener_name(load_balancer_id, self.port), name, name, self.listener, kind),
+            a_resource(
+                LISTENER, listener_name(load_balancer_id, Transport.TCP, self.port), name, name, self.listener, kind
+            ),
         ]
         return built if self.routes is None else [*built, a_resource(ROUTES, name, name, self.routes)]
 
@@ -118,6 +120,65 @@ class Wire:
 
     def listening(self) -> set[str]:
         return set(self.envoy.held[LISTENER])
+
+
+PLACE = Place(Transport.UDP, "10.0.0.5", 80)
+
+
+def at_place(state: Desired) -> Desired:
+    """The same with listeners that say what they occupy."""
+    resources = [replace(each, place=PLACE) if each.type_url == LISTENER else each for each in state.resources]
+    return replace(state, resources=tuple(resources))
+
+
+def test_a_listener_whose_place_somebody_else_has_is_refused_and_never_sent() -> None:
+    wire = Wire()
+    wire.node = NodeState(wire.states, lambda place: place != PLACE)
+    wire.publish(at_place(desired("a", 1, Wanted("l1"))), desired("b", 1, Wanted("l2", port=81)))
+    wire.run()
+    assert wire.listening() == {"b/tcp/81"}
+    [refused] = wire.refused
+    assert (refused.load_balancer_id, refused.generation, refused.listener_id) == ("a", 1, "l1")
+    assert refused.reason == "cannot listen on 10.0.0.5:80: the port is in use already"
+    assert wire.confirmed == [("b", 1)]
+    wire.settle("a", 1)
+    wire.run()
+    assert ("a", 1) in wire.confirmed
+
+
+def test_a_listener_that_the_node_has_is_changed_in_place_without_asking_whose_it_is() -> None:
+    free = True
+    wire = Wire()
+    wire.node = NodeState(wire.states, lambda _: free)
+    wire.publish(at_place(desired("a", 1, Wanted("l1"))))
+    wire.run()
+    free = False
+    wire.publish(at_place(desired("a", 2, Wanted("l1", listener=1))))
+    wire.run()
+    assert wire.refused == []
+    assert wire.confirmed == [("a", 1), ("a", 2)]
+
+
+def test_a_place_that_becomes_free_is_taken_with_the_next_generation() -> None:
+    taken = [PLACE]
+    wire = Wire()
+    wire.node = NodeState(wire.states, lambda place: place not in taken)
+    wire.publish(at_place(desired("a", 1, Wanted("l1"))))
+    wire.run()
+    taken.clear()
+    wire.publish(at_place(desired("a", 2, Wanted("l1"))))
+    wire.run()
+    assert wire.listening() == {"a/tcp/80"}
+    assert wire.confirmed == [("a", 2)]
+
+
+def test_what_changes_within_a_generation_is_sent_and_the_generation_not_confirmed_again() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1", members=2)))
+    wire.confirmed.clear()
+    wire.publish(desired("a", 1, Wanted("l1", members=1)))
+    wire.run()
+    assert wire.pushed == [(ENDPOINTS, ("l1",), ())]
+    assert wire.confirmed == []
 
 
 def a_wire(*states: Desired) -> Wire:
@@ -435,7 +496,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(load_balancer_id=IDS, port=PORTS)
     def take_a_port(self, load_balancer_id: str, port: int) -> None:
-        name = listener_name(load_balancer_id, port)
+        name = listener_name(load_balancer_id, Transport.TCP, port)
         if name not in self.wire.envoy.held[LISTENER]:
             self.wire.envoy.taken.add(name)
 

@@ -7,12 +7,22 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.listener.v3.listener_pb2 import Listener
 
 from equipoise.xds.builders import build
-from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener, ProxyLoadBalancer, Resource
+from equipoise.xds.model import (
+    Algorithm,
+    Place,
+    Protocol,
+    ProxyHealthCheck,
+    ProxyListener,
+    ProxyLoadBalancer,
+    Resource,
+    Transport,
+)
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES
 
 CHECK = ProxyHealthCheck(Protocol.HTTP, "/up", None, 7, 3, 2, 2)
 TCP = ProxyListener("l1", Protocol.TCP, 8080, 80, Algorithm.ROUND_ROBIN, ("10.0.0.1",), None, None)
 HTTP = replace(TCP, protocol=Protocol.HTTP)
+UDP = replace(TCP, protocol=Protocol.UDP)
 
 
 def built(listener: ProxyListener, load_balancer_id: str = "lb") -> dict[str, Resource]:
@@ -60,3 +70,32 @@ def test_a_port_is_never_shared_with_another_process() -> None:
     listener = Listener.FromString(built(TCP)[LISTENER].body)
     assert listener.HasField("enable_reuse_port")
     assert not listener.enable_reuse_port.value
+
+
+def test_tcp_and_udp_occupy_places_of_their_own_on_one_port() -> None:
+    listeners = (TCP, replace(UDP, listener_id="l2"))
+    resources = build(ProxyLoadBalancer("lb", "10.0.0.5", listeners))
+    places = {each.name: each.place for each in resources if each.type_url == LISTENER}
+    assert places == {
+        "lb/tcp/8080": Place(Transport.TCP, "10.0.0.5", 8080),
+        "lb/udp/8080": Place(Transport.UDP, "10.0.0.5", 8080),
+    }
+
+
+def test_sessions_of_udp_stay_when_anything_behind_the_listener_changes() -> None:
+    assert what_changes(UDP, replace(UDP, members=())) == {ENDPOINTS}
+    assert what_changes(UDP, replace(UDP, algorithm=Algorithm.SOURCE)) == {CLUSTER}
+
+
+def test_several_workers_need_a_shared_port_for_udp() -> None:
+    assert Listener.FromString(built(UDP)[LISTENER].body).enable_reuse_port.value
+
+
+def test_sessions_of_udp_are_limited_and_more_than_envoys_default() -> None:
+    [limits] = Cluster.FromString(built(UDP)[CLUSTER].body).circuit_breakers.thresholds
+    assert limits.max_connections.value == 5_000
+
+
+def test_leastconn_takes_turns_over_udp() -> None:
+    message = Cluster.FromString(built(replace(UDP, algorithm=Algorithm.LEAST_CONNECTIONS))[CLUSTER].body)
+    assert message.lb_policy == Cluster.ROUND_ROBIN

@@ -1,7 +1,5 @@
 """Compiles the desired rows of a load balancer into the proxy model. Pure."""
 
-from collections.abc import Sequence
-
 from equipoise.domain.model import AdminState, HealthCheck, Listener
 from equipoise.store.desired import Desired
 from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener, ProxyLoadBalancer
@@ -17,24 +15,48 @@ def compile_load_balancer(desired: Desired) -> ProxyLoadBalancer:
         load_balancer_id=load_balancer.id,
         address=load_balancer.vip_address,
         listeners=tuple(
-            _listener(listener, desired.members.get(listener.id, ()), desired.health_checks.get(listener.id))
+            _udp_listener(listener, desired) if listener.protocol == "UDP" else _listener(listener, desired)
             for listener in sorted(desired.listeners, key=lambda listener: listener.id)
             if serves and listener.admin_state_up
         ),
     )
 
 
-def _listener(listener: Listener, members: Sequence[str], check: HealthCheck | None) -> ProxyListener:
+def _listener(listener: Listener, desired: Desired) -> ProxyListener:
+    check = desired.health_checks.get(listener.id)
     return ProxyListener(
         listener_id=listener.id,
         protocol=Protocol(listener.protocol),
         port=listener.port,
         backend_port=listener.backend_port,
         algorithm=Algorithm(listener.lb_algorithm),
-        members=tuple(sorted(set(members))),
+        members=_members(desired, listener.id),
         health_check=None if check is None else _health_check(check),
         idle_timeout=None if listener.tcp_timeout is None else listener.tcp_timeout * SECONDS_A_MINUTE,
     )
+
+
+def _udp_listener(listener: Listener, desired: Desired) -> ProxyListener:
+    """Envoy has no checks for UDP: who fails ours is left out, as long as there is a check.
+
+    Left out and not marked as unhealthy: if all are marked, Envoy goes on sending the datagrams of the sessions that
+    there are to members known to be down.
+    """
+    failing = desired.failing.get(listener.id, ()) if listener.id in desired.health_checks else ()
+    return ProxyListener(
+        listener_id=listener.id,
+        protocol=Protocol.UDP,
+        port=listener.port,
+        backend_port=listener.backend_port,
+        algorithm=Algorithm(listener.lb_algorithm),
+        members=tuple(address for address in _members(desired, listener.id) if address not in failing),
+        health_check=None,
+        idle_timeout=None if listener.udp_timeout is None else listener.udp_timeout * SECONDS_A_MINUTE,
+    )
+
+
+def _members(desired: Desired, listener_id: str) -> tuple[str, ...]:
+    return tuple(sorted(set(desired.members.get(listener_id, ()))))
 
 
 def _health_check(check: HealthCheck) -> ProxyHealthCheck:

@@ -21,7 +21,7 @@ from equipoise.domain.jobs import JobStatus
 from equipoise.store import desired as desired_store
 from equipoise.store import jobs, nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction
-from equipoise.store.events import Event, LoadBalancerGone, LoadBalancerMoved
+from equipoise.store.events import Event, HealthMoved, LoadBalancerGone, LoadBalancerMoved
 from equipoise.xds.builders import build
 from equipoise.xds.desired import Desired
 from equipoise.xds.observer import Refused
@@ -131,7 +131,7 @@ class Controller:
 
     def _follow(self, events: list[Event]) -> None:
         for event in events:
-            if isinstance(event, LoadBalancerMoved):
+            if isinstance(event, LoadBalancerMoved | HealthMoved):
                 self._look_at([event.load_balancer_id])
             elif isinstance(event, LoadBalancerGone):
                 self._moved.discard(event.load_balancer_id)

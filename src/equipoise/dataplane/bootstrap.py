@@ -45,9 +45,10 @@ def max_connections(descriptors: int) -> int:
     """Return how many client connections fit into a limit of file descriptors.
 
     Envoy aborts, with every listener on it, when it can open no more. A connection takes two, one to the client
-    and one to the member; a tenth is left for listeners, health checks and Envoy itself.
+    and one to the member: that is six tenths. Sessions of UDP, of which each takes one, have three tenths, and one is
+    left for listeners, health checks and Envoy itself.
     """
-    return max(1, descriptors * 9 // 20)
+    return max(1, descriptors * 3 // 10)
 
 
 def bootstrap(node_id: str, descriptors: int) -> Config:

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from equipoise.observe.health_reading import Health, Member
-from equipoise.store import members
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 
 _log = structlog.get_logger("equipoise.health")
@@ -16,11 +15,22 @@ _log = structlog.get_logger("equipoise.health")
 _RETRY_SECONDS: Final = 1.0
 
 
-class HealthRecorder:
-    """Keeps the column `healthy` of members at the last word. What is said during a write goes into the next one."""
+class Observe(Protocol):
+    """Writes what was seen of members, (listener id, address) -> healthy, in a transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __call__(self, tx: Transaction, /, seen: Health) -> None: ...
+
+
+class HealthRecorder:
+    """Keeps the column `healthy` of members at the last word. What is said during a write goes into the next one.
+
+    Args:
+        observe: writes; there is one for each kind of checks.
+    """
+
+    def __init__(self, database: Database, observe: Observe) -> None:
         self._database = database
+        self._observe = observe
         self._pending: Health = {}
         self._something_pending = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
@@ -46,14 +56,10 @@ class HealthRecorder:
             self._something_pending.clear()
             seen, self._pending = self._pending, {}
             try:
-                await self._database.write(partial(_write, seen=seen))
+                await self._database.write(partial(self._observe, seen=seen))
             except StoreUnavailable as error:
                 _log.error("health not written", cause=str(error), retry_in=_RETRY_SECONDS)
                 # What was said since is newer and wins.
                 self._pending = seen | self._pending
                 self._something_pending.set()
                 await asyncio.sleep(_RETRY_SECONDS)
-
-
-def _write(tx: Transaction, seen: Health) -> None:
-    members.observe_health(tx.connection, seen)

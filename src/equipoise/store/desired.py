@@ -1,7 +1,7 @@
 """Reads what is desired of whole load balancers at once: the controller's input."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
@@ -14,7 +14,7 @@ _IDS: BindParameter[str] = bindparam("ids", expanding=True)
 _LISTENERS_OF = select(listeners.c.id).where(listeners.c.load_balancer_id.in_(_IDS), listeners.c.deleting.is_(False))
 _LOAD_BALANCERS = select(load_balancers).where(load_balancers.c.id.in_(_IDS))
 _LISTENERS = select(listeners).where(listeners.c.load_balancer_id.in_(_IDS), listeners.c.deleting.is_(False))
-_MEMBERS = select(members.c.listener_id, members.c.address).where(
+_MEMBERS = select(members.c.listener_id, members.c.address, members.c.healthy).where(
     members.c.listener_id.in_(_LISTENERS_OF), members.c.deleting.is_(False)
 )
 _HEALTH_CHECKS = select(health_checks).where(
@@ -34,12 +34,14 @@ _CLEAR_ERRORS = (
 class Desired:
     """One load balancer with all below it that is desired. One that is being deleted has `load_balancer.deleting`.
 
-    `members` are addresses, `health_checks` one at most, both by listener.
+    `members` are addresses, `failing` those of them that were last seen unhealthy, `health_checks` one at most, all
+    by listener.
     """
 
     load_balancer: LoadBalancer
     listeners: Sequence[Listener]
     members: Mapping[str, Sequence[str]]
+    failing: Mapping[str, Collection[str]]
     health_checks: Mapping[str, HealthCheck]
 
 
@@ -49,16 +51,20 @@ def load(connection: Connection, ids: Sequence[str]) -> Sequence[Desired]:
     found = connection.execute(_LOAD_BALANCERS, values).mappings().all()
     own_listeners: dict[str, list[Listener]] = defaultdict(list)
     own_members: dict[str, list[str]] = defaultdict(list)
+    own_failing: dict[str, set[str]] = defaultdict(set)
     own_checks: dict[str, HealthCheck] = {}
     for row in connection.execute(_LISTENERS, values).mappings():
         own_listeners[row["load_balancer_id"]].append(_read_listener(row))
     if own_listeners:
         for member in connection.execute(_MEMBERS, values):
             own_members[member.listener_id].append(member.address)
+            if member.healthy is False:
+                own_failing[member.listener_id].add(member.address)
         for row in connection.execute(_HEALTH_CHECKS, values).mappings():
             own_checks[row["listener_id"]] = _read_check(row)
     return [
-        Desired(_read_load_balancer(row), own_listeners.get(row["id"], []), own_members, own_checks) for row in found
+        Desired(_read_load_balancer(row), own_listeners.get(row["id"], []), own_members, own_failing, own_checks)
+        for row in found
     ]
 
 

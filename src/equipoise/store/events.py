@@ -14,6 +14,13 @@ class LoadBalancerMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthMoved:
+    """A member is to be sent datagrams or is not any more. Nothing that users asked for changed, nor the generation."""
+
+    load_balancer_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoadBalancerGone:
     """A load balancer was deleted for good; nothing of it is desired or in force any more."""
 
@@ -36,4 +43,4 @@ class JobMoved:
     fail_reason: str | None = None
 
 
-Event = LoadBalancerMoved | LoadBalancerGone | JobMoved
+Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | JobMoved

@@ -305,11 +305,11 @@ def touching(connection: Connection, load_balancer_id: str, listener_id: str, ge
     return connection.execute(_TOUCHING, values).scalars().all()
 
 
-def ports_to_be_freed(connection: Connection, load_balancer_id: str) -> set[int]:
-    """Ports that listeners have left without the data plane having confirmed it: a failing job takes them back."""
+def ports_to_be_freed(connection: Connection, load_balancer_id: str) -> set[tuple[str, int]]:
+    """Ports that listeners (by id) have left, not yet confirmed by the data plane: a failing job takes them back."""
     found = connection.execute(_UPDATES_OF_LISTENERS, {"lb_id": load_balancer_id}).scalars()
     updates = [change for value in found for change in changes.from_json(value) if isinstance(change, Updated)]
-    return {port for change in updates if isinstance(port := change.before.get("port"), int)}
+    return {(change.id, port) for change in updates if isinstance(port := change.before.get("port"), int)}
 
 
 def overdue(connection: Connection, now: int) -> Sequence[tuple[str, str]]:

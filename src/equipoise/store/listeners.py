@@ -35,6 +35,7 @@ _ON_PORT = select(listeners.c.id, listeners.c.protocol).where(
     listeners.c.load_balancer_id == bindparam("lb_id"),
     listeners.c.port == bindparam("port"),
 )
+_PROTOCOLS = select(listeners.c.protocol).where(listeners.c.id.in_(bindparam("ids", expanding=True)))
 _HEALTH_CHECK_IDS = select(health_checks.c.listener_id, health_checks.c.id).where(
     health_checks.c.listener_id.in_(bindparam("ids", expanding=True)), health_checks.c.deleting.is_(False)
 )
@@ -62,6 +63,11 @@ def list_of(
         statement = statement.where(listeners.c.id.in_(wanted))
     found = connection.execute(rows.page(statement, listeners, own, limit, marker))
     return [_read(row) for row in found.mappings()]
+
+
+def protocols(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
+    """The protocols of these listeners, in no order."""
+    return connection.execute(_PROTOCOLS, {"ids": list(ids)}).scalars().all() if ids else []
 
 
 def count(connection: Connection, load_balancer_id: str) -> int:

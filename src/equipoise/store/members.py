@@ -7,7 +7,8 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from equipoise.domain.commands import Column
 from equipoise.domain.model import Member
 from equipoise.store import rows
-from equipoise.store.tables import members
+from equipoise.store.database import Transaction
+from equipoise.store.tables import listeners, members
 
 _read = rows.reader(Member)
 
@@ -26,9 +27,13 @@ _BY_IDS = select(members).where(
     members.c.id.in_(bindparam("ids", expanding=True)),
     members.c.deleting.is_(False),
 )
+# Envoy makes no checks over UDP and calls whoever it does not check healthy: `udp_checks` has what is known of those.
+_CHECKED_BY_ENVOY = select(listeners.c.id).where(
+    listeners.c.id == bindparam("on_listener"), listeners.c.protocol != "UDP"
+)
 _OBSERVE = (
     update(members)
-    .where(members.c.listener_id == bindparam("on_listener"), members.c.address == bindparam("at_address"))
+    .where(members.c.listener_id.in_(_CHECKED_BY_ENVOY), members.c.address == bindparam("at_address"))
     .values(healthy=bindparam("is_healthy"))
 )
 _FORGET_HEALTH = update(members).where(members.c.listener_id == bindparam("on_listener")).values(healthy=None)
@@ -60,14 +65,14 @@ def count(connection: Connection, listener_id: str) -> int:
     return connection.execute(_COUNT, {"listener_id": listener_id}).scalar_one()
 
 
-def observe_health(connection: Connection, seen: Mapping[tuple[str, str], bool]) -> None:
+def observe_health(tx: Transaction, seen: Mapping[tuple[str, str], bool]) -> None:
     """Write down what the data plane saw: (listener id, address) -> healthy."""
     values = [
         {"on_listener": listener, "at_address": address, "is_healthy": healthy}
         for (listener, address), healthy in seen.items()
     ]
     if values:
-        connection.execute(_OBSERVE, values)
+        tx.connection.execute(_OBSERVE, values)
 
 
 def forget_health(connection: Connection, listener_id: str) -> None:

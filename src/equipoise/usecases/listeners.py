@@ -43,10 +43,8 @@ def create_listener(tx: Transaction, caller: Caller, policy: Policy, command: Cr
         tx.connection, caller, command.loadbalancer_id, Rule.LISTENER_LB_UNKNOWN
     )
     rules.check_listener_on_load_balancer_type(command, load_balancer.type)
-    if command.protocol not in {"TCP", "HTTP"}:
-        raise RuleBroken(
-            Rule.UNSUPPORTED, f"protocol: {command.protocol} listeners are not offered yet; use TCP or HTTP."
-        )
+    if command.protocol == "HTTPS":
+        raise RuleBroken(Rule.UNSUPPORTED, "protocol: HTTPS listeners are not offered yet; use TCP, UDP or HTTP.")
     quota = policy.quotas_of(caller.project_id).listeners
     if listeners.count(tx.connection, load_balancer.id) >= quota:
         raise RuleBroken(
@@ -129,9 +127,10 @@ def _check_port_is_free(connection: Connection, load_balancer_id: str, protocol:
     """
     udp = protocol == "UDP"
     taken = [id for id, other in listeners.on_port(connection, load_balancer_id, port) if (other == "UDP") == udp]
+    leaving = [id for id, left in jobs.ports_to_be_freed(connection, load_balancer_id) if left == port]
     if taken:
         raise RuleBroken(
             Rule.LISTENER_PORT_REPEATED, f"port: {port} is taken by listener {taken[0]} of this load balancer."
         )
-    if port in jobs.ports_to_be_freed(connection, load_balancer_id):
+    if any((other == "UDP") == udp for other in listeners.protocols(connection, leaving)):
         raise RuleBroken(Rule.LISTENER_PORT_REPEATED, f"port: {port} is still being given up by another listener.")

@@ -9,7 +9,7 @@ from equipoise.xds.clusters import cluster
 from equipoise.xds.encoding import resource
 from equipoise.xds.endpoints import endpoints
 from equipoise.xds.listeners import listener
-from equipoise.xds.model import Protocol, ProxyListener, ProxyLoadBalancer, Resource
+from equipoise.xds.model import Place, Protocol, ProxyListener, ProxyLoadBalancer, Resource
 from equipoise.xds.names import listener_name
 from equipoise.xds.routes import routes
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES
@@ -24,8 +24,8 @@ def _of_listener(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Itera
     listener_id = each.listener_id
     yield resource(CLUSTER, listener_id, cluster(each), listener_id)
     yield resource(ENDPOINTS, listener_id, endpoints(each), listener_id)
-    name = listener_name(load_balancer.load_balancer_id, each.port)
-    place = load_balancer.address, each.port
+    name = listener_name(load_balancer.load_balancer_id, each.transport, each.port)
+    place = Place(each.transport, load_balancer.address, each.port)
     yield resource(LISTENER, name, listener(name, load_balancer.address, each), listener_id, place)
     if each.protocol is Protocol.HTTP:
         yield resource(ROUTES, listener_id, routes(each), listener_id)

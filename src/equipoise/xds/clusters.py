@@ -30,6 +30,11 @@ _POLICY = {
 }
 
 
+_SESSIONS = 5_000
+"""Sessions of UDP on one listener; what would begin another is dropped. Each holds a file descriptor until it is idle
+for long enough, whoever sent the datagram, and Envoy crashes when there are no more (`dataplane.bootstrap`)."""
+
+
 def cluster(listener: ProxyListener) -> Cluster:
     message = Cluster(
         name=listener.listener_id,
@@ -37,8 +42,8 @@ def cluster(listener: ProxyListener) -> Cluster:
         eds_cluster_config=Cluster.EdsClusterConfig(eds_config=over_ads()),
         connect_timeout=Duration(seconds=_CONNECT_SECONDS),
         per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
-        lb_policy=_POLICY[listener.algorithm],
-        circuit_breakers=_no_circuit_breakers(),
+        lb_policy=_policy(listener),
+        circuit_breakers=_circuit_breakers(listener),
         common_lb_config=_common(),
         # Otherwise a member that was taken out but is still healthy keeps getting new connections.
         ignore_health_on_host_removal=True,
@@ -62,10 +67,18 @@ def _common() -> Cluster.CommonLbConfig:
     )
 
 
-def _no_circuit_breakers() -> CircuitBreakers:
+def _policy(listener: ProxyListener) -> Cluster.LbPolicy:
+    if listener.protocol is Protocol.UDP and listener.algorithm is Algorithm.LEAST_CONNECTIONS:
+        # Envoy counts no sessions of UDP by member: to it all have equally few, and one is picked by chance.
+        return Cluster.ROUND_ROBIN
+    return _POLICY[listener.algorithm]
+
+
+def _circuit_breakers(listener: ProxyListener) -> CircuitBreakers:
     limit = UInt32Value(value=_UNLIMITED)
+    connections = UInt32Value(value=_SESSIONS) if listener.protocol is Protocol.UDP else limit
     thresholds = CircuitBreakers.Thresholds(
-        max_connections=limit, max_pending_requests=limit, max_requests=limit, max_retries=limit
+        max_connections=connections, max_pending_requests=limit, max_requests=limit, max_retries=limit
     )
     return CircuitBreakers(thresholds=[thresholds])
 

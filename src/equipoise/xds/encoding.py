@@ -7,15 +7,13 @@ from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVe
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 
-from equipoise.xds.model import Resource
+from equipoise.xds.model import Place, Resource, Transport
 
 BUFFER_BYTES = 32 * 1024
 """Envoy's default of 1 MiB a connection and direction would let slow readers take gigabytes."""
 
 
-def resource(
-    type_url: str, name: str, message: Message, listener_id: str, place: tuple[str, int] | None = None
-) -> Resource:
+def resource(type_url: str, name: str, message: Message, listener_id: str, place: Place | None = None) -> Resource:
     body = message.SerializeToString(deterministic=True)
     version = blake2b(body, digest_size=8).hexdigest()
     return Resource(type_url=type_url, name=name, version=version, body=body, listener_id=listener_id, place=place)
@@ -27,8 +25,9 @@ def packed(message: Message) -> AnyMessage:
     return wrapper
 
 
-def socket_address(address: str, port: int) -> Address:
-    return Address(socket_address=SocketAddress(address=address, port_value=port))
+def socket_address(address: str, port: int, transport: Transport = Transport.TCP) -> Address:
+    protocol = SocketAddress.UDP if transport is Transport.UDP else SocketAddress.TCP
+    return Address(socket_address=SocketAddress(protocol=protocol, address=address, port_value=port))
 
 
 def over_ads() -> ConfigSource:

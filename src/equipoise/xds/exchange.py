@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from equipoise.xds.model import Resource
+from equipoise.xds.model import Place, Resource
 from equipoise.xds.observer import Refused
 
 
@@ -23,14 +23,14 @@ class Request:
 class Push:
     """To the node: resources that it is to have from now on, and names that it is to have no longer.
 
-    `vacates` are the addresses and ports, as far as they are known, that it gives up with the latter.
+    `vacates` are the places, as far as they are known, that it gives up with the latter.
     """
 
     type_url: str
     nonce: str
     resources: tuple[Resource, ...]
     removed: tuple[str, ...]
-    vacates: tuple[tuple[str, int], ...] = ()
+    vacates: tuple[Place, ...] = ()
 
 
 @dataclass(slots=True)

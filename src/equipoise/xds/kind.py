@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from equipoise.xds.model import Resource
+from equipoise.xds.model import Place, Resource
 from equipoise.xds.type_urls import WILDCARD
 
 
@@ -15,7 +15,7 @@ class Held:
     version: str
     load_balancer_id: str
     listener_id: str | None
-    place: tuple[str, int] | None = None
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,14 @@ from enum import StrEnum
 class Protocol(StrEnum):
     TCP = "TCP"
     HTTP = "HTTP"
+    UDP = "UDP"
+
+
+class Transport(StrEnum):
+    """Ports are counted apart for each: the same number may be used once over TCP and once over UDP."""
+
+    TCP = "tcp"
+    UDP = "udp"
 
 
 class Algorithm(StrEnum):
@@ -20,8 +28,19 @@ class Algorithm(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """What a listener occupies on a node."""
+
+    transport: Transport
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class ProxyHealthCheck:
-    """`protocol` is HTTP or TCP, times are in seconds, `port` None means the port that carries the traffic."""
+    """A check that Envoy makes. It has none for UDP: those are made beside it and leave out members that fail.
+
+    `protocol` is HTTP or TCP, times are in seconds, `port` None means the port that carries the traffic."""
 
     protocol: Protocol
     path: str | None
@@ -36,7 +55,7 @@ class ProxyHealthCheck:
 class ProxyListener:
     """One listener: where it listens, how it chooses, and whom (`members`: IPv4 addresses, sorted, no doubles).
 
-    `idle_timeout` is in seconds and closes connections without traffic; None leaves the default.
+    `idle_timeout` is in seconds and ends connections, or sessions of UDP, without traffic; None leaves the default.
     """
 
     listener_id: str
@@ -47,6 +66,10 @@ class ProxyListener:
     members: tuple[str, ...]
     health_check: ProxyHealthCheck | None
     idle_timeout: int | None
+
+    @property
+    def transport(self) -> Transport:
+        return Transport.UDP if self.protocol is Protocol.UDP else Transport.TCP
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +86,8 @@ class Resource:
     """One Envoy resource, ready to send.
 
     `version` is a hash of `body`, so that equal content has an equal version in every process and at every start.
-    `listener_id` says which listener a refusal of this resource is about. `place` is the address and port that a
-    listener occupies, None for the other kinds.
+    `listener_id` says which listener a refusal of this resource is about. `place` is what a listener
+    occupies, None for the other kinds.
     """
 
     type_url: str
@@ -72,4 +95,4 @@ class Resource:
     version: str
     body: bytes
     listener_id: str
-    place: tuple[str, int] | None = None
+    place: Place | None = None

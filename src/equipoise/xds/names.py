@@ -3,14 +3,16 @@
 Clusters, member lists and route tables are named by their listener's id and need no rule of their own.
 """
 
+from equipoise.xds.model import Transport
 
-def listener_name(load_balancer_id: str, port: int) -> str:
+
+def listener_name(load_balancer_id: str, transport: Transport, port: int) -> str:
     """Name a listener by what it occupies, not by its id.
 
     A listener that is deleted and another that is created on its port are then one change in place, without
     a moment in which nobody listens; a change of port is an addition followed by a removal.
     """
-    return f"{load_balancer_id}/tcp/{port}"
+    return f"{load_balancer_id}/{transport}/{port}"
 
 
 def load_balancer_of(listener_name: str) -> str:

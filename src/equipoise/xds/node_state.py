@@ -10,19 +10,23 @@ listener id under another name) is in force; a new port that is refused thus nev
 cluster is removed when no listener leads to it. A cluster that is sent makes Envoy wait for its members again, so
 these are sent once more after it; for the same reason a new stream is sent all members: what happened to the last
 pushes of the stream before it is not known.
+
+A port of UDP can be shared: Envoy opens it so that its workers can, and the kernel then lets any process of the same
+user join in. So before a node is sent a listener that is new to it, `may_occupy` is asked whether its place is free;
+if not, the listener counts as refused, in the words that Envoy has for a port of TCP.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 
 from equipoise.xds.desired import Desired, DesiredStates, Key
 from equipoise.xds.exchange import Outcome, Push, Request
 from equipoise.xds.kind import Draft, Held, InFlight, Kind, Refusal, Sent
-from equipoise.xds.model import Resource
+from equipoise.xds.model import Place, Resource
 from equipoise.xds.names import load_balancer_of
 from equipoise.xds.observer import Refused
-from equipoise.xds.refusals import in_words, verdict
+from equipoise.xds.refusals import PORT_IN_USE, cannot_listen, in_words, verdict
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, IN_ORDER, LISTENER, WILDCARD
 
 _NOBODY = ""
@@ -40,8 +44,9 @@ class _Standing(Enum):
 class NodeState:
     """One stream of one node. Feed it with `receive` and `moved`, then do what `advance` says."""
 
-    def __init__(self, desired: DesiredStates) -> None:
+    def __init__(self, desired: DesiredStates, may_occupy: Callable[[Place], bool] = lambda _: True) -> None:
         self._desired = desired
+        self._may_occupy = may_occupy
         self._kinds = {type_url: Kind(type_url) for type_url in IN_ORDER}
         self._open: dict[str, None] = dict.fromkeys(desired)
         self._confirmed: dict[str, int] = {}
@@ -76,9 +81,9 @@ class NodeState:
         for kind in self._kinds.values():
             self._adopt(kind)
             self._look_up(kind)
-        outcome = Outcome(refused=self._refused)
-        self._refused = []
+        outcome = Outcome()
         drafts = self._drafts(outcome)
+        outcome.refused, self._refused = self._refused, []
         for kind in self._kinds.values():
             push = self._push(kind, drafts[kind.type_url])
             if push is not None:
@@ -120,11 +125,14 @@ class NodeState:
         for name in [name for name in kind.refused if self._desired.owner((kind.type_url, name)) is None]:
             del kind.refused[name]
         for name, reason in reasons.items():
-            sent = push.sent[name]
-            kind.refused[name] = Refusal(sent.resource.version, sent.generation)
-            self._refused.append(
-                Refused(sent.load_balancer_id, sent.generation, sent.resource.listener_id, name, in_words(reason))
-            )
+            self._refuse(kind, push.sent[name], in_words(reason))
+
+    def _refuse(self, kind: Kind, sent: Sent, reason: str) -> None:
+        resource = sent.resource
+        kind.refused[resource.name] = Refusal(resource.version, sent.generation)
+        self._refused.append(
+            Refused(sent.load_balancer_id, sent.generation, resource.listener_id, resource.name, reason)
+        )
 
     # What the node brought along, and what it waits for
 
@@ -208,11 +216,22 @@ class NodeState:
                 failed.add(resource.listener_id)
                 continue
             has_to_wait = is_listener and resource.listener_id in behind
-            behind.add(resource.listener_id)
             if not has_to_wait and self._kinds[resource.type_url].may_send(resource.name):
                 sent = Sent(resource, desired.load_balancer_id, desired.generation)
+                if self._is_kept_out(sent):
+                    failed.add(resource.listener_id)
+                    continue
                 drafts[resource.type_url].add[resource.name] = sent
+            behind.add(resource.listener_id)
         return bool(behind)
+
+    def _is_kept_out(self, sent: Sent) -> bool:
+        """Whether somebody else has the place of a listener; it is then refused on behalf of the node."""
+        kind, place = self._kinds[sent.resource.type_url], sent.resource.place
+        if place is None or sent.resource.name in kind.held or self._may_occupy(place):
+            return False
+        self._refuse(kind, sent, cannot_listen(f"{place.address}:{place.port}", PORT_IN_USE))
+        return True
 
     def _standing(self, resource: Resource, generation: int, drafts: Drafts, failed: set[str]) -> _Standing:
         kind, name = self._kinds[resource.type_url], resource.name

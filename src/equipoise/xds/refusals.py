@@ -16,8 +16,10 @@ _CUT_OFF = "...(truncated)"
 _DUMP = "goo.gle/debugproto"
 """What follows this word is a dump of the message."""
 
+PORT_IN_USE = "the port is in use already"
+
 _CAUSES = {
-    "Address already in use": "the port is in use already",
+    "Address already in use": PORT_IN_USE,
     "Cannot assign requested address": "the address is not on any interface of this node",
     "Permission denied": (
         "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE, which Envoy does not have"
@@ -56,7 +58,12 @@ def in_words(reason: str) -> str:
     if bind is None:
         return " ".join(reason.partition(_DUMP)[0].split()).removesuffix(":")
     cause = bind["cause"].strip()
-    return f"cannot listen on {bind['address']}: {_CAUSES.get(cause, cause)}"
+    return cannot_listen(bind["address"], _CAUSES.get(cause, cause))
+
+
+def cannot_listen(address: str, cause: str) -> str:
+    """Return the words for a place that a listener does not get; `address` is with the port."""
+    return f"cannot listen on {address}: {cause}"
 
 
 def _position(error: str, name: str) -> int | None:

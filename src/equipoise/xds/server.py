@@ -5,7 +5,7 @@ event loop on which `start` was awaited.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +21,11 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Delt
 from envoy.service.discovery.v3.discovery_pb2 import Resource as WireResource
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from equipoise.dataplane.listening import is_listening
+from equipoise.dataplane.listening import is_listening, is_taken_for_datagrams
 from equipoise.dataplane.unix_path import short_path
 from equipoise.xds.desired import Desired, DesiredStates
 from equipoise.xds.exchange import Push, Request
-from equipoise.xds.model import Resource
+from equipoise.xds.model import Place, Resource, Transport
 from equipoise.xds.node_state import NodeState
 from equipoise.xds.observer import NodeObserver
 
@@ -51,7 +51,7 @@ class Session:
     node_id: str
     state: NodeState
     queue: asyncio.Queue[Push | None] = field(default_factory=asyncio.Queue)
-    vacating: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    vacating: dict[str, tuple[Place, ...]] = field(default_factory=dict)
 
 
 class AdsServer:
@@ -59,11 +59,15 @@ class AdsServer:
 
     Nothing is sent before `ready`. The observer is called in turns of the event loop of its own, never from within
     a call of a method here. `socket_path` may be longer than the 107 bytes that a socket address holds.
+    `envoy_pid` tells the process of the node on this machine, if one runs.
     """
 
-    def __init__(self, socket_path: Path, observer: NodeObserver) -> None:
+    def __init__(
+        self, socket_path: Path, observer: NodeObserver, envoy_pid: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._socket_path = socket_path
         self._observer = observer
+        self._envoy_pid = envoy_pid
         self._desired = DesiredStates()
         self._sessions: dict[str, Session] = {}
         self._server: grpc.aio.Server | None = None
@@ -149,13 +153,19 @@ class AdsServer:
         if outcome.confirmed:
             self._observer.confirmed(session.node_id, outcome.confirmed)
 
+    def _may_occupy(self, place: Place) -> bool:
+        """Whether a listener would have the place alone; Envoy finds out by itself where ports cannot be shared."""
+        if place.transport is Transport.TCP:
+            return True
+        return not is_taken_for_datagrams(place.address, place.port, self._envoy_pid())
+
     # For the streams
 
     def connect(self, node_id: str) -> Session:
         older = self._sessions.get(node_id)
         if older is not None:
             self.disconnect(older)
-        session = Session(node_id, NodeState(self._desired))
+        session = Session(node_id, NodeState(self._desired, self._may_occupy))
         self._sessions[node_id] = session
         log.info("node_connected", node=node_id)
         self._observer.node_connected(node_id)
@@ -210,18 +220,19 @@ class _Servicer(AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
             session.queue.put_nowait(None)
 
 
-async def _vacated(places: Iterable[tuple[str, int]]) -> None:
+async def _vacated(places: Iterable[Place]) -> None:
     """Wait until nobody listens on these places any more, or for as long as that can be Envoy's doing.
 
     Envoy accepts the end of a listener when it has told its workers; each closes its part at its next turn. The
-    end is to be reported when a client is refused, and the kernel has no event for that.
+    end is to be reported when a client is refused, and the kernel has no event for that. Datagrams are not waited
+    for: none was served after the acceptance, and the socket stays open until Envoy has drained the listener.
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + _VACATE_SECONDS
     # Some sandboxes have no netlink: there Envoy's word is all that can be had.
     with suppress(OSError):
-        for address, port in places:
-            while is_listening(address, port) and clock() < deadline:  # noqa: ASYNC110
+        for place in (each for each in places if each.transport is Transport.TCP):
+            while is_listening(place.address, place.port) and clock() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(_VACATE_LOOK_SECONDS)
 
 

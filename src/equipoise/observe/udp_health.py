@@ -1,0 +1,258 @@
+"""Checks the members of UDP listeners, which Envoy cannot: a probe at every interval, judged by what comes back.
+
+An answer of the member is a pass. That the member, its host or its network cannot be reached, is a failure; it comes
+as an ICMP message. Silence until the time-out is a pass: most services say nothing to what they do not know.
+How many results turn a member round is told in `thresholds`, how probes travel in `udp_probe`.
+"""
+
+import asyncio
+import heapq
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol
+
+import structlog
+from sqlalchemy import Connection
+
+from equipoise.observe.health_reading import Member
+from equipoise.observe.thresholds import Standing, judged
+from equipoise.observe.udp_probe import UdpProbe
+from equipoise.store import udp_checks
+from equipoise.store.database import Database, StoreUnavailable
+from equipoise.store.events import Event, LoadBalancerGone, LoadBalancerMoved
+from equipoise.store.udp_checks import Target
+
+_log = structlog.get_logger("equipoise.health")
+
+OnHealth = Callable[[Mapping[Member, bool]], None]
+
+BATCH: Final = 64
+"""Checks handled in one turn of the event loop: bounds how long other work waits, and how many errors come at once."""
+
+_FIRST_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 1.0
+
+
+class Prober(Protocol):
+    """What the schedule needs of `UdpProbe`."""
+
+    def send(self, address: str, port: int) -> None: ...
+
+
+@dataclass(eq=False, slots=True)
+class _Check:
+    """A target under way. `is_open` while the result of its last probe is awaited, `is_late` when a refusal of an
+    earlier probe came after its time, `is_over` once nobody wants it any more."""
+
+    target: Target
+    standing: Standing
+    is_open: bool = False
+    is_late: bool = False
+    is_over: bool = False
+
+
+@dataclass(order=True, slots=True)
+class _Due:
+    at: float
+    number: int
+    check: _Check = field(compare=False)
+    act: Callable[[_Check, float], None] = field(compare=False)
+
+
+class UdpSchedule:
+    """Which probe is due when, and what its outcome makes of its member. Keeps no time and owns no socket.
+
+    Args:
+        on_health: told each time that a member turned, and the first time that anything is known of it.
+        spread: a random number of 0 to its argument; so that checks which begin together do not stay together.
+    """
+
+    def __init__(
+        self,
+        probe: Prober,
+        on_health: OnHealth,
+        spread: Callable[[float], float] = lambda most: most * random.random(),  # noqa: S311 - spreads load
+    ) -> None:
+        self._probe = probe
+        self._on_health = on_health
+        self._spread = spread
+        self._checks: dict[str, dict[Member, _Check]] = {}
+        self._at_place: dict[tuple[str, int], dict[_Check, None]] = defaultdict(dict)
+        self._due: list[_Due] = []
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        return sum(len(checks) for checks in self._checks.values())
+
+    def put(self, load_balancer_id: str, targets: Iterable[Target], now: float) -> None:
+        """Check these of a load balancer from now on, and no others. What goes on as it was keeps its rhythm."""
+        before = self._checks.pop(load_balancer_id, {})
+        checks: dict[Member, _Check] = {}
+        for target in targets:
+            key = target.listener_id, target.address
+            known = before.get(key)
+            if known is not None and known.target.is_as(target):
+                checks[key] = before.pop(key)
+            else:
+                checks[key] = self._begin(target, now)
+        for check in before.values():
+            self._end(check)
+        if checks:
+            self._checks[load_balancer_id] = checks
+
+    def run(self, now: float, most: int = BATCH) -> float | None:
+        """Do what is due, not more than `most` of it. Returns when to be called again, None for not before a `put`."""
+        for _ in range(most):
+            if not self._due or self._due[0].at > now:
+                break
+            due = heapq.heappop(self._due)
+            if not due.check.is_over:
+                due.act(due.check, due.at if now - due.at < due.check.target.interval else now)
+        return self._due[0].at if self._due else None
+
+    def answered(self, address: str, port: int) -> None:
+        """A member spoke."""
+        for check in list(self._at_place.get((address, port), ())):
+            if check.is_open:
+                self._judge(check, passed=True)
+
+    def unreachable(self, address: str, port: int) -> None:
+        """A member cannot be reached. What is heard too late for one probe counts against the next."""
+        for check in list(self._at_place.get((address, port), ())):
+            if check.is_open:
+                self._judge(check, passed=False)
+            else:
+                check.is_late = True
+
+    def _begin(self, target: Target, now: float) -> _Check:
+        check = _Check(target, Standing(target.healthy))
+        self._at_place[target.address, target.port][check] = None
+        # Of whom nothing is known, something should be soon; the others need not all be asked at once after a restart.
+        within = target.interval if target.healthy is not None else min(_FIRST_SECONDS, target.interval)
+        self._plan(now + self._spread(within), check, self._send)
+        return check
+
+    def _end(self, check: _Check) -> None:
+        check.is_over = True
+        place = check.target.address, check.target.port
+        del self._at_place[place][check]
+        if not self._at_place[place]:
+            del self._at_place[place]
+
+    def _plan(self, at: float, check: _Check, act: Callable[[_Check, float], None]) -> None:
+        heapq.heappush(self._due, _Due(at, next(self._numbers), check, act))
+
+    def _send(self, check: _Check, at: float) -> None:
+        target = check.target
+        self._time_out(check, at)
+        self._plan(at + target.interval, check, self._send)
+        check.is_open = True
+        if check.is_late:
+            check.is_late = False
+            self._judge(check, passed=False)
+        elif target.timeout < target.interval:
+            # A longer time-out ends with the interval, when the next probe is sent.
+            self._plan(at + target.timeout, check, self._time_out)
+        self._probe.send(target.address, target.port)
+
+    def _time_out(self, check: _Check, _at: float) -> None:
+        if check.is_open:
+            self._judge(check, passed=True)
+
+    def _judge(self, check: _Check, *, passed: bool) -> None:
+        check.is_open = False
+        target, before = check.target, check.standing.healthy
+        check.standing = judged(check.standing, passed, target.healthy_threshold, target.unhealthy_threshold)
+        healthy = check.standing.healthy
+        if healthy is not None and healthy is not before:
+            self._on_health({(target.listener_id, target.address): healthy})
+
+
+class UdpHealthChecker:
+    """Follows what is to be checked, and checks it. One for each installation, whatever the number of nodes.
+
+    What was last known is taken from the database, so that a restart changes nobody's health.
+    """
+
+    def __init__(self, database: Database, on_health: OnHealth) -> None:
+        self._database = database
+        self._probe = UdpProbe(self._answered, self._unreachable)
+        self._schedule = UdpSchedule(self._probe, on_health)
+        self._moved: set[str] = set()
+        self._wake = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to check, on the running event loop. Raises OSError, StoreUnavailable."""
+        self._probe.open()
+        self._database.on_commit(self._follow)
+        self._put(await self._database.read(udp_checks.targets))
+        self._running = asyncio.create_task(self._run(), name="udp-health")
+
+    async def failed(self) -> None:
+        """Return only by raising: what ended the checks. Nothing does but a defect."""
+        if self._running is not None:
+            await asyncio.shield(self._running)
+
+    async def stop(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        self._probe.close()
+
+    def _follow(self, events: Sequence[Event]) -> None:
+        moved = {event.load_balancer_id for event in events if isinstance(event, LoadBalancerMoved | LoadBalancerGone)}
+        if moved:
+            self._moved |= moved
+            self._wake.set()
+
+    async def _run(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            self._wake.clear()
+            retry_at = await self._take_over_moved(clock())
+            due_at = self._schedule.run(clock())
+            times = [at for at in (retry_at, due_at) if at is not None]
+            if times and min(times) <= clock():
+                # Others have their turn, and what came back for these probes is taken in.
+                await asyncio.sleep(0)
+                continue
+            try:
+                async with asyncio.timeout_at(min(times, default=None)):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _take_over_moved(self, now: float) -> float | None:
+        """Returns when to try again, if the database could not be read."""
+        if not self._moved:
+            return None
+        ids = sorted(self._moved)
+        self._moved.clear()
+        read: Callable[[Connection], Sequence[Target]] = partial(udp_checks.targets, load_balancer_ids=ids)
+        try:
+            found = await self._database.read(read)
+        except StoreUnavailable as error:
+            _log.error("checks not read", cause=str(error), retry_in=_RETRY_SECONDS)
+            self._moved.update(ids)
+            return now + _RETRY_SECONDS
+        self._put(found, ids)
+        return None
+
+    def _put(self, targets: Sequence[Target], load_balancer_ids: Iterable[str] = ()) -> None:
+        by_load_balancer: dict[str, list[Target]] = {id: [] for id in load_balancer_ids}
+        for target in targets:
+            by_load_balancer.setdefault(target.load_balancer_id, []).append(target)
+        now = asyncio.get_running_loop().time()
+        for id, own in by_load_balancer.items():
+            self._schedule.put(id, own, now)
+
+    def _answered(self, address: str, port: int) -> None:
+        self._schedule.answered(address, port)
+
+    def _unreachable(self, address: str, port: int) -> None:
+        self._schedule.unreachable(address, port)

@@ -1,0 +1,90 @@
+"""Who is checked over UDP, and how what was seen becomes what is published: on both databases."""
+
+from dataclasses import replace
+
+from equipoise.domain.commands import CreateHealthCheck
+from equipoise.store import members as members_store
+from equipoise.store import udp_checks
+from equipoise.usecases import health_checks, listeners, members
+from equipoise.usecases.context import Accepted
+from equipoise.xds.type_urls import ENDPOINTS
+from tests.unit.controller_stand import CALLER, Stand, new_listener, open_stand
+
+ONE, TWO = "127.0.1.1", "127.0.1.2"
+
+
+async def a_udp_listener(stand: Stand) -> tuple[str, str]:
+    """The ids of a load balancer and of its listener, which has two members."""
+    load_balancer = (await stand.create_load_balancer()).resource_id
+    command = replace(new_listener(load_balancer), protocol="UDP", backend_protocol="UDP")
+    created = await stand.write(lambda tx: listeners.create_listener(tx, CALLER, stand.policy, command))
+    for address in (ONE, TWO):
+        await stand.ended(await stand.add_member(created.resource_id, address))
+    return load_balancer, created.resource_id
+
+
+async def a_check(stand: Stand, listener: str) -> Accepted:
+    command = CreateHealthCheck(listener, "UDP", None, 99, 2, 3, 4, 5)
+    accepted = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, command))
+    await stand.ended(accepted)
+    return accepted
+
+
+def served(stand: Stand, load_balancer: str) -> list[bool]:
+    """Whether each of the two members is in the published member list."""
+    [body] = [each.body for each in stand.node.desired[load_balancer].resources if each.type_url == ENDPOINTS]
+    return [address.encode() in body for address in (ONE, TWO)]
+
+
+async def test_members_are_targets_while_there_is_a_check_and_the_listener_serves(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        load_balancer, listener = await a_udp_listener(stand)
+        assert stand.read(udp_checks.targets) == []
+        await a_check(stand, listener)
+        found = stand.read(udp_checks.targets)
+        assert {(each.address, each.port, each.healthy) for each in found} == {(ONE, 99, None), (TWO, 99, None)}
+        assert {(each.interval, each.timeout, each.healthy_threshold, each.unhealthy_threshold) for each in found} == {
+            (5, 4, 2, 3)
+        }
+        assert stand.read(lambda c: udp_checks.targets(c, [load_balancer])) == found
+        assert stand.read(lambda c: udp_checks.targets(c, ["another"])) == []
+        stop = {"admin_state_up": False}
+        await stand.ended(
+            await stand.write(lambda tx: listeners.update_listener(tx, CALLER, stand.policy, listener, stop))
+        )
+        assert stand.read(udp_checks.targets) == []
+
+
+async def test_a_failing_member_is_left_out_within_the_generation_until_it_or_the_check_is_gone(
+    database_url: str,
+) -> None:
+    async with open_stand(database_url) as stand:
+        load_balancer, listener = await a_udp_listener(stand)
+        check = await a_check(stand, listener)
+        await stand.handed_over(load_balancer)
+        generation = stand.node.desired[load_balancer].generation
+        assert served(stand, load_balancer) == [True, True]
+
+        await stand.write(lambda tx: udp_checks.observe(tx, {(listener, ONE): False, (listener, TWO): True}))
+        await stand.until(lambda: served(stand, load_balancer) == [False, True])
+        assert stand.node.desired[load_balancer].generation == generation
+
+        await stand.write(lambda tx: udp_checks.observe(tx, {(listener, ONE): True}))
+        await stand.until(lambda: served(stand, load_balancer) == [True, True])
+
+        await stand.write(lambda tx: udp_checks.observe(tx, {(listener, ONE): False}))
+        await stand.until(lambda: served(stand, load_balancer) == [False, True])
+        await stand.ended(
+            await stand.write(lambda tx: health_checks.delete_health_check(tx, CALLER, stand.policy, check.resource_id))
+        )
+        assert served(stand, load_balancer) == [True, True]
+
+
+async def test_what_envoy_says_of_members_over_udp_is_not_written_down(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        _, listener = await a_udp_listener(stand)
+        await a_check(stand, listener)
+        await stand.write(lambda tx: udp_checks.observe(tx, {(listener, ONE): False}))
+        await stand.write(lambda tx: members_store.observe_health(tx, {(listener, ONE): True, (listener, TWO): True}))
+        views = stand.read(lambda c: members.list_members(c, CALLER, listener, {}, None, None))
+        assert {view.member.address: view.member.healthy for view in views} == {ONE: False, TWO: None}
