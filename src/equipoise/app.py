@@ -12,6 +12,7 @@ import structlog
 from starlette.types import ASGIApp
 
 from equipoise.controller.controller import Controller
+from equipoise.controller.retention import Retention
 from equipoise.data_directory import DataDirectory
 from equipoise.dataplane.admin import EnvoyAdmin
 from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
@@ -133,6 +134,10 @@ class Equipoise:
         parts.push_async_callback(self._controller.stop)
         await ads.start()
         parts.push_async_callback(ads.stop)
+
+        retention = Retention(database, settings.jobs.retention)
+        retention.start()
+        parts.push_async_callback(retention.stop)
 
         await envoy.start()
         parts.push_async_callback(envoy.stop)

@@ -291,6 +291,7 @@ class Jobs:
         Integer(1, 10_000_000),
         "Unfinished jobs from which a task is refused with 503. Must be above `busy_mark`.",
     )
+    retention: float = _setting(30.0, Number(0, 36_500), "Days for which an ended job can still be asked for.")
     time_limit: float = _setting(
         300.0, Number(0.1, 86_400), "Seconds after which a job that the data plane has not confirmed fails."
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
@@ -13,7 +14,7 @@ from equipoise.controller.controller import Controller
 from equipoise.domain.commands import CreateListener, CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
 from equipoise.domain.quotas import Quotas
-from equipoise.store.database import Database, Transaction, open_engine
+from equipoise.store.database import Clock, Database, Transaction, open_engine
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.migrate import upgrade
 from equipoise.store.waiting import JobWaiters
@@ -181,11 +182,16 @@ def new_listener(load_balancer_id: str, port: int = 8080) -> CreateListener:
 
 @asynccontextmanager
 async def open_stand(
-    url: str, *, time_limit: float = 300, external: str = "127.77.0.0/16", connected: bool = True
+    url: str,
+    *,
+    time_limit: float = 300,
+    external: str = "127.77.0.0/16",
+    connected: bool = True,
+    clock: Clock = time.time,
 ) -> AsyncIterator[Stand]:
     """A stand on a database, which a later stand may open again."""
     upgrade(url)
-    database = Database(url)
+    database = Database(url, clock)
     database.start()
     controller = Controller(database, time_limit)
     node = FakeNode(controller)

@@ -5,10 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from equipoise.controller.retention import Retention
+from equipoise.domain.commands import NewMember
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import JobStatus
 from equipoise.domain.quotas import Quotas
-from equipoise.usecases import listeners, load_balancers
+from equipoise.usecases import jobs, listeners, load_balancers, members
+from equipoise.usecases.context import Accepted
 from tests.unit.controller_stand import CALLER, Stand, new_load_balancer, open_stand
 
 BIND_REFUSED = "cannot listen on 127.77.0.1:8080: the port is held by another process"
@@ -264,3 +267,46 @@ async def test_the_quota_counts_per_project(database_url: str) -> None:
         with pytest.raises(RuleBroken) as refused:
             await stand.write(lambda tx: load_balancers.create_load_balancer(tx, CALLER, small, new_load_balancer()))
         assert refused.value.rule == Rule.LB_QUOTA
+
+
+async def test_a_cancelled_job_gives_everything_back(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        created = await stand.create_load_balancer()
+        listener = await stand.create_listener(created.resource_id)
+        cancelled = await stand.write(lambda tx: jobs.cancel_job(tx, CALLER, created.job_id))
+        assert cancelled.failure == Rule.JOB_CANCELLED.name
+        assert addresses_in_use(stand) == []
+        assert (await stand.ended(listener)).status == JobStatus.FAIL
+        with pytest.raises(RuleBroken) as refused:
+            await stand.write(lambda tx: jobs.cancel_job(tx, CALLER, created.job_id))
+        assert refused.value.rule == Rule.JOB_NOT_CANCELLABLE
+
+
+async def test_old_jobs_and_keys_are_forgotten_and_young_ones_kept(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        created = await stand.create_load_balancer()
+        listener = await stand.create_listener(created.resource_id)
+        await stand.ended(await add_two_members(stand, listener.resource_id))
+        pending = await stand.create_load_balancer()
+        await stand.ended(pending)
+        await Retention(stand.database, job_days=1).forget()
+        assert stand.job(created).status == JobStatus.SUCCESS
+        # A day of zero length has passed for everything that has ended.
+        await stand.until(lambda: stand.database.now() > (stand.job(pending).end_time or 0))
+        await Retention(stand.database, job_days=0).forget()
+        with pytest.raises(RuleBroken):
+            stand.job(created)
+
+
+async def test_time_never_runs_backwards_within_a_job(database_url: str) -> None:
+    times = iter([5_000.0, 4_000.0, 3_000.0])
+    async with open_stand(database_url, clock=lambda: next(times, 2_000.0), connected=False) as stand:
+        created = await stand.create_load_balancer()
+        stand.node.connect()
+        job = await stand.ended(created)
+        assert [entry.time for entry in job.history] == sorted(entry.time for entry in job.history)
+
+
+async def add_two_members(stand: Stand, listener_id: str) -> Accepted:
+    wanted = [NewMember("a", "127.0.1.1"), NewMember("b", "127.0.1.2")]
+    return await stand.write(lambda tx: members.add_members(tx, CALLER, stand.policy, listener_id, wanted))

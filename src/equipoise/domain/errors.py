@@ -124,6 +124,11 @@ class Rule(Enum):
 
     # Job
     JOB_UNKNOWN = auto()
+    JOB_QUERY_INVALID = auto()
+    JOB_NOT_CANCELLABLE = auto()
+    JOB_CANCELLED = auto()
+    IDEMPOTENCY_KEY_INVALID = auto()
+    IDEMPOTENCY_KEY_REUSED = auto()
 
     # Data plane: the reason for which a job failed, or a synchronous change was refused
     DATA_PLANE_BIND = auto()

@@ -34,6 +34,20 @@ class JobType(StrEnum):
     DELETE_HEALTH_CHECK = "deleteHealthCheck"
 
 
+@dataclass(frozen=True, slots=True)
+class JobFilters:
+    """Which jobs to list; None admits all. Times are milliseconds since 1970 (UTC), both inclusive.
+
+    `resource_id` is a load balancer, or the listener or health check that the job is about.
+    """
+
+    status: str | None = None
+    job_type: str | None = None
+    resource_id: str | None = None
+    begin_time_from: int | None = None
+    begin_time_to: int | None = None
+
+
 SOURCES: Final[dict[JobStatus, tuple[JobStatus, ...]]] = {
     JobStatus.INIT: (),
     JobStatus.RUNNING: (JobStatus.INIT,),
@@ -49,6 +63,15 @@ NOTHING: Final = ""
 
 EVERY_LISTENER: Final = "*"
 """Scope of a job that touches every listener of its load balancer. Any other scope is a listener id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A job entered a state. `time` is milliseconds since 1970 (UTC); `cause` says why, for people."""
+
+    status: JobStatus
+    time: int
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +93,22 @@ class Job:
     failure: str | None
     fail_reason: str | None
     begin_time: int
+    running_time: int | None
     end_time: int | None
     sub_jobs: "tuple[Job, ...]" = ()
 
     @property
     def ended(self) -> bool:
         return self.status not in UNFINISHED
+
+    @property
+    def history(self) -> list[Transition]:
+        """Every state that the job entered, in order. States follow one another once, so three times tell it all."""
+        story = [Transition(JobStatus.INIT, self.begin_time, "The request was accepted and is stored.")]
+        if self.running_time is not None:
+            cause = "The change was handed to the data plane."
+            story.append(Transition(JobStatus.RUNNING, self.running_time, cause))
+        if self.end_time is not None:
+            cause = self.fail_reason or "Every live node has confirmed the change."
+            story.append(Transition(self.status, self.end_time, cause))
+        return story

@@ -20,8 +20,7 @@ async def json_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> object:
         ClientDisconnect: the client has gone before the body was complete.
     """
     raw = await raw_body(request, limit=limit)
-    # Some clients begin every text with a byte order mark; a parser may ignore it (RFC 8259, section 8.1).
-    return _decoded(raw.removeprefix(_BYTE_ORDER_MARK))
+    return decoded(raw)
 
 
 async def raw_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
@@ -46,7 +45,10 @@ def _too_large(limit: int) -> RuleBroken:
     return RuleBroken(Rule.BODY_TOO_LARGE, f"The body is larger than {limit} bytes; send less at once.")
 
 
-def _decoded(raw: bytes) -> object:
+def decoded(raw: bytes) -> object:
+    """The JSON of a body. Raises RuleBroken: BODY_MISSING or BODY_MALFORMED."""
+    # Some clients begin every text with a byte order mark; a parser may ignore it (RFC 8259, section 8.1).
+    raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw.strip():
         raise RuleBroken(Rule.BODY_MISSING, "The request has no body; send one in JSON.")
     try:

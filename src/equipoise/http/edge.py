@@ -1,8 +1,8 @@
 """What every handler needs: who calls, a way to the store, and the wait for a job. Handlers are beside this module."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.jobs import JobStatus
-from equipoise.http.body import json_body, raw_body
+from equipoise.domain.jobs import Job, JobStatus
+from equipoise.http.body import decoded, raw_body
 from equipoise.http.respond import json_response
 from equipoise.http.wire import jobs as wire
 from equipoise.identity.actor import Actor
@@ -19,7 +19,9 @@ from equipoise.identity.provider import IdentityProvider
 from equipoise.store.backlog import Backlog
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.waiting import JobWaiters
+from equipoise.usecases.attempt import Attempt
 from equipoise.usecases.context import Accepted, Caller, Policy
+from equipoise.usecases.idempotency import once
 
 T = TypeVar("T")
 
@@ -70,7 +72,7 @@ class Edge:
         return await self._caller(request, await self._identity.authenticate(token), token)
 
     async def writer(self, request: Request) -> Caller:
-        """Who asks to write. Raises as `reader` does, ROLE_TOO_WEAK, and OVERLOADED past the hard mark."""
+        """Who asks to write. Raises as `reader` does, ROLE_TOO_WEAK, OVERLOADED, IDEMPOTENCY_KEY_INVALID."""
         token = token_of(request)
         actor = await self._identity.authenticate(token)
         actor.check_may_write()
@@ -79,31 +81,50 @@ class Edge:
                 Rule.OVERLOADED,
                 f"{self._backlog.unfinished} jobs wait to be done; nothing was stored, try again in a few seconds.",
             )
-        return await self._caller(request, actor, token)
+        return replace(await self._caller(request, actor, token), attempt=_attempt(request))
 
     async def body(self, request: Request) -> object:
-        """The decoded body. Raises as `json_body` does."""
-        return await json_body(request, limit=self._max_body)
+        """The decoded body. Raises as `raw_body` and `decoded` of `equipoise.http.body` do."""
+        return decoded(await self.raw_body(request))
 
     async def raw_body(self, request: Request) -> bytes:
         """The body as it came. Raises as `raw_body` of `equipoise.http.body` does."""
-        return await raw_body(request, limit=self._max_body)
+        body = await raw_body(request, limit=self._max_body)
+        attempt: Attempt | None = getattr(request.state, "attempt", None)
+        if attempt is not None:
+            attempt.add_body(body)
+        return body
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read. Raises RuleBroken: UNAVAILABLE."""
         with _available():
             return await self._database.read(work)
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        """Make a change that the data plane has no part in. Raises RuleBroken: UNAVAILABLE."""
+    async def write(self, caller: Caller, work: Callable[[Transaction], T]) -> T:
+        """Run a write that is the same however often it is done. Raises RuleBroken: UNAVAILABLE."""
         with _available():
-            return await self._database.write(work)
+            return await self._database.write(work, lane=caller.project_id)
+
+    async def change(self, caller: Caller, work: Callable[[Transaction], str]) -> str:
+        """Make a change that the data plane has no part in, once for its key. Returns the id of the resource."""
+        with _available():
+            accepted = await self._write_once(caller, lambda tx: Accepted("", work(tx)))
+        return accepted.resource_id
+
+    async def wait_for_job(self, caller: Caller, id: str, seconds: float) -> Job | None:
+        """The job once it has ended, or as it stands after `seconds`."""
+        with _available():
+            return await self._waiters.wait(caller.project_id, id, seconds)
+
+    def follow_job(self, caller: Caller, id: str, patience: float) -> AsyncIterator[Job | None]:
+        """The job after each of its moves, until it has ended; None after `patience` seconds without one."""
+        return self._waiters.follow(caller.project_id, id, patience)
 
     async def task(self, caller: Caller, work: Callable[[Transaction], Accepted]) -> Response:
         """Accept an asynchronous change and answer with the job to follow: 200, or 202 while there is a backlog."""
         busy = 0 < self._marks.busy <= self._backlog.unfinished
         with _available():
-            accepted = await self._database.write(work)
+            accepted = await self._write_once(caller, work)
         return json_response(wire.task(caller.project_id, accepted.job_id), status=202 if busy else 200)
 
     async def put_in_force(self, caller: Caller, work: Callable[[Transaction], Accepted]) -> str:
@@ -113,12 +134,15 @@ class Edge:
             RuleBroken: DATA_PLANE_BIND: the data plane refused, for the reason in the detail; nothing is left behind.
         """
         with _available():
-            accepted = await self._database.write(work)
+            accepted = await self._write_once(caller, work)
             job = await self._waiters.wait(caller.project_id, accepted.job_id, self._sync_wait)
         if job is not None and job.status == JobStatus.FAIL:
             # One code for every refusal here, whatever the job says (classic-api.md, Synchronous operations).
             raise RuleBroken(Rule.DATA_PLANE_BIND, job.fail_reason or "")
         return accepted.resource_id
+
+    async def _write_once(self, caller: Caller, work: Callable[[Transaction], Accepted]) -> Accepted:
+        return await self._database.write(once(caller.attempt, caller.project_id, work), lane=caller.project_id)
 
     async def _caller(self, request: Request, actor: Actor, token: str) -> Caller:
         # One path names no project (classic-api.md, Health check): there the token's counts.
@@ -128,6 +152,16 @@ class Edge:
         if wanted != actor.project_id and not await self._identity.has_project(wanted, token):
             raise RuleBroken(Rule.PROJECT_UNKNOWN, "There is no project with the id in the path.")
         return Caller(wanted, request.state.request_id, there.may_freeze)
+
+
+def _attempt(request: Request) -> Attempt | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    attempt = Attempt(key, request.method, request.url.path)
+    # The body is read later, by the handler, and counts too.
+    request.state.attempt = attempt
+    return attempt
 
 
 def token_of(request: Request) -> str:

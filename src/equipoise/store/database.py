@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from equipoise.store.events import Event
+from equipoise.store.lanes import Lanes
 
 Clock = Callable[[], float]
 
@@ -31,6 +32,9 @@ T = TypeVar("T")
 
 GROUP_LIMIT: Final = 64
 """How many writes one commit carries at most: keeps the latency of the first one bounded."""
+
+OWN_LANE: Final = ""
+"""The lane of the service itself, which goes first: what it writes is what everybody waits for."""
 
 READERS: Final = 4
 """How many reads a database server gets at once from one process."""
@@ -68,6 +72,7 @@ class Transaction:
 class _Unit(Generic[T]):
     work: Callable[[Transaction], T]
     future: "asyncio.Future[T]"
+    lane: str
 
 
 _Outcome = tuple[_Unit[Any], Any, BaseException | None]
@@ -86,6 +91,7 @@ class Database:
         self._engine = open_engine(url)
         self._clock = clock
         self._queue: queue.SimpleQueue[_Unit[Any] | None] = queue.SimpleQueue()
+        self._lanes: Lanes[_Unit[Any]] = Lanes(OWN_LANE)
         self._listeners: list[Callable[[list[Event]], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._own_reader: Connection | None = None
@@ -139,8 +145,11 @@ class Database:
         with connection:
             return _read(connection.execution_options(isolation_level="REPEATABLE READ"), work)
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], lane: str = OWN_LANE) -> T:
         """Run `work` in the writer thread and return its result once it is durable.
+
+        Args:
+            lane: whose turn it is: lanes take turns, so that who asks much holds up nobody who asks little.
 
         Raises:
             StoreUnavailable: it could not be committed; nothing of it is stored.
@@ -148,27 +157,26 @@ class Database:
         if self._loop is None:
             raise RuntimeError("the database was not started")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Unit(work, future))
+        self._queue.put(_Unit(work, future, lane))
         # Shielded: a caller who goes away must not make a commit look as if it had not happened.
         return await asyncio.shield(future)
 
     def _write_until_closed(self) -> None:
-        closing = False
-        while not closing:
-            group = self._next_group()
-            closing = group[-1] is None
-            units = [unit for unit in group if unit is not None]
-            if units:
-                self._commit(units)
+        while self._gather():
+            self._commit(self._lanes.take(GROUP_LIMIT))
+        while self._lanes:
+            self._commit(self._lanes.take(GROUP_LIMIT))
 
-    def _next_group(self) -> list[_Unit[Any] | None]:
-        group = [self._queue.get()]
-        while group[-1] is not None and len(group) < GROUP_LIMIT:
-            try:
-                group.append(self._queue.get_nowait())
-            except queue.Empty:
-                break
-        return group
+    def _gather(self) -> bool:
+        """Sort what has come into its lanes; wait when there is nothing at all. False when the end was asked for."""
+        try:
+            while True:
+                unit = self._queue.get(block=not self._lanes)
+                if unit is None:
+                    return False
+                self._lanes.add(unit.lane, unit)
+        except queue.Empty:
+            return True
 
     def _commit(self, units: list[_Unit[Any]]) -> None:
         events: list[Event] = []

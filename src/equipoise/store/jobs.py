@@ -21,6 +21,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     exists,
     func,
     or_,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 
 from equipoise.domain.changes import Change, Updated
 from equipoise.domain.errors import Rule
-from equipoise.domain.jobs import EVERY_LISTENER, SOURCES, Job, JobStatus, JobType
+from equipoise.domain.jobs import EVERY_LISTENER, SOURCES, Job, JobFilters, JobStatus, JobType
 from equipoise.store import changes, load_balancers
 from equipoise.store.database import Transaction
 from equipoise.store.events import JobMoved, LoadBalancerGone
@@ -48,6 +49,7 @@ _READ_COLUMNS: Final = [
     jobs.c.failure,
     jobs.c.fail_reason,
     jobs.c.begin_time,
+    jobs.c.running_time,
     jobs.c.end_time,
 ]
 _TOLD_COLUMNS: Final = [
@@ -72,7 +74,8 @@ def _may_become(status: JobStatus) -> ColumnElement[bool]:
 
 _OF_THESE = jobs.c.load_balancer_id.in_(bindparam("lb_ids", expanding=True))
 # A clock that was set back must not make a job end before it began.
-_END_TIME = case((jobs.c.begin_time > bindparam("now"), jobs.c.begin_time), else_=bindparam("now"))
+_LAST_TIME = func.coalesce(jobs.c.running_time, jobs.c.begin_time)
+_TIME = case((bindparam("now") < _LAST_TIME, _LAST_TIME), else_=bindparam("now"))
 _LIVE_NODE = exists().where(nodes.c.live)
 _UNCONFIRMED_NODE = exists(
     select(nodes.c.id)
@@ -114,7 +117,7 @@ _BEGIN = (
         .scalar_subquery(),
         _LIVE_NODE,
     )
-    .values(status=JobStatus.RUNNING)
+    .values(status=JobStatus.RUNNING, running_time=_TIME)
     .returning(*_TOLD_COLUMNS)
 )
 _BEGIN_CONFIRMED = (
@@ -128,13 +131,13 @@ _BEGIN_CONFIRMED = (
             observations.c.generation >= jobs.c.generation,
         ),
     )
-    .values(status=JobStatus.RUNNING)
+    .values(status=JobStatus.RUNNING, running_time=_TIME)
     .returning(*_TOLD_COLUMNS)
 )
 _SUCCEED = (
     update(jobs)
     .where(_OF_THESE, unfinished, _may_become(JobStatus.SUCCESS), _LIVE_NODE, ~_UNCONFIRMED_NODE)
-    .values(status=JobStatus.SUCCESS, end_time=_END_TIME)
+    .values(status=JobStatus.SUCCESS, end_time=_TIME)
     .returning(*_TOLD_COLUMNS, jobs.c.changes)
 )
 _FAIL = (
@@ -148,7 +151,7 @@ _FAIL = (
     )
     .values(
         status=JobStatus.FAIL,
-        end_time=_END_TIME,
+        end_time=_TIME,
         failure=bindparam("because"),
         fail_reason=bindparam("reason"),
     )
@@ -176,6 +179,7 @@ _ORPHANED = select(jobs.c.id).where(
 _UPDATES_OF_LISTENERS = select(jobs.c.changes).where(
     jobs.c.load_balancer_id == bindparam("lb_id"), jobs.c.job_type == JobType.UPDATE_LISTENER, unfinished
 )
+_ENDED_BEFORE = select(jobs.c.id).where(_IS_WHOLE, jobs.c.end_time < bindparam("before")).limit(bindparam("most"))
 _OVERDUE = select(jobs.c.id, jobs.c.status).where(unfinished, _IS_WHOLE, jobs.c.deadline <= bindparam("now"))
 _COUNT_UNFINISHED = select(func.count()).select_from(jobs).where(unfinished, _IS_WHOLE)
 _WAITING = select(jobs.c.load_balancer_id).where(unfinished).distinct()
@@ -198,6 +202,7 @@ class NewJob:
     project_id: str
     job_type: JobType
     load_balancer_id: str
+    resource_id: str
     generation: int
     scope: str
     entities: dict[str, Any]
@@ -213,6 +218,7 @@ def accept(tx: Transaction, job: NewJob) -> None:
         "project_id": job.project_id,
         "status": JobStatus.INIT,
         "load_balancer_id": job.load_balancer_id,
+        "resource_id": job.resource_id,
         "generation": job.generation,
         "scope": job.scope,
         "request_id": job.request_id,
@@ -250,13 +256,13 @@ def get(connection: Connection, project_id: str, id: str) -> Job | None:
 
 def begin(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     """INIT to RUNNING: the newest generation of these load balancers is being handed to a live node."""
-    for row in tx.connection.execute(_BEGIN, {"lb_ids": list(load_balancer_ids)}).all():
+    for row in tx.connection.execute(_BEGIN, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all():
         _tell(tx, row)
 
 
 def begin_confirmed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     """INIT to RUNNING where a node has the job's generation in force already: it connected before `begin` ran."""
-    for row in tx.connection.execute(_BEGIN_CONFIRMED, {"lb_ids": list(load_balancer_ids)}).all():
+    for row in tx.connection.execute(_BEGIN_CONFIRMED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all():
         _tell(tx, row)
 
 
@@ -315,6 +321,36 @@ def ports_to_be_freed(connection: Connection, load_balancer_id: str) -> set[tupl
 def overdue(connection: Connection, now: int) -> Sequence[tuple[str, str]]:
     """Unfinished jobs whose deadline is not after `now`: id and state."""
     return [(row.id, row.status) for row in connection.execute(_OVERDUE, {"now": now})]
+
+
+def list_of(
+    connection: Connection, project_id: str, filters: JobFilters, limit: int | None, marker: str | None
+) -> Sequence[Job]:
+    """One page of the jobs of a project, the newest first, without their sub-jobs."""
+    statement = select(*_READ_COLUMNS).where(jobs.c.project_id == project_id, _IS_WHOLE)
+    for column, value in ((jobs.c.status, filters.status), (jobs.c.job_type, filters.job_type)):
+        if value is not None:
+            statement = statement.where(column == value)
+    if filters.resource_id is not None:
+        statement = statement.where(
+            or_(jobs.c.load_balancer_id == filters.resource_id, jobs.c.resource_id == filters.resource_id)
+        )
+    if filters.begin_time_from is not None:
+        statement = statement.where(jobs.c.begin_time >= filters.begin_time_from)
+    if filters.begin_time_to is not None:
+        statement = statement.where(jobs.c.begin_time <= filters.begin_time_to)
+    if marker is not None:
+        last = select(jobs.c.begin_time).where(jobs.c.id == marker, jobs.c.project_id == project_id).scalar_subquery()
+        statement = statement.where(or_(jobs.c.begin_time < last, and_(jobs.c.begin_time == last, jobs.c.id < marker)))
+    newest_first = statement.order_by(jobs.c.begin_time.desc(), jobs.c.id.desc()).limit(limit)
+    return [_read(row) for row in connection.execute(newest_first).mappings()]
+
+
+def forget_ended(tx: Transaction, before: int, most: int) -> int:
+    """Delete at most `most` jobs, with their sub-jobs, that ended before `before`. Returns how many."""
+    ids = tx.connection.execute(_ENDED_BEFORE, {"before": before, "most": most}).scalars().all()
+    tx.connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
+    return len(ids)
 
 
 def count_unfinished(connection: Connection) -> int:

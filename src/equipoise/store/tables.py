@@ -159,10 +159,14 @@ jobs = Table(
     Column("failure", String(64)),
     Column("fail_reason", Text),
     Column("request_id", String(64), nullable=False),
+    Column("resource_id", _ID, nullable=False),
     Column("begin_time", BigInteger, nullable=False),
+    Column("running_time", BigInteger),
     Column("end_time", BigInteger),
     Column("deadline", BigInteger, nullable=False),
 )
+Index("ix_jobs_of_project", jobs.c.project_id, jobs.c.begin_time, jobs.c.id)
+Index("ix_jobs_ended", jobs.c.end_time)
 # A condition without values, so that the planner sees that a query implies it.
 unfinished = jobs.c.end_time.is_(None)
 Index(
@@ -175,6 +179,18 @@ Index(
 
 is_part = jobs.c.parent_id.is_not(None)
 Index("ix_jobs_parent_id", jobs.c.parent_id, sqlite_where=is_part, postgresql_where=is_part)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("job_id", _ID, nullable=False),
+    Column("resource_id", _ID, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Index(None, "create_time"),
+)
 
 nodes = Table(
     "nodes",

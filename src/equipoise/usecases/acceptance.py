@@ -37,6 +37,7 @@ def accept_change(
         project_id=caller.project_id,
         job_type=job_type,
         load_balancer_id=load_balancer_id,
+        resource_id=resource_id,
         generation=load_balancers.raise_generation(tx, load_balancer_id),
         scope=scope,
         entities=entities or {},

@@ -224,6 +224,7 @@ def _fail_for_want_of_address(
         project_id=caller.project_id,
         job_type=JobType.CREATE_LOAD_BALANCER,
         load_balancer_id=record.id,
+        resource_id=record.id,
         generation=0,
         scope=NOTHING,
         entities=load_balancer_entities(record),

@@ -10,7 +10,9 @@ from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation
 from equipoise.http.wire import elastic_ips as wire
 from equipoise.http.wire import requests
+from equipoise.store.database import Transaction
 from equipoise.usecases import elastic_ips
+from equipoise.usecases.context import Caller
 
 COLLECTION = "/v1/{project_id}/publicips"
 ONE = COLLECTION + "/{publicip_id}"
@@ -53,10 +55,10 @@ class ElasticIps:
     async def create(self, request: Request) -> Response:
         caller = await self._edge.writer(request)
         command = rules.create_elastic_ip(await self._edge.body(request))
-        record = await self._edge.write(
-            lambda tx: elastic_ips.create_elastic_ip(tx, caller, self._edge.policy, command)
+        id = await self._edge.change(
+            caller, lambda tx: elastic_ips.create_elastic_ip(tx, caller, self._edge.policy, command).id
         )
-        return json_response({"publicip": wire.elastic_ip(record)})
+        return await self._shown(caller, id)
 
     async def list(self, request: Request) -> Response:
         caller = await self._edge.reader(request)
@@ -69,12 +71,19 @@ class ElasticIps:
 
     async def show(self, request: Request) -> Response:
         caller = await self._edge.reader(request)
-        id = request.path_params["publicip_id"]
-        record = await self._edge.read(lambda c: elastic_ips.show_elastic_ip(c, caller, id))
-        return json_response({"publicip": wire.elastic_ip(record)})
+        return await self._shown(caller, request.path_params["publicip_id"])
 
     async def delete(self, request: Request) -> Response:
         caller = await self._edge.writer(request)
-        id = request.path_params["publicip_id"]
-        await self._edge.write(lambda tx: elastic_ips.delete_elastic_ip(tx, caller, id))
+        id: str = request.path_params["publicip_id"]
+
+        def delete(tx: Transaction) -> str:
+            elastic_ips.delete_elastic_ip(tx, caller, id)
+            return id
+
+        await self._edge.change(caller, delete)
         return no_content()
+
+    async def _shown(self, caller: Caller, id: str) -> Response:
+        record = await self._edge.read(lambda c: elastic_ips.show_elastic_ip(c, caller, id))
+        return json_response({"publicip": wire.elastic_ip(record)})

@@ -1,11 +1,13 @@
 """The job on the wire (jobs.md), and the answer of a task."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, NotRequired, TypedDict
 
+import msgspec
 from msgspec import Meta
 
 from equipoise.domain.errors import Rule
-from equipoise.domain.jobs import Job, JobStatus, JobType
+from equipoise.domain.jobs import Job, JobStatus, JobType, Transition
 from equipoise.domain.model import Status
 from equipoise.http import catalogue
 from equipoise.http.wire import types as t
@@ -92,8 +94,19 @@ Entities = Annotated[
 ]
 
 
+class TransitionDocument(TypedDict):
+    """A job entered a state."""
+
+    status: t.JobState
+    time: t.JobTime
+    cause: str
+
+
 class JobDocument(TypedDict):
-    """A job. Error code and reason are null unless it failed. Sub-jobs are left out where there are none."""
+    """A job. Error code and reason are null unless it failed. Sub-jobs are left out where there are none.
+
+    The history is there when it was asked for.
+    """
 
     status: t.JobState
     entities: Entities
@@ -104,6 +117,13 @@ class JobDocument(TypedDict):
     error_code: str | None
     fail_reason: str | None
     sub_jobs: NotRequired[list["JobDocument"]]
+    history: NotRequired[list[TransitionDocument]]
+
+
+class JobList(TypedDict):
+    """A page of jobs, without their sub-jobs."""
+
+    jobs: list[JobDocument]
 
 
 class Task(TypedDict):
@@ -136,6 +156,26 @@ def _alone(record: Job) -> JobDocument:
         "error_code": None if record.failure is None else catalogue.code_of(Rule[record.failure]),
         "fail_reason": record.fail_reason,
     }
+
+
+def jobs(records: Iterable[Job]) -> JobList:
+    """A page of jobs, without their sub-jobs."""
+    return {"jobs": [_alone(record) for record in records]}
+
+
+def history(record: Job) -> list[TransitionDocument]:
+    """Every state that the job entered, with time and cause."""
+    return [_transition(one) for one in record.history]
+
+
+def event(number: int, job_id: str, transition: Transition) -> bytes:
+    """One transition as a server-sent event; its id lets a client that was cut off go on behind it."""
+    data = msgspec.json.encode({"job_id": job_id, **_transition(transition)}).decode()
+    return f"id: {number}\nevent: {transition.status.value}\ndata: {data}\n\n".encode()
+
+
+def _transition(transition: Transition) -> TransitionDocument:
+    return {"status": transition.status.value, "time": job_time(transition.time), "cause": transition.cause}
 
 
 def task(project_id: str, job_id: str) -> Task:

@@ -227,3 +227,20 @@ class AuthIdentity(TypedDict):
     methods: Annotated[list[str], Meta(min_length=1)]
     password: NotRequired[dict[str, Any]]
     token: NotRequired[dict[str, Any]]
+
+
+class JobQuery(Page, total=False):
+    """Which jobs to list."""
+
+    status: t.JobState
+    job_type: t.JobKind
+    resource_id: t.Id
+    begin_time_from: t.Moment
+    begin_time_to: t.Moment
+
+
+class OneJobQuery(TypedDict, total=False):
+    """How to ask for a job: for how many seconds to wait for its end, and whether to tell its history."""
+
+    wait: Annotated[float, Meta(ge=0, le=300)]
+    history: bool

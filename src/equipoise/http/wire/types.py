@@ -36,6 +36,7 @@ JobTime = Annotated[
         examples=["2017-09-29T09:49:37.399Z"],
     ),
 ]
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 JobEndTime = Annotated[
     str,
     Meta(

@@ -9,6 +9,17 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "idempotency_keys",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("resource_id", sa.String(length=32), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "key", name=op.f("pk_idempotency_keys")),
+    )
+    op.create_index(op.f("ix_idempotency_keys_create_time"), "idempotency_keys", ["create_time"], unique=False)
+    op.create_table(
         "jobs",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("parent_id", sa.String(length=32), nullable=True),
@@ -24,12 +35,16 @@ def upgrade() -> None:
         sa.Column("failure", sa.String(length=64), nullable=True),
         sa.Column("fail_reason", sa.Text(), nullable=True),
         sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.Column("resource_id", sa.String(length=32), nullable=False),
         sa.Column("begin_time", sa.BigInteger(), nullable=False),
+        sa.Column("running_time", sa.BigInteger(), nullable=True),
         sa.Column("end_time", sa.BigInteger(), nullable=True),
         sa.Column("deadline", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["parent_id"], ["jobs.id"], name=op.f("fk_jobs_parent_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
+    op.create_index("ix_jobs_ended", "jobs", ["end_time"], unique=False)
+    op.create_index("ix_jobs_of_project", "jobs", ["project_id", "begin_time", "id"], unique=False)
     op.create_index(
         "ix_jobs_parent_id",
         "jobs",
