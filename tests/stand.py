@@ -86,7 +86,8 @@ class Service:
 
     @property
     def envoy_pid(self) -> int:
-        return int((self.data_dir / "run" / "envoy.pid").read_text())
+        # Written in two steps: for a moment the file is empty.
+        return int(eventually((self.data_dir / "run" / "envoy.pid").read_text))
 
     def log(self) -> str:
         return (self.data_dir.parent / f"{self.data_dir.name}.log").read_text()
@@ -153,7 +154,8 @@ class Api:
     def __init__(self, service: Service, known: Mapping[str, str] | None = None) -> None:
         known = known or service.credentials()
         self.project_id = known["project_id"]
-        self.http = httpx.Client(base_url=service.url, timeout=30)
+        # No TLS is spoken here, and to read all authorities takes longer than most tests.
+        self.http = httpx.Client(base_url=service.url, timeout=30, verify=False)
         domain = {"name": known["user_domain_name"]}
         user = {"name": known["username"], "password": known["password"], "domain": domain}
         body = {
@@ -240,22 +242,34 @@ class Api:
 
 
 class Backend:
-    """An HTTP server that answers with its own address and counts requests; TCP works through it as well."""
+    """An HTTP server that answers with its own address and counts requests; TCP works through it as well.
+
+    `/health` fails while not `healthy`, and for the next `failing_checks`; `/held` answers once `release` is set.
+    """
 
     def __init__(self, address: str, port: int) -> None:
         self.address = address
         self.requests = 0
         self.healthy = True
+        self.failing_checks = 0
+        self.checks = 0
+        self.held = 0
+        self.release = threading.Event()
         backend = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body are two writes: without this the second one waits 40 ms on a kept connection.
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 if self.path == "/health":
-                    self._answer(200 if backend.healthy else 500, "health")
+                    self._answer(200 if backend.passes_check() else 500, "health")
                     return
                 backend.requests += 1
+                if self.path == "/held":
+                    backend.held += 1
+                    backend.release.wait(PATIENCE)
                 self._answer(200, backend.address)
 
             def _answer(self, status: int, text: str) -> None:
@@ -281,7 +295,14 @@ class Backend:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
+    def passes_check(self) -> bool:
+        """Whether one health check passes: not while unhealthy, nor for as many as are to fail."""
+        self.checks += 1
+        self.failing_checks -= (fails := self.failing_checks > 0)
+        return self.healthy and not fails
+
     def close(self) -> None:
+        self.release.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

@@ -1,0 +1,116 @@
+"""Ending the service on purpose, and starting it where one runs already."""
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.contract.wire import member
+from tests.stand import COMMAND, Api, Backends, Service, ask, can_connect, eventually, process_is_there
+from tests.traffic import halted
+
+
+def processes_below(folder: Path) -> list[int]:
+    """The processes that work in the folder or below it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(folder):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_everything_with_status_0_and_a_second_start_serves_the_same(
+    own_service: Service, backends: Backends, number: signal.Signals
+) -> None:
+    service = own_service
+    with Api(service) as api:
+        load_balancer = api.create_load_balancer()
+        listener = api.create_listener(load_balancer["id"], backend_port=backends.port)
+        api.add_members(listener["id"], *backends.addresses)
+        before = api.ok("GET", "/elbaas/loadbalancers")
+        envoy = service.envoy_pid
+        assert processes_below(service.data_dir) == [envoy]
+
+        service.signal(number)
+        assert service.wait() == 0
+        assert not process_is_there(envoy)
+        assert processes_below(service.data_dir) == []
+        assert not can_connect(load_balancer["vip_address"], 8080)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", service.port))
+
+        service.start()
+        assert api.ok("GET", "/elbaas/loadbalancers") == before
+        eventually(lambda: can_connect(load_balancer["vip_address"], 8080))
+        assert sorted(ask(load_balancer["vip_address"], 8080, 30)) == sorted(backends.addresses)
+
+
+def test_a_second_service_on_the_same_data_directory_is_refused_and_says_why(
+    own_service: Service, backends: Backends
+) -> None:
+    with Api(own_service) as api:
+        load_balancer = api.create_load_balancer()
+        api.create_listener(load_balancer["id"])
+        envoy = own_service.envoy_pid
+        second = subprocess.run(
+            [COMMAND, "up", "--data-dir", own_service.data_dir, "--listen", "127.0.0.1:0"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert second.returncode != 0
+        assert second.stdout == ""
+        assert f"Another service uses the data directory {own_service.data_dir}" in second.stderr
+        assert "Traceback" not in second.stderr
+        # The first one has not noticed anything.
+        assert own_service.envoy_pid == envoy
+        assert process_is_there(envoy)
+        assert can_connect(load_balancer["vip_address"], 8080)
+        api.create_listener(load_balancer["id"], port=8081)
+
+
+def test_jobs_that_are_unfinished_at_a_stop_are_finished_by_the_next_start(
+    own_service: Service, backends: Backends
+) -> None:
+    service = own_service
+    with Api(service) as api:
+        load_balancer = api.create_load_balancer()
+        listener = api.create_listener(load_balancer["id"], backend_port=backends.port)
+        path = f"/elbaas/listeners/{listener['id']}/members"
+        envoy = service.envoy_pid
+        os.kill(envoy, signal.SIGSTOP)
+        tasks = [api.ok("POST", path, json=[member(number)])["job_id"] for number in range(1, 4)]
+        tasks.append(api.ok("PUT", f"/elbaas/loadbalancers/{load_balancer['id']}", json={"name": "n"})["job_id"])
+        assert {api.job(task)["end_time"] for task in tasks} == {""}
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0
+        assert not process_is_there(envoy)
+        service.start()
+        assert [api.ended(task)["status"] for task in tasks] == ["SUCCESS"] * 4
+        assert len(api.ok("GET", path)) == 3
+
+
+def test_a_stop_while_a_synchronous_operation_waits_does_not_hang(own_service: Service) -> None:
+    service = own_service
+    with Api(service) as api:
+        load_balancer = api.create_load_balancer()
+        with halted(service.envoy_pid):
+            answer = api.call("POST", "/elbaas/listeners", json=api.listener_body(load_balancer["id"]))
+            assert answer.json()["status"] == "PENDING_CREATE"
+            service.kill()
+        service.start()
+        path = f"/elbaas/listeners/{answer.json()['id']}"
+        service.signal(signal.SIGTERM)
+        assert service.wait() == 0
+        service.start()
+        eventually(lambda: api.ok("GET", path)["status"] == "ACTIVE")
+        assert can_connect(load_balancer["vip_address"], 8080)
