@@ -11,6 +11,7 @@ from typing import Final, Self
 import structlog
 from starlette.types import ASGIApp
 
+from equipoise.certificates.vault import KEY_FILE, Vault
 from equipoise.controller.controller import Controller
 from equipoise.controller.retention import Retention
 from equipoise.data_directory import DataDirectory
@@ -21,6 +22,7 @@ from equipoise.domain.model import EXTERNAL, INTERNAL
 from equipoise.domain.quotas import Quotas
 from equipoise.http.edge import Edge, Marks
 from equipoise.http.gateway import GatewayOnly
+from equipoise.http.handlers.certificates import Certificates
 from equipoise.http.handlers.description import Description
 from equipoise.http.handlers.elastic_ips import ElasticIps
 from equipoise.http.handlers.external_identity import ExternalIdentity
@@ -46,7 +48,7 @@ from equipoise.observe.recorder import HealthRecorder
 from equipoise.observe.udp_health import UdpHealthChecker
 from equipoise.settings import Quotas as QuotaSettings
 from equipoise.settings import Settings
-from equipoise.store import members, migrate, udp_checks
+from equipoise.store import certificates, members, migrate, udp_checks
 from equipoise.store.backlog import Backlog
 from equipoise.store.database import Database, sqlite_url
 from equipoise.store.waiting import JobWaiters
@@ -83,7 +85,8 @@ class Equipoise:
         What a killed predecessor left is taken over: its Envoy with the traffic on it, and every unfinished job.
 
         Raises:
-            DataDirectoryError, IdentityFileError, ListenError, StoreUnavailable, OSError: why it cannot start.
+            DataDirectoryError, IdentityFileError, ListenError, StoreUnavailable, VaultError, OSError: why it
+                cannot start.
         """
         async with AsyncExitStack() as parts:
             await self._start(parts)
@@ -127,7 +130,11 @@ class Equipoise:
         database.on_commit(write_transitions)
 
         identity = self._identity(parts)
-        self._controller = Controller(database, settings.jobs.time_limit)
+        vault = Vault.open(
+            Path(settings.certificates.key_file or self._directory.path / KEY_FILE),
+            await database.read(certificates.any_sealed),
+        )
+        self._controller = Controller(database, settings.jobs.time_limit, vault.unseal)
         envoy = EnvoySupervisor(EnvoySettings(self._directory.path, NODE_ID, settings.envoy.concurrency or None))
         ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pid)
         await self._controller.start(ads)
@@ -158,7 +165,7 @@ class Equipoise:
 
         if not await self._controller.wait_for_node(NODE_PATIENCE):
             _log.warning("no data plane yet", effect="jobs wait for it", waited=NODE_PATIENCE)
-        readiness.serve(await _application(database, identity, settings))
+        readiness.serve(await _application(database, identity, vault, settings))
         # First in, so that starting has an answer, and first out, while all that answers need is there.
         parts.push_async_callback(self._http.stop, STOP_GRACE)
         _log.info("started", url=self._http.url, data_directory=str(self._directory.path), **settings.shown())
@@ -179,7 +186,9 @@ class Equipoise:
         )
 
 
-async def _application(database: Database, identity: Identity | ExternalKeystone, settings: Settings) -> ASGIApp:
+async def _application(
+    database: Database, identity: Identity | ExternalKeystone, vault: Vault, settings: Settings
+) -> ASGIApp:
     edge = Edge(
         database=database,
         identity=identity,
@@ -197,6 +206,7 @@ async def _application(database: Database, identity: Identity | ExternalKeystone
         Listeners(edge),
         Members(edge),
         HealthChecks(edge),
+        Certificates(edge, vault, show_private_key=settings.certificates.show_private_key),
         ElasticIps(edge),
         QuotaHandlers(edge),
         BuiltInIdentity(edge, identity) if isinstance(identity, Identity) else ExternalIdentity(edge, identity),

@@ -267,6 +267,21 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    key_file: str = _setting(
+        "",
+        Text(r"|/[^\0\n]+", "empty, or an absolute path"),
+        "The key that encrypts private keys in the database. Empty: `keys/certificate.key` in the data directory. "
+        "Services that share a database need the same one; made when it is missing and nothing was encrypted yet.",
+    )
+    show_private_key: bool = _setting(
+        False,
+        Switch(),
+        "Answer with the private keys of certificates, as published, in place of `******`.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
     elb: int = _setting(1000, _QUOTA, "Load balancers in a project.")
     listener: int = _setting(100, _QUOTA, "Listeners of a load balancer.")
@@ -362,6 +377,7 @@ class Settings:
     networks: Networks = field(default_factory=Networks)
     database: Database = field(default_factory=Database)
     api: Api = field(default_factory=Api)
+    certificates: Certificates = field(default_factory=Certificates)
     quotas: Quotas = field(default_factory=Quotas)
     jobs: Jobs = field(default_factory=Jobs)
     identity: Identity = field(default_factory=Identity)

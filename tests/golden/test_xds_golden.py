@@ -10,14 +10,30 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.json_format import MessageToDict
 
 from equipoise.xds.builders import build
-from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener, ProxyLoadBalancer, Resource
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from equipoise.xds.model import (
+    Algorithm,
+    CipherSet,
+    Protocol,
+    ProxyHealthCheck,
+    ProxyListener,
+    ProxyLoadBalancer,
+    ProxyTls,
+    Resource,
+)
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
 
 CASES = Path(__file__).parent / "xds"
-MESSAGES = {CLUSTER: Cluster, ENDPOINTS: ClusterLoadAssignment, LISTENER: Listener, ROUTES: RouteConfiguration}
+MESSAGES = {
+    CLUSTER: Cluster,
+    ENDPOINTS: ClusterLoadAssignment,
+    SECRET: Secret,
+    LISTENER: Listener,
+    ROUTES: RouteConfiguration,
+}
 
 
 def read_case(path: Path) -> ProxyLoadBalancer:
@@ -27,7 +43,7 @@ def read_case(path: Path) -> ProxyLoadBalancer:
 
 
 def _listener(case: dict[str, Any]) -> ProxyListener:
-    check = case["health_check"]
+    check, tls = case["health_check"], case.get("tls")
     return ProxyListener(
         **{
             **case,
@@ -35,6 +51,7 @@ def _listener(case: dict[str, Any]) -> ProxyListener:
             "algorithm": Algorithm(case["algorithm"]),
             "members": tuple(case["members"]),
             "health_check": check and ProxyHealthCheck(**{**check, "protocol": Protocol(check["protocol"])}),
+            "tls": tls and ProxyTls(**{**tls, "ciphers": CipherSet(tls["ciphers"])}),
         }
     )
 

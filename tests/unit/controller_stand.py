@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
 from typing import TypeVar
 
+from cryptography.fernet import Fernet
 from sqlalchemy import Connection
 
+from equipoise.certificates.vault import Vault
 from equipoise.controller.controller import Controller
 from equipoise.domain.commands import CreateListener, CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
@@ -77,12 +79,15 @@ class FakeNode:
 class Stand:
     """Shorthands for what tests ask of the use cases."""
 
-    def __init__(self, url: str, database: Database, controller: Controller, node: FakeNode, policy: Policy) -> None:
+    def __init__(
+        self, url: str, database: Database, controller: Controller, node: FakeNode, policy: Policy, vault: Vault
+    ) -> None:
         self.database = database
         self._looking = open_engine(url)
         self.controller = controller
         self.node = node
         self.policy = policy
+        self.vault = vault
         self.waiters = JobWaiters(database)
         self.events: list[Event] = []
         database.on_commit(self.events.extend)
@@ -193,7 +198,8 @@ async def open_stand(
     upgrade(url)
     database = Database(url, clock)
     database.start()
-    controller = Controller(database, time_limit)
+    vault = Vault(Fernet.generate_key())
+    controller = Controller(database, time_limit, vault.unseal)
     node = FakeNode(controller)
     policy = Policy(
         pools={"External": IPv4Network(external), "Internal": IPv4Network("127.78.0.0/16")},
@@ -201,7 +207,7 @@ async def open_stand(
         job_time_limit=time_limit,
         chooser=random.Random(7),
     )
-    stand = Stand(url, database, controller, node, policy)
+    stand = Stand(url, database, controller, node, policy, vault)
     await controller.start(node)
     if connected:
         node.connect()

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from equipoise.xds.exchange import Push, Request
 from equipoise.xds.model import Resource
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
 
 WHOLE = b"refuses the whole push"
 HTTP = b"http"
+TLS = b"tls"
 
 
 @dataclass
@@ -24,10 +25,10 @@ class SimulatedEnvoy:
 
     taken: set[str] = field(default_factory=set)
     held: dict[str, dict[str, Resource]] = field(
-        default_factory=lambda: {CLUSTER: {}, ENDPOINTS: {}, LISTENER: {}, ROUTES: {}}
+        default_factory=lambda: {CLUSTER: {}, ENDPOINTS: {}, SECRET: {}, LISTENER: {}, ROUTES: {}}
     )
     warming: set[str] = field(default_factory=set)
-    subscribed: dict[str, set[str]] = field(default_factory=lambda: {ENDPOINTS: set(), ROUTES: set()})
+    subscribed: dict[str, set[str]] = field(default_factory=lambda: {ENDPOINTS: set(), SECRET: set(), ROUTES: set()})
     inbox: deque[Push] = field(default_factory=deque)
     outbox: deque[Request] = field(default_factory=deque)
 
@@ -89,6 +90,8 @@ class SimulatedEnvoy:
         if push.type_url == CLUSTER:
             self._ask(ENDPOINTS, set(self.held[CLUSTER]))
         if push.type_url == LISTENER:
+            tls = {each.listener_id for each in self.held[LISTENER].values() if TLS in each.body}
+            self._ask(SECRET, tls)
             http = {each.listener_id for each in self.held[LISTENER].values() if HTTP in each.body}
             self._ask(ROUTES, http)
 

@@ -14,8 +14,8 @@ from equipoise.xds.model import Place, Resource, Transport
 from equipoise.xds.names import listener_name
 from equipoise.xds.node_state import NodeState
 from equipoise.xds.observer import Refused
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES
-from tests.unit.simulated_envoy import HTTP, WHOLE, SimulatedEnvoy
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from tests.unit.simulated_envoy import HTTP, TLS, WHOLE, SimulatedEnvoy
 
 
 def a_resource(type_url: str, name: str, listener_id: str, *content: object) -> Resource:
@@ -33,9 +33,11 @@ class Wanted:
     members: object = 0
     listener: object = 0
     routes: object = None
+    secret: object = None
 
     def resources(self, load_balancer_id: str) -> list[Resource]:
-        name, kind = self.listener_id, b"" if self.routes is None else HTTP
+        name = self.listener_id
+        kind = (b"" if self.routes is None else HTTP) + (b"" if self.secret is None else TLS)
         built = [
             a_resource(CLUSTER, name, name, self.cluster),
             a_resource(ENDPOINTS, name, name, self.members),
@@ -43,7 +45,11 @@ class Wanted:
                 LISTENER, listener_name(load_balancer_id, Transport.TCP, self.port), name, name, self.listener, kind
             ),
         ]
-        return built if self.routes is None else [*built, a_resource(ROUTES, name, name, self.routes)]
+        if self.routes is not None:
+            built.append(a_resource(ROUTES, name, name, self.routes))
+        if self.secret is not None:
+            built.append(a_resource(SECRET, name, name, self.secret))
+        return built
 
 
 def spoiled(wanted: Wanted, kind: str) -> Wanted:
@@ -420,6 +426,50 @@ def test_a_forgotten_load_balancer_is_removed_wherever_it_still_is() -> None:
     assert not wire.envoy.held[CLUSTER]
 
 
+def test_the_first_certificate_is_sent_when_the_node_asks_for_it_which_it_does_for_its_listener() -> None:
+    wire = a_wire()
+    wire.publish(desired("a", 1, Wanted("l1", secret=1)))
+    wire.run()
+    assert [type_url for type_url, _, _ in wire.pushed] == [CLUSTER, ENDPOINTS, LISTENER, SECRET]
+    assert wire.confirmed == [("a", 1)]
+
+
+def test_another_certificate_leaves_the_listener_alone() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1", secret=1)))
+    wire.publish(desired("a", 2, Wanted("l1", secret=2)))
+    wire.run()
+    assert wire.pushed == [(SECRET, ("l1",), ())]
+    assert wire.confirmed[-1] == ("a", 2)
+
+
+def test_another_certificate_is_accepted_before_the_listener_changes_with_it() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1", secret=1)))
+    wire.publish(desired("a", 2, Wanted("l1", listener=1, secret=2)))
+    wire.run()
+    assert [type_url for type_url, _, _ in wire.pushed] == [SECRET, LISTENER]
+
+
+def test_a_refused_certificate_keeps_what_else_would_change_of_its_listener_and_is_named() -> None:
+    wire = a_wire(desired("a", 1, Wanted("l1", secret=1)), desired("b", 1, Wanted("l2", secret=1)))
+    wire.publish(desired("a", 2, Wanted("l1", port=81, secret=WHOLE)), desired("b", 2, Wanted("l2", secret=2)))
+    wire.run()
+    assert [(each.load_balancer_id, each.listener_id) for each in wire.refused] == [("a", "l1")]
+    assert wire.confirmed[-1] == ("b", 2)
+    assert wire.listening() == {"a/tcp/80", "b/tcp/80"}
+    wire.publish(desired("a", 3, Wanted("l1", secret=1)))
+    wire.run()
+    assert wire.confirmed[-1] == ("a", 3)
+
+
+def test_after_a_restart_certificates_that_the_node_has_are_not_sent_again() -> None:
+    state = desired("a", 1, Wanted("l1", routes=1, secret=1))
+    wire = a_wire(state)
+    wire.restart([state])
+    wire.run()
+    assert wire.confirmed == [("a", 1)]
+    assert SECRET not in [type_url for type_url, _, _ in wire.pushed]
+
+
 def test_a_name_that_nobody_wants_is_answered_as_removed() -> None:
     wire = a_wire(desired("a", 1, Wanted("l1")))
     wire.node.receive(Request(ROUTES, subscribe=("nobody",)))
@@ -454,9 +504,17 @@ PORTS = st.sampled_from([80, 81, 82])
 def wanteds(draw: st.DrawFn, load_balancer_id: str) -> tuple[Wanted, ...]:
     numbers = draw(st.lists(st.integers(1, 3), unique=True, max_size=3))
     ports = draw(st.permutations([80, 81, 82]))
-    bad = draw(st.sampled_from([None] * 8 + ["cluster", "members", "listener"]))
+    bad = draw(st.sampled_from([None] * 8 + ["cluster", "members", "listener", "secret"]))
     chosen = [
-        Wanted(f"{load_balancer_id}{number}", port, draw(CONTENT), draw(CONTENT), draw(CONTENT), number % 2 or None)
+        Wanted(
+            f"{load_balancer_id}{number}",
+            port,
+            draw(CONTENT),
+            draw(CONTENT),
+            draw(CONTENT),
+            number % 2 or None,
+            draw(CONTENT) if number < 3 else None,
+        )
         for number, port in zip(numbers, ports, strict=False)
     ]
     if bad and chosen:

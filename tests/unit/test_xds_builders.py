@@ -9,20 +9,24 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from equipoise.xds.builders import build
 from equipoise.xds.model import (
     Algorithm,
+    CipherSet,
     Place,
     Protocol,
     ProxyHealthCheck,
     ProxyListener,
     ProxyLoadBalancer,
+    ProxyTls,
     Resource,
     Transport,
 )
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
 
 CHECK = ProxyHealthCheck(Protocol.HTTP, "/up", None, 7, 3, 2, 2)
 TCP = ProxyListener("l1", Protocol.TCP, 8080, 80, Algorithm.ROUND_ROBIN, ("10.0.0.1",), None, None)
 HTTP = replace(TCP, protocol=Protocol.HTTP)
 UDP = replace(TCP, protocol=Protocol.UDP)
+TLS = ProxyTls("certificate", "the private key", False, CipherSet.DEFAULT)
+HTTPS = replace(HTTP, protocol=Protocol.HTTPS, tls=TLS)
 
 
 def built(listener: ProxyListener, load_balancer_id: str = "lb") -> dict[str, Resource]:
@@ -38,9 +42,10 @@ def what_changes(before: ProxyListener, after: ProxyListener) -> set[str]:
 def test_a_tcp_listener_has_no_routes_and_an_http_listener_has() -> None:
     assert built(TCP).keys() == {CLUSTER, ENDPOINTS, LISTENER}
     assert built(HTTP).keys() == {CLUSTER, ENDPOINTS, LISTENER, ROUTES}
+    assert built(HTTPS).keys() == {CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET}
 
 
-@pytest.mark.parametrize("listener", [TCP, HTTP], ids=["TCP", "HTTP"])
+@pytest.mark.parametrize("listener", [TCP, HTTP, HTTPS], ids=["TCP", "HTTP", "HTTPS"])
 def test_the_listener_stays_what_it_is_when_anything_behind_it_changes(listener: ProxyListener) -> None:
     assert what_changes(listener, replace(listener, members=())) == {ENDPOINTS}
     assert what_changes(listener, replace(listener, backend_port=81)) == {ENDPOINTS}
@@ -48,6 +53,17 @@ def test_the_listener_stays_what_it_is_when_anything_behind_it_changes(listener:
     elsewhere = replace(CHECK, port=9000)
     assert what_changes(listener, replace(listener, health_check=elsewhere)) == {CLUSTER, ENDPOINTS}
     assert what_changes(listener, replace(listener, algorithm=Algorithm.SOURCE)) == {CLUSTER}
+
+
+def test_another_certificate_is_the_secrets_alone_and_another_way_to_speak_tls_the_listeners() -> None:
+    assert what_changes(HTTPS, replace(HTTPS, tls=replace(TLS, certificate="c", private_key="k"))) == {SECRET}
+    assert what_changes(HTTPS, replace(HTTPS, tls=replace(TLS, ciphers=CipherSet.STRICT))) == {LISTENER}
+    assert what_changes(HTTPS, replace(HTTPS, tls=replace(TLS, since_tls_1_0=True))) == {LISTENER}
+
+
+def test_the_private_key_is_in_no_text_about_the_model_or_the_resources() -> None:
+    assert "the private key" not in repr(HTTPS)
+    assert "the private key" not in repr(built(HTTPS))
 
 
 def test_a_listener_is_named_by_what_it_occupies() -> None:

@@ -11,6 +11,7 @@ import structlog
 import uvloop
 
 from equipoise.app import Equipoise
+from equipoise.certificates.vault import VaultError
 from equipoise.data_directory import DataDirectoryError
 from equipoise.http.server import ListenError
 from equipoise.identity.files import IdentityFileError
@@ -18,7 +19,7 @@ from equipoise.logs import configure_logs
 from equipoise.settings import Settings, SettingsError
 from equipoise.store.database import StoreUnavailable
 
-_CANNOT_START: Final = (DataDirectoryError, IdentityFileError, ListenError, StoreUnavailable, OSError)
+_CANNOT_START: Final = (DataDirectoryError, IdentityFileError, ListenError, StoreUnavailable, VaultError, OSError)
 
 
 @click.command()

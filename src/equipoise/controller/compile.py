@@ -1,13 +1,28 @@
 """Compiles the desired rows of a load balancer into the proxy model. Pure."""
 
+from collections.abc import Callable
+
 from equipoise.domain.model import AdminState, HealthCheck, Listener
+from equipoise.domain.rules.listener import TLS_1_0_AND_LATER
 from equipoise.store.desired import Desired
-from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener, ProxyLoadBalancer
+from equipoise.xds.model import (
+    Algorithm,
+    CipherSet,
+    Protocol,
+    ProxyHealthCheck,
+    ProxyListener,
+    ProxyLoadBalancer,
+    ProxyTls,
+)
 
 SECONDS_A_MINUTE = 60
 
 
-def compile_load_balancer(desired: Desired) -> ProxyLoadBalancer:
+Unseal = Callable[[str], str]
+"""From a private key as it is stored to its PEM."""
+
+
+def compile_load_balancer(desired: Desired, unseal: Unseal) -> ProxyLoadBalancer:
     """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer)."""
     load_balancer = desired.load_balancer
     serves = load_balancer.admin_state_up == AdminState.ON and not load_balancer.deleting
@@ -15,14 +30,16 @@ def compile_load_balancer(desired: Desired) -> ProxyLoadBalancer:
         load_balancer_id=load_balancer.id,
         address=load_balancer.vip_address,
         listeners=tuple(
-            _udp_listener(listener, desired) if listener.protocol == "UDP" else _listener(listener, desired)
+            _udp_listener(listener, desired)
+            if listener.protocol == "UDP"
+            else _listener(listener, desired, _tls(listener, desired, unseal))
             for listener in sorted(desired.listeners, key=lambda listener: listener.id)
             if serves and listener.admin_state_up
         ),
     )
 
 
-def _listener(listener: Listener, desired: Desired) -> ProxyListener:
+def _listener(listener: Listener, desired: Desired, tls: ProxyTls | None) -> ProxyListener:
     check = desired.health_checks.get(listener.id)
     return ProxyListener(
         listener_id=listener.id,
@@ -33,6 +50,19 @@ def _listener(listener: Listener, desired: Desired) -> ProxyListener:
         members=_members(desired, listener.id),
         health_check=None if check is None else _health_check(check),
         idle_timeout=None if listener.tcp_timeout is None else listener.tcp_timeout * SECONDS_A_MINUTE,
+        tls=tls,
+    )
+
+
+def _tls(listener: Listener, desired: Desired, unseal: Unseal) -> ProxyTls | None:
+    if listener.certificate_id is None:
+        return None
+    content = desired.certificates[listener.certificate_id]
+    return ProxyTls(
+        certificate=content.certificate,
+        private_key=unseal(content.private_key),
+        since_tls_1_0=listener.ssl_protocols == TLS_1_0_AND_LATER,
+        ciphers=CipherSet(listener.ssl_ciphers or CipherSet.DEFAULT),
     )
 
 

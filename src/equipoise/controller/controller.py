@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from equipoise.controller import reasons
-from equipoise.controller.compile import compile_load_balancer
+from equipoise.controller.compile import Unseal, compile_load_balancer
 from equipoise.domain.errors import Rule
 from equipoise.domain.jobs import JobStatus
 from equipoise.store import desired as desired_store
@@ -60,11 +60,13 @@ class Controller:
 
     Args:
         time_limit: seconds after which a job fails; only for the sentence, the deadline is in the job.
+        unseal: makes PEM of a private key as it is stored.
     """
 
-    def __init__(self, database: Database, time_limit: float) -> None:
+    def __init__(self, database: Database, time_limit: float, unseal: Unseal) -> None:
         self._database = database
         self._time_limit = time_limit
+        self._unseal = unseal
         self._publisher: Publisher | None = None
         self._moved: set[str] = set()
         self._something_moved = asyncio.Event()
@@ -152,7 +154,9 @@ class Controller:
         for batch in _batches(load_balancer_ids):
             found = await self._durably(partial(_begin, load_balancer_ids=batch))
             self._publish(
-                Desired(one.load_balancer.id, one.load_balancer.generation, build(compile_load_balancer(one)))
+                Desired(
+                    one.load_balancer.id, one.load_balancer.generation, build(compile_load_balancer(one, self._unseal))
+                )
                 for one in found
             )
 

@@ -19,7 +19,11 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """Columns got new values. SUCCESS: nothing to do. FAIL: those that still hold `after` return to `before`."""
+    """Columns got new values. SUCCESS: nothing to do. FAIL: those that still hold `after` return to `before`.
+
+    The listeners that use a certificate may belong to several load balancers: a change of it is carried by a job for
+    each of these listeners, and when one of them fails they all do.
+    """
 
     table: str
     id: str

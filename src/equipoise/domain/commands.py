@@ -5,7 +5,7 @@ exactly the columns that change, because "not given" and "given as null" differ.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Column = str | int | bool | None
 
@@ -97,4 +97,24 @@ class CreateHealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class UpdateHealthCheck:
+    changes: Mapping[str, Column]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCertificate:
+    """`certificate`, with its chain, and `private_key` are PEM, as given: what they hold is not known yet."""
+
+    certificate: str
+    private_key: str = field(repr=False)
+    name: str
+    description: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateCertificate:
+    """PEM that is None stays as it is; `changes` are of the columns beside it."""
+
+    certificate: str | None
+    private_key: str | None = field(repr=False)
     changes: Mapping[str, Column]

@@ -115,6 +115,8 @@ class Rule(Enum):
     CERTIFICATE_INVALID = auto()
     CERTIFICATE_UNKNOWN = auto()
     CERTIFICATE_IN_USE = auto()
+    CERTIFICATE_CHANGED = auto()
+    CERTIFICATE_QUERY_INVALID = auto()
 
     # Elastic IP
     ELASTIC_IP_INVALID = auto()

@@ -32,6 +32,7 @@ class JobType(StrEnum):
     CREATE_HEALTH_CHECK = "createHealthCheck"
     UPDATE_HEALTH_CHECK = "updateHealthCheck"
     DELETE_HEALTH_CHECK = "deleteHealthCheck"
+    UPDATE_CERTIFICATE = "updateCertificate"
 
 
 @dataclass(frozen=True, slots=True)

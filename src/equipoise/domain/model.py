@@ -4,7 +4,7 @@
 has confirmed, so that a failing job can take the removal back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -133,3 +133,27 @@ class HealthCheck:
     deleting: bool
     create_time: int
     update_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """`content_id` names what is to be served: other PEM is other content, and the old stays while a job needs it."""
+
+    id: str
+    project_id: str
+    name: str
+    description: str
+    domain: str
+    content_id: str
+    create_time: int
+    update_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateContent:
+    """One certificate with its chain (PEM) and its private key (encrypted). Never changed, only replaced."""
+
+    id: str
+    certificate_id: str
+    certificate: str
+    private_key: str = field(repr=False)

@@ -1,5 +1,6 @@
 """What every handler needs: who calls, a way to the store, and the wait for a job. Handlers are beside this module."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -128,17 +129,19 @@ class Edge:
         return json_response(wire.task(caller.project_id, accepted.job_id), status=202 if busy else 200)
 
     async def put_in_force(self, caller: Caller, work: Callable[[Transaction], Accepted]) -> str:
-        """Make a synchronous change: accept it and wait for its job, a short while. Returns the id of the resource.
+        """Make a synchronous change: accept it and wait for its jobs, a short while. Returns the id of the resource.
 
         Raises:
             RuleBroken: DATA_PLANE_BIND: the data plane refused, for the reason in the detail; nothing is left behind.
         """
         with _available():
             accepted = await self._write_once(caller, work)
-            job = await self._waiters.wait(caller.project_id, accepted.job_id, self._sync_wait)
-        if job is not None and job.status == JobStatus.FAIL:
-            # One code for every refusal here, whatever the job says (classic-api.md, Synchronous operations).
-            raise RuleBroken(Rule.DATA_PLANE_BIND, job.fail_reason or "")
+            waits = (self._waiters.wait(caller.project_id, id, self._sync_wait) for id in accepted.job_ids)
+            jobs = await asyncio.gather(*waits)
+        for job in jobs:
+            if job is not None and job.status == JobStatus.FAIL:
+                # One code for every refusal here, whatever the job says (classic-api.md, Synchronous operations).
+                raise RuleBroken(Rule.DATA_PLANE_BIND, job.fail_reason or "")
         return accepted.resource_id
 
     async def _write_once(self, caller: Caller, work: Callable[[Transaction], Accepted]) -> Accepted:

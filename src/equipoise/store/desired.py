@@ -6,9 +6,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
-from equipoise.domain.model import HealthCheck, Listener, LoadBalancer, Status
+from equipoise.domain.model import CertificateContent, HealthCheck, Listener, LoadBalancer, Status
 from equipoise.store import rows
-from equipoise.store.tables import health_checks, listeners, load_balancers, members
+from equipoise.store.tables import (
+    certificate_contents,
+    certificates,
+    health_checks,
+    listeners,
+    load_balancers,
+    members,
+)
 
 _IDS: BindParameter[str] = bindparam("ids", expanding=True)
 _LISTENERS_OF = select(listeners.c.id).where(listeners.c.load_balancer_id.in_(_IDS), listeners.c.deleting.is_(False))
@@ -19,6 +26,11 @@ _MEMBERS = select(members.c.listener_id, members.c.address, members.c.healthy).w
 )
 _HEALTH_CHECKS = select(health_checks).where(
     health_checks.c.listener_id.in_(_LISTENERS_OF), health_checks.c.deleting.is_(False)
+)
+_CERTIFICATES = (
+    select(certificate_contents)
+    .join(certificates, certificates.c.content_id == certificate_contents.c.id)
+    .where(certificates.c.id.in_(bindparam("certificate_ids", expanding=True)))
 )
 _ALL_IDS = select(load_balancers.c.id).order_by(load_balancers.c.id)
 _IN_ERROR = select(listeners.c.load_balancer_id).where(listeners.c.status == Status.ERROR).distinct()
@@ -35,7 +47,7 @@ class Desired:
     """One load balancer with all below it that is desired. One that is being deleted has `load_balancer.deleting`.
 
     `members` are addresses, `failing` those of them that were last seen unhealthy, `health_checks` one at most, all
-    by listener.
+    by listener; `certificates` are by their id.
     """
 
     load_balancer: LoadBalancer
@@ -43,6 +55,7 @@ class Desired:
     members: Mapping[str, Sequence[str]]
     failing: Mapping[str, Collection[str]]
     health_checks: Mapping[str, HealthCheck]
+    certificates: Mapping[str, CertificateContent]
 
 
 def load(connection: Connection, ids: Sequence[str]) -> Sequence[Desired]:
@@ -55,6 +68,7 @@ def load(connection: Connection, ids: Sequence[str]) -> Sequence[Desired]:
     own_checks: dict[str, HealthCheck] = {}
     for row in connection.execute(_LISTENERS, values).mappings():
         own_listeners[row["load_balancer_id"]].append(_read_listener(row))
+    own_certificates: dict[str, CertificateContent] = {}
     if own_listeners:
         for member in connection.execute(_MEMBERS, values):
             own_members[member.listener_id].append(member.address)
@@ -62,8 +76,19 @@ def load(connection: Connection, ids: Sequence[str]) -> Sequence[Desired]:
                 own_failing[member.listener_id].add(member.address)
         for row in connection.execute(_HEALTH_CHECKS, values).mappings():
             own_checks[row["listener_id"]] = _read_check(row)
+        used = {each.certificate_id for found in own_listeners.values() for each in found if each.certificate_id}
+        if used:
+            for row in connection.execute(_CERTIFICATES, {"certificate_ids": sorted(used)}).mappings():
+                own_certificates[row["certificate_id"]] = _read_content(row)
     return [
-        Desired(_read_load_balancer(row), own_listeners.get(row["id"], []), own_members, own_failing, own_checks)
+        Desired(
+            _read_load_balancer(row),
+            own_listeners.get(row["id"], []),
+            own_members,
+            own_failing,
+            own_checks,
+            own_certificates,
+        )
         for row in found
     ]
 
@@ -90,4 +115,5 @@ def clear_errors(connection: Connection, load_balancer_ids: Sequence[str]) -> No
 
 _read_load_balancer = rows.reader(LoadBalancer)
 _read_listener = rows.reader(Listener)
+_read_content = rows.reader(CertificateContent)
 _read_check = rows.reader(HealthCheck)

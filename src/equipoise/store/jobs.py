@@ -32,7 +32,7 @@ from sqlalchemy import (
 from equipoise.domain.changes import Change, Updated
 from equipoise.domain.errors import Rule
 from equipoise.domain.jobs import EVERY_LISTENER, SOURCES, Job, JobFilters, JobStatus, JobType
-from equipoise.store import changes, load_balancers
+from equipoise.store import certificates, changes, load_balancers
 from equipoise.store.database import Transaction
 from equipoise.store.events import JobMoved, LoadBalancerGone
 from equipoise.store.tables import jobs, listeners, nodes, observations, unfinished
@@ -172,6 +172,8 @@ _ORPHANED = select(jobs.c.id).where(
         ~exists().where(load_balancer_table.c.id == jobs.c.load_balancer_id),
         and_(
             jobs.c.scope.not_in(["", EVERY_LISTENER]),
+            # A certificate is renewed with or without this listener.
+            jobs.c.job_type != JobType.UPDATE_CERTIFICATE,
             ~exists().where(listeners.c.id == jobs.c.scope),
         ),
     ),
@@ -179,6 +181,13 @@ _ORPHANED = select(jobs.c.id).where(
 _UPDATES_OF_LISTENERS = select(jobs.c.changes).where(
     jobs.c.load_balancer_id == bindparam("lb_id"), jobs.c.job_type == JobType.UPDATE_LISTENER, unfinished
 )
+_RENEWALS = select(jobs.c.id, jobs.c.changes).where(jobs.c.job_type == JobType.UPDATE_CERTIFICATE, unfinished)
+_ANY_RENEWAL = (
+    select(jobs.c.id)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.job_type == JobType.UPDATE_CERTIFICATE)
+    .limit(1)
+)
+_UPDATES = select(jobs.c.changes).where(jobs.c.job_type == JobType.UPDATE_LISTENER, unfinished)
 _ENDED_BEFORE = select(jobs.c.id).where(_IS_WHOLE, jobs.c.end_time < bindparam("before")).limit(bindparam("most"))
 _OVERDUE = select(jobs.c.id, jobs.c.status).where(unfinished, _IS_WHOLE, jobs.c.deadline <= bindparam("now"))
 _COUNT_UNFINISHED = select(func.count()).select_from(jobs).where(unfinished, _IS_WHOLE)
@@ -272,7 +281,9 @@ def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     There is no success without a live node: nobody could have confirmed.
     """
     ended = _in_order(tx.connection.execute(_SUCCEED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
-    changes.make_final(tx.connection, _changes_of(ended))
+    made = _changes_of(ended)
+    changes.make_final(tx.connection, made)
+    _prune_certificates(tx.connection, made)
     for row in ended:
         _tell(tx, row)
         if row.job_type == JobType.DELETE_LOAD_BALANCER:
@@ -282,17 +293,53 @@ def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
 def fail(tx: Transaction, ids: Sequence[str], rule: Rule, reason: str) -> bool:
     """To FAIL, with everything these jobs changed taken back as a new generation.
 
-    Jobs about something that is thereby gone (a listener whose creation failed) fail with it. Returns whether any
-    job was failed; one that has ended already stays as it is.
+    Jobs about something that is thereby gone (a listener whose creation failed) fail with it, and so do all that
+    renew the same certificate. Returns whether any job was failed; one that has ended already stays as it is.
     """
-    values = {"ids": list(ids), "now": tx.now, "because": rule.name, "reason": reason}
+    together = [*ids, *_of_the_same_renewals(tx.connection, ids)]
+    values = {"ids": together, "now": tx.now, "because": rule.name, "reason": reason}
     ended = _in_order(tx.connection.execute(_FAIL, values).all())
-    changes.take_back(tx.connection, _changes_of(ended))
+    made = _changes_of(ended)
+    changes.take_back(tx.connection, made)
+    _prune_certificates(tx.connection, made)
+    # Of a renewed certificate, those whose own job has succeeded already have to go back, too.
+    touched = {row.load_balancer_id for row in ended} | _users_of_renewed(tx.connection, made)
     for row in ended:
         _tell(tx, row)
-    for load_balancer_id in {row.load_balancer_id for row in ended}:
+    for load_balancer_id in sorted(touched):
         _close_after_failure(tx, load_balancer_id, rule, reason)
     return bool(ended)
+
+
+def _of_the_same_renewals(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """The unfinished jobs, apart from `ids`, that change a certificate in the same way as any of `ids`."""
+    if connection.execute(_ANY_RENEWAL, {"ids": list(ids)}).first() is None:
+        return []
+    under_way = [(row.id, _renewals(changes.from_json(row.changes))) for row in connection.execute(_RENEWALS)]
+    failing = [renewal for id, renewals in under_way if id in ids for renewal in renewals]
+    return [id for id, renewals in under_way if id not in ids and any(each in failing for each in renewals)]
+
+
+def _renewals(made: Iterable[Change]) -> list[Updated]:
+    return [change for change in made if isinstance(change, Updated) and change.table == "certificates"]
+
+
+def _users_of_renewed(connection: Connection, made: Iterable[Change]) -> set[str]:
+    ids = (renewal.id for renewal in _renewals(made))
+    return {listener.load_balancer_id for id in ids for listener in certificates.users(connection, id)}
+
+
+def _prune_certificates(connection: Connection, made: Iterable[Change]) -> None:
+    """Delete the contents that a changed certificate no longer needs: no key outlives its use."""
+    for id in {renewal.id for renewal in _renewals(made)}:
+        under_way = [
+            renewal
+            for row in connection.execute(_RENEWALS)
+            for renewal in _renewals(changes.from_json(row.changes))
+            if renewal.id == id
+        ]
+        needed = [each["content_id"] for one in under_way for each in (one.before, one.after) if "content_id" in each]
+        certificates.prune(connection, id, [str(content_id) for content_id in needed])
 
 
 def _close_after_failure(tx: Transaction, load_balancer_id: str, rule: Rule, reason: str) -> None:
@@ -316,6 +363,12 @@ def ports_to_be_freed(connection: Connection, load_balancer_id: str) -> set[tupl
     found = connection.execute(_UPDATES_OF_LISTENERS, {"lb_id": load_balancer_id}).scalars()
     updates = [change for value in found for change in changes.from_json(value) if isinstance(change, Updated)]
     return {(change.id, port) for change in updates if isinstance(port := change.before.get("port"), int)}
+
+
+def gives_up_certificate(connection: Connection, certificate_id: str) -> bool:
+    """Whether a listener has left the certificate without the data plane having confirmed it: it may come back."""
+    found = (change for value in connection.execute(_UPDATES).scalars() for change in changes.from_json(value))
+    return any(isinstance(one, Updated) and one.before.get("certificate_id") == certificate_id for one in found)
 
 
 def overdue(connection: Connection, now: int) -> Sequence[tuple[str, str]]:

@@ -67,6 +67,31 @@ load_balancers = Table(
     Index(None, "project_id", "id"),
 )
 
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project_id", String(64), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("description", String(128), nullable=False),
+    Column("domain", String(254), nullable=False),
+    # No reference: each of the two rows would need the other one first.
+    Column("content_id", _ID, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+    Index(None, "project_id", "id"),
+)
+
+certificate_contents = Table(
+    "certificate_contents",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _below("certificates"),
+    Column("certificate", Text, nullable=False),
+    Column("private_key", Text, nullable=False),
+    Index(None, "certificate_id"),
+)
+
 listeners = Table(
     "listeners",
     metadata,
@@ -87,13 +112,14 @@ listeners = Table(
     Column("tcp_draining", Boolean),
     Column("tcp_draining_timeout", Integer),
     Column("udp_timeout", Integer),
-    Column("certificate_id", _ID),
+    Column("certificate_id", _ID, ForeignKey("certificates.id")),
     Column("ssl_protocols", String(32)),
     Column("ssl_ciphers", String(16)),
     Column("admin_state_up", Boolean, nullable=False),
     *_lifecycle(),
     Index(None, "load_balancer_id"),
     Index(None, "project_id", "id"),
+    Index(None, "certificate_id"),
 )
 
 members = Table(

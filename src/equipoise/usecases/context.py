@@ -51,10 +51,20 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to a write: the job to follow and the resource it is about."""
+    """The answer to a write: the job to follow and the resource it is about.
+
+    Attributes:
+        job_id: empty where the data plane has nothing to do.
+        together: more jobs, that succeed or fail with that one.
+    """
 
     job_id: str
     resource_id: str
+    together: tuple[str, ...] = ()
+
+    @property
+    def job_ids(self) -> tuple[str, ...]:
+        return (self.job_id, *self.together) if self.job_id else ()
 
 
 def new_id() -> str:

@@ -11,7 +11,7 @@ from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import NOTHING, JobType
 from equipoise.domain.model import Listener, Status
 from equipoise.domain.rules import listener as rules
-from equipoise.store import jobs, listeners, rows, tables
+from equipoise.store import certificates, jobs, listeners, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases import lookup
 from equipoise.usecases.acceptance import accept_change, write_changes
@@ -36,15 +36,14 @@ def create_listener(tx: Transaction, caller: Caller, policy: Policy, command: Cr
     """Accept a new listener.
 
     Raises:
-        RuleBroken: LISTENER_LB_UNKNOWN, LISTENER_PROTOCOL_INVALID (UDP on Internal), LISTENER_QUOTA,
-            LISTENER_PORT_REPEATED, LB_BEING_DELETED, LB_UPDATE_FORBIDDEN or UNSUPPORTED.
+        RuleBroken: LISTENER_LB_UNKNOWN, LISTENER_PROTOCOL_INVALID (UDP on Internal), LISTENER_FIELD_INVALID (no such
+            certificate), LISTENER_QUOTA, LISTENER_PORT_REPEATED, LB_BEING_DELETED, LB_UPDATE_FORBIDDEN or UNSUPPORTED.
     """
     load_balancer = lookup.changeable_load_balancer(
         tx.connection, caller, command.loadbalancer_id, Rule.LISTENER_LB_UNKNOWN
     )
     rules.check_listener_on_load_balancer_type(command, load_balancer.type)
-    if command.protocol == "HTTPS":
-        raise RuleBroken(Rule.UNSUPPORTED, "protocol: HTTPS listeners are not offered yet; use TCP, UDP or HTTP.")
+    _check_certificate(tx.connection, caller, command.certificate_id)
     quota = policy.quotas_of(caller.project_id).listeners
     if listeners.count(tx.connection, load_balancer.id) >= quota:
         raise RuleBroken(
@@ -87,8 +86,8 @@ def update_listener(tx: Transaction, caller: Caller, policy: Policy, id: str, bo
     """Change a listener. The body is checked here: which values fit depends on those that stand.
 
     Raises:
-        RuleBroken: those of `rules.listener.update_listener`, LISTENER_UNKNOWN, LISTENER_PORT_REPEATED,
-            LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+        RuleBroken: those of `rules.listener.update_listener`, LISTENER_UNKNOWN, LISTENER_FIELD_INVALID (no such
+            certificate), LISTENER_PORT_REPEATED, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
     """
     current = lookup.changeable_listener(tx.connection, caller, id)
     columns = asdict(current)
@@ -96,6 +95,8 @@ def update_listener(tx: Transaction, caller: Caller, policy: Policy, id: str, bo
     port = command.changes.get("port", current.port)
     if isinstance(port, int) and port != current.port:
         _check_port_is_free(tx.connection, current.load_balancer_id, current.protocol, port)
+    certificate_id = command.changes.get("certificate_id")
+    _check_certificate(tx.connection, caller, None if certificate_id is None else str(certificate_id))
     changes = write_changes(tx, "listeners", id, columns, command.changes)
     scope = NOTHING if command.changes.keys() <= _DESCRIPTIVE else id
     return accept_change(tx, caller, policy, JobType.UPDATE_LISTENER, current.load_balancer_id, id, changes, scope)
@@ -118,6 +119,14 @@ def _views(connection: Connection, found: Sequence[Listener]) -> list[ListenerVi
     checks = listeners.health_check_ids(connection, ids)
     numbers = listeners.member_numbers(connection, ids)
     return [ListenerView(listener, checks.get(listener.id), numbers.get(listener.id, 0)) for listener in found]
+
+
+def _check_certificate(connection: Connection, caller: Caller, id: str | None) -> None:
+    if id is not None and certificates.get(connection, caller.project_id, id) is None:
+        raise RuleBroken(
+            Rule.LISTENER_FIELD_INVALID,
+            f"certificate_id: there is no certificate {id} in this project; list them to see which there are.",
+        )
 
 
 def _check_port_is_free(connection: Connection, load_balancer_id: str, protocol: str, port: int) -> None:

@@ -3,8 +3,8 @@
 from sqlalchemy import Connection
 
 from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.model import AdminState, HealthCheck, Listener, LoadBalancer
-from equipoise.store import health_checks, listeners, load_balancers
+from equipoise.domain.model import AdminState, Certificate, HealthCheck, Listener, LoadBalancer
+from equipoise.store import certificates, health_checks, listeners, load_balancers
 from equipoise.usecases.context import Caller
 
 
@@ -54,4 +54,14 @@ def health_check(connection: Connection, caller: Caller, id: str) -> HealthCheck
     found = health_checks.get(connection, caller.project_id, id)
     if found is None:
         raise RuleBroken(Rule.HEALTH_CHECK_UNKNOWN, f"There is no health check {id} in this project.")
+    return found
+
+
+def certificate(connection: Connection, caller: Caller, id: str) -> Certificate:
+    """The certificate."""
+    found = certificates.get(connection, caller.project_id, id)
+    if found is None:
+        raise RuleBroken(
+            Rule.CERTIFICATE_UNKNOWN, f"There is no certificate {id} in this project; list them to see which there are."
+        )
     return found

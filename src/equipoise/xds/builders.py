@@ -9,10 +9,11 @@ from equipoise.xds.clusters import cluster
 from equipoise.xds.encoding import resource
 from equipoise.xds.endpoints import endpoints
 from equipoise.xds.listeners import listener
-from equipoise.xds.model import Place, Protocol, ProxyListener, ProxyLoadBalancer, Resource
+from equipoise.xds.model import Place, ProxyListener, ProxyLoadBalancer, Resource
 from equipoise.xds.names import listener_name
 from equipoise.xds.routes import routes
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from equipoise.xds.tls import secret
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
 
 
 def build(load_balancer: ProxyLoadBalancer) -> tuple[Resource, ...]:
@@ -27,5 +28,7 @@ def _of_listener(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Itera
     name = listener_name(load_balancer.load_balancer_id, each.transport, each.port)
     place = Place(each.transport, load_balancer.address, each.port)
     yield resource(LISTENER, name, listener(name, load_balancer.address, each), listener_id, place)
-    if each.protocol is Protocol.HTTP:
+    if each.tls is not None:
+        yield resource(SECRET, listener_id, secret(listener_id, each.tls), listener_id)
+    if each.protocol.carries_http:
         yield resource(ROUTES, listener_id, routes(each), listener_id)

@@ -50,7 +50,7 @@ def cluster(listener: ProxyListener) -> Cluster:
     )
     if listener.algorithm is Algorithm.SOURCE:
         message.maglev_lb_config.table_size.value = _MAGLEV_TABLE
-    if listener.protocol is Protocol.HTTP:
+    if listener.protocol.carries_http:
         options = message.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
         options.CopyFrom(packed(_http_to_member()))
     if listener.health_check is not None:

@@ -1,7 +1,7 @@
 """The listener: the address it occupies and how bytes or requests are taken in.
 
 Envoy closes a listener's connections when the listener changes, so it holds only what belongs to the place itself.
-Algorithm, members, health checks and routes are resources of their own.
+Algorithm, members, health checks, routes and certificates are resources of their own.
 """
 
 import socket
@@ -23,6 +23,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed, socket_address
 from equipoise.xds.model import Protocol, ProxyListener
+from equipoise.xds.tls import downstream_tls
 from equipoise.xds.udp import udp_listener, udp_proxy
 
 _BACKLOG = 4096
@@ -38,16 +39,19 @@ _CONNECT_ATTEMPTS = 4
 _HEADER_SECONDS = 60
 """A request must say what it wants within this time; there is no limit on how long it may then take."""
 
+_HANDSHAKE_SECONDS = 30
+"""Whoever opens a connection and does not come to an end with the handshake must not hold it for ever."""
+
 
 def listener(name: str, address: str, each: ProxyListener) -> Listener:
     if each.protocol is Protocol.UDP:
         return _over_udp(name, address, each)
-    proxy = _http(address, each) if each.protocol is Protocol.HTTP else _tcp(each)
+    proxy = _http(address, each) if each.protocol.carries_http else _tcp(each)
     return Listener(
         name=name,
         stat_prefix=each.listener_id,
         address=socket_address(address, each.port),
-        filter_chains=[FilterChain(name="all", filters=[proxy])],
+        filter_chains=[_filter_chain(proxy, each)],
         per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
         tcp_backlog_size=UInt32Value(value=_BACKLOG),
         # With SO_REUSEPORT another process of the same user could hold the port too, and silently take a share.
@@ -77,6 +81,14 @@ def _receive_buffer() -> SocketOption:
         int_value=_RECEIVE_BYTES,
         state=SocketOption.STATE_PREBIND,
     )
+
+
+def _filter_chain(proxy: Filter, each: ProxyListener) -> FilterChain:
+    chain = FilterChain(name="all", filters=[proxy])
+    if each.tls is not None:
+        chain.transport_socket.CopyFrom(downstream_tls(each.listener_id, each.tls))
+        chain.transport_socket_connect_timeout.seconds = _HANDSHAKE_SECONDS
+    return chain
 
 
 def _tcp(each: ProxyListener) -> Filter:

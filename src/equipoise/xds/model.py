@@ -4,7 +4,7 @@ The controller compiles desired rows into it; the builders turn it into Envoy re
 the database, of HTTP or of Envoy's messages.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -12,6 +12,12 @@ class Protocol(StrEnum):
     TCP = "TCP"
     HTTP = "HTTP"
     UDP = "UDP"
+    HTTPS = "HTTPS"
+
+    @property
+    def carries_http(self) -> bool:
+        """Whether requests are balanced, and not the bytes of connections."""
+        return self in {Protocol.HTTP, Protocol.HTTPS}
 
 
 class Transport(StrEnum):
@@ -25,6 +31,27 @@ class Algorithm(StrEnum):
     ROUND_ROBIN = "roundrobin"
     LEAST_CONNECTIONS = "leastconn"
     SOURCE = "source"
+
+
+class CipherSet(StrEnum):
+    """The sets of the contract; what each holds is in `equipoise.xds.tls`."""
+
+    DEFAULT = "Default"
+    EXTENDED = "Extended"
+    STRICT = "Strict"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyTls:
+    """How a listener speaks TLS. Certificate (its chain may follow) and private key are PEM.
+
+    `since_tls_1_0` admits TLS 1.0 and 1.1 beside 1.2.
+    """
+
+    certificate: str
+    private_key: str = field(repr=False)
+    since_tls_1_0: bool
+    ciphers: CipherSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +82,8 @@ class ProxyHealthCheck:
 class ProxyListener:
     """One listener: where it listens, how it chooses, and whom (`members`: IPv4 addresses, sorted, no doubles).
 
-    `idle_timeout` is in seconds and ends connections, or sessions of UDP, without traffic; None leaves the default.
+    `idle_timeout` is in seconds and ends connections, or sessions of UDP, without traffic; None leaves the
+    default. `tls` is there for HTTPS and only there.
     """
 
     listener_id: str
@@ -66,6 +94,7 @@ class ProxyListener:
     members: tuple[str, ...]
     health_check: ProxyHealthCheck | None
     idle_timeout: int | None
+    tls: ProxyTls | None = None
 
     @property
     def transport(self) -> Transport:
@@ -93,6 +122,6 @@ class Resource:
     type_url: str
     name: str
     version: str
-    body: bytes
+    body: bytes = field(repr=False)
     listener_id: str
     place: Place | None = None

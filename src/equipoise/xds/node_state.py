@@ -5,11 +5,12 @@ version that is desired, and only differences are sent. A load balancer whose co
 "open"; only open ones are looked at, so that a push costs what changed and not what exists.
 
 Order. A listener is sent when its cluster and its members are in force, so that a port opens only when there is
-something behind it. A listener that nobody wants any more is removed when the one that takes its place (the same
-listener id under another name) is in force; a new port that is refused thus never takes the old one away. A
-cluster is removed when no listener leads to it. A cluster that is sent makes Envoy wait for its members again, so
-these are sent once more after it; for the same reason a new stream is sent all members: what happened to the last
-pushes of the stream before it is not known.
+something behind it; a certificate that takes the place of another one comes before the listener, too. A listener
+that nobody wants any more is removed when the one that takes its place (the same listener id under another name)
+is in force; a new port that is refused thus never takes the old one away. A cluster is removed when no listener
+leads to it. A cluster that is sent makes Envoy wait for its members again, so these are sent once more after it;
+for the same reason a new stream is sent all members: what happened to the last pushes of the stream before it is
+not known.
 
 A port of UDP can be shared: Envoy opens it so that its workers can, and the kernel then lets any process of the same
 user join in. So before a node is sent a listener that is new to it, `may_occupy` is asked whether its place is free;
@@ -27,7 +28,7 @@ from equipoise.xds.model import Place, Resource
 from equipoise.xds.names import load_balancer_of
 from equipoise.xds.observer import Refused
 from equipoise.xds.refusals import PORT_IN_USE, cannot_listen, in_words, verdict
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, IN_ORDER, LISTENER, WILDCARD
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, IN_ORDER, LISTENER, SECRET, WILDCARD
 
 _NOBODY = ""
 """Stands for the load balancer of clusters that Envoy brought along and nobody wants."""
@@ -205,6 +206,7 @@ class NodeState:
         something was refused.
         """
         behind: set[str] = set()
+        awaited: set[str] = set()
         for resource in desired.resources:
             standing = self._standing(resource, desired.generation, drafts, failed)
             if standing is _Standing.IN_FORCE:
@@ -215,14 +217,18 @@ class NodeState:
             if standing is _Standing.REFUSED:
                 failed.add(resource.listener_id)
                 continue
-            has_to_wait = is_listener and resource.listener_id in behind
-            if not has_to_wait and self._kinds[resource.type_url].may_send(resource.name):
+            has_to_wait = is_listener and resource.listener_id in awaited
+            kind = self._kinds[resource.type_url]
+            if not has_to_wait and kind.may_send(resource.name):
                 sent = Sent(resource, desired.load_balancer_id, desired.generation)
                 if self._is_kept_out(sent):
                     failed.add(resource.listener_id)
                     continue
                 drafts[resource.type_url].add[resource.name] = sent
             behind.add(resource.listener_id)
+            # Envoy asks for the first certificate when it has the listener: waiting for it would last for ever.
+            if resource.type_url != SECRET or kind.wants(resource.name):
+                awaited.add(resource.listener_id)
         return bool(behind)
 
     def _is_kept_out(self, sent: Sent) -> bool:

@@ -1,4 +1,4 @@
-"""The names of the four kinds of Envoy resource that Equipoise serves, in the order in which Envoy needs them.
+"""The names of the kinds of Envoy resource that Equipoise serves, in the order in which Envoy needs them.
 
 What such a resource holds is the builders' concern, how it travels that of the stream.
 """
@@ -7,9 +7,14 @@ CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105 - a name
 
-IN_ORDER = (CLUSTER, ENDPOINTS, LISTENER, ROUTES)
-"""A cluster before its members, both before the listener that leads to them, the listener before its routes."""
+IN_ORDER = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES)
+"""A cluster before its members, both before the listener that leads to them, the listener before its routes.
+
+A new certificate comes before what else changes of its listener; the first one Envoy asks for only when it has
+the listener, which serves when it has both.
+"""
 
 WILDCARD = frozenset({CLUSTER, LISTENER})
 """Kinds of which Envoy takes whatever there is; the members of the other kinds it asks for by name."""

@@ -4,22 +4,38 @@ Nothing is looked up here. Each function raises `RuleBroken` for the first field
 table, that breaks a rule, and raises nothing else whatever the JSON value is.
 """
 
+from equipoise.domain.rules.certificate import create_certificate, update_certificate
 from equipoise.domain.rules.health_check import (
     check_health_check_on_listener,
     create_health_check,
     update_health_check,
 )
-from equipoise.domain.rules.ids import health_check_id, listener_id, load_balancer_id, member_listener_id
+from equipoise.domain.rules.ids import (
+    certificate_id,
+    health_check_id,
+    listener_id,
+    load_balancer_id,
+    member_listener_id,
+)
 from equipoise.domain.rules.listener import check_listener_on_load_balancer_type, create_listener, update_listener
 from equipoise.domain.rules.load_balancer import create_load_balancer, update_load_balancer
 from equipoise.domain.rules.member import add_members, remove_members
-from equipoise.domain.rules.query import ListQuery, listener_filters, load_balancer_filters, member_filters
+from equipoise.domain.rules.query import (
+    ListQuery,
+    certificate_filters,
+    listener_filters,
+    load_balancer_filters,
+    member_filters,
+)
 
 __all__ = [
     "ListQuery",
     "add_members",
+    "certificate_filters",
+    "certificate_id",
     "check_health_check_on_listener",
     "check_listener_on_load_balancer_type",
+    "create_certificate",
     "create_health_check",
     "create_listener",
     "create_load_balancer",
@@ -31,6 +47,7 @@ __all__ = [
     "member_filters",
     "member_listener_id",
     "remove_members",
+    "update_certificate",
     "update_health_check",
     "update_listener",
     "update_load_balancer",

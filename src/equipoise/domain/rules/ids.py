@@ -26,6 +26,11 @@ def health_check_id(text: str, rule: Rule) -> str:
     return _checked(text, "health check", rule, rule)
 
 
+def certificate_id(text: str) -> str:
+    """The id of a certificate. Raises CERTIFICATE_UNKNOWN: one that cannot be an id names nothing."""
+    return _checked(text, "certificate", Rule.CERTIFICATE_UNKNOWN, Rule.CERTIFICATE_UNKNOWN)
+
+
 def _checked(text: str, resource: str, wrong_length: Rule, wrong_content: Rule) -> str:
     if len(text) != ID_LENGTH:
         raise RuleBroken(

@@ -44,6 +44,11 @@ def member_filters(query: Mapping[str, str]) -> ListQuery:
     return _read(query, _MEMBER, Rule.MEMBER_QUERY_INVALID)
 
 
+def certificate_filters(query: Mapping[str, str]) -> ListQuery:
+    """Raises CERTIFICATE_QUERY_INVALID."""
+    return _read(query, _CERTIFICATE, Rule.CERTIFICATE_QUERY_INVALID)
+
+
 def _read(query: Mapping[str, str], readers: Mapping[str, _Reader], rule: Rule) -> ListQuery:
     filters: dict[str, FilterValue] = {}
     limit: int | None = None
@@ -145,4 +150,11 @@ _MEMBER: Mapping[str, _Reader] = {
     "server_id": _text,
     "status": _choice("ACTIVE", "PENDING", "ERROR"),
     "health_status": _choice("NORMAL", "ABNORMAL", "UNAVAILABLE"),
+}
+
+_CERTIFICATE: Mapping[str, _Reader] = {
+    "id": _id,
+    "name": _text_or_empty,
+    "description": _text_or_empty,
+    "domain": _text_or_empty,
 }

@@ -1,10 +1,11 @@
-"""Load balancers, listeners, members and health checks on the wire. Fields that do not apply are null."""
+"""Load balancers, listeners, members, health checks and certificates on the wire. Fields that do not apply are null."""
 
 from typing import Any, TypedDict
 
 from equipoise.domain.model import INTERNAL, HealthCheck, LoadBalancer, Status
 from equipoise.http.wire import types as t
 from equipoise.http.wire.times import resource_time
+from equipoise.usecases.certificates import CertificateView
 from equipoise.usecases.listeners import ListenerView
 from equipoise.usecases.members import MemberView
 
@@ -197,6 +198,22 @@ def health_check(record: HealthCheck) -> HealthCheckDocument:
         "unhealthy_threshold": record.unhealthy_threshold,
         "healthcheck_timeout": record.healthcheck_timeout,
         "healthcheck_interval": record.healthcheck_interval,
+        "create_time": resource_time(record.create_time),
+        "update_time": resource_time(record.update_time),
+    }
+
+
+def certificate(view: CertificateView, private_key: str) -> Document:
+    """A certificate, with what is to be shown in place of its private key."""
+    record = view.certificate
+    return {
+        "id": record.id,
+        "tenant_id": record.project_id,
+        "name": record.name,
+        "description": record.description,
+        "domain": record.domain,
+        "certificate": view.content.certificate,
+        "private_key": private_key,
         "create_time": resource_time(record.create_time),
         "update_time": resource_time(record.update_time),
     }

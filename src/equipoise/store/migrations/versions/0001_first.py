@@ -110,6 +110,36 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_addresses_project_id_id"), "addresses", ["project_id", "id"], unique=False)
     op.create_table(
+        "certificates",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("description", sa.String(length=128), nullable=False),
+        sa.Column("domain", sa.String(length=254), nullable=False),
+        sa.Column("content_id", sa.String(length=32), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("update_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_certificates")),
+    )
+    op.create_index(op.f("ix_certificates_project_id_id"), "certificates", ["project_id", "id"], unique=False)
+    op.create_table(
+        "certificate_contents",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("certificate_id", sa.String(length=32), nullable=False),
+        sa.Column("certificate", sa.Text(), nullable=False),
+        sa.Column("private_key", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["certificate_id"],
+            ["certificates.id"],
+            name=op.f("fk_certificate_contents_certificate_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_certificate_contents")),
+    )
+    op.create_index(
+        op.f("ix_certificate_contents_certificate_id"), "certificate_contents", ["certificate_id"], unique=False
+    )
+    op.create_table(
         "listeners",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("project_id", sa.String(length=64), nullable=False),
@@ -139,10 +169,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["load_balancer_id"], ["load_balancers.id"], name=op.f("fk_listeners_load_balancer_id"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(["certificate_id"], ["certificates.id"], name=op.f("fk_listeners_certificate_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_listeners")),
     )
     op.create_index(op.f("ix_listeners_load_balancer_id"), "listeners", ["load_balancer_id"], unique=False)
     op.create_index(op.f("ix_listeners_project_id_id"), "listeners", ["project_id", "id"], unique=False)
+    op.create_index(op.f("ix_listeners_certificate_id"), "listeners", ["certificate_id"], unique=False)
     op.create_table(
         "observations",
         sa.Column("load_balancer_id", sa.String(length=32), nullable=False),
