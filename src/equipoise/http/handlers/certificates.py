@@ -42,7 +42,7 @@ class Certificates:
         ]
 
     async def create(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         command = rules.create_certificate(await self._edge.body(request))
         check_pair(command.certificate, command.private_key)
         id = await self._edge.put_in_force(
@@ -51,7 +51,7 @@ class Certificates:
         return await self._shown(caller, id)
 
     async def list(self, request: Request) -> Response:
-        caller = self._edge.reader(request)
+        caller = await self._edge.reader(request)
         wanted = query.certificate_filters(request.query_params)
         found = await self._edge.read(
             lambda c: certificates.list_certificates(c, caller, wanted.filters, wanted.limit, wanted.marker)
@@ -60,10 +60,10 @@ class Certificates:
         return json_response({"certificates": documents, "instance_num": str(len(documents))})
 
     async def show(self, request: Request) -> Response:
-        return await self._shown(self._edge.reader(request), _id(request))
+        return await self._shown(await self._edge.reader(request), _id(request))
 
     async def update(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         id = _id(request)
         command = rules.update_certificate(await self._edge.body(request))
         renewal = await self._edge.read(lambda c: certificates.prepare_renewal(c, caller, self._vault, id, command))
@@ -73,7 +73,7 @@ class Certificates:
         return await self._shown(caller, id)
 
     async def delete(self, request: Request) -> Response:
-        caller = self._edge.writer(request)
+        caller = await self._edge.writer(request)
         id = _id(request)
         await self._edge.put_in_force(caller, lambda tx: certificates.delete_certificate(tx, caller, id))
         return no_content()
