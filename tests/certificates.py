@@ -80,10 +80,12 @@ def issue(
     return Pair(certificate_pem(record), private_pem(key), record, key)
 
 
+@cache
 def rsa_pair(name: str = "rsa.test", number: int = 0) -> Pair:
     return issue(name, rsa_key(number))
 
 
+@cache
 def ec_pair(name: str = "ec.test", number: int = 0) -> Pair:
     return issue(name, ec_key(number))
 

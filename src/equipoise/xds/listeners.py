@@ -113,8 +113,10 @@ def _http(address: str, each: ProxyListener) -> Filter:
         http_filters=[_router()],
         http_protocol_options=Http1ProtocolOptions(accept_http_10=True, default_host_for_http_10=address),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
-        # The client is whoever opened the connection: X-Forwarded-For and -Proto say so to the member.
+        # The client is whoever opened the connection: X-Forwarded-Proto says so to the member. X-Forwarded-For is
+        # the routes' matter: in place of a client on the same machine Envoy would name an address of the machine.
         use_remote_address=BoolValue(value=True),
+        skip_xff_append=True,
         generate_request_id=BoolValue(value=False),
         preserve_external_request_id=True,
         server_header_transformation=HttpConnectionManager.PASS_THROUGH,

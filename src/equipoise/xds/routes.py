@@ -3,6 +3,7 @@
 It is a resource of its own so that a change of it leaves the listener, and the connections on it, alone.
 """
 
+from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 from envoy.config.route.v3.route_components_pb2 import RetryPolicy, Route, RouteAction, RouteMatch, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
@@ -19,9 +20,16 @@ def routes(listener: ProxyListener) -> RouteConfiguration:
     return RouteConfiguration(
         name=listener.listener_id,
         virtual_hosts=[VirtualHost(name="all", domains=["*"], routes=[route])],
+        request_headers_to_add=[_forwarded_for()],
         # Envoy's own remarks about the client are nobody else's business.
         request_headers_to_remove=["x-envoy-internal", "x-envoy-external-address"],
     )
+
+
+def _forwarded_for() -> HeaderValueOption:
+    """The client, after those that it names itself."""
+    header = HeaderValue(key="x-forwarded-for", value="%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")
+    return HeaderValueOption(header=header, append_action=HeaderValueOption.APPEND_IF_EXISTS_OR_ADD)
 
 
 def _to_cluster(name: str) -> RouteAction:
