@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from equipoise.domain.rules import query
 from equipoise.http.wire import requests
+from tests.certificates import ec_pair
 from tests.contract.conformance import Conformance
 from tests.stand import Api, Service, running_service
 
@@ -87,6 +88,7 @@ def test_what_is_said_to_need_a_token_refuses_without_one(api: Api, described: d
         (requests.LoadBalancerQuery, query._LOAD_BALANCER),
         (requests.ListenerQuery, query._LISTENER),
         (requests.MemberQuery, query._MEMBER),
+        (requests.CertificateQuery, query._CERTIFICATE),
         (requests.ElasticIpQuery, query._ELASTIC_IP),
     ],
 )
@@ -101,6 +103,7 @@ def test_every_operation_answers_as_it_is_described(api: Api) -> None:
     _identity(api)
     _load_balancers(api)
     _listeners(api)
+    _certificates(api)
     _elastic_ips(api)
     assert watch.seen == watch.operations, "add what is missing here"
 
@@ -141,6 +144,14 @@ def _load_balancers(api: Api) -> None:
     api.add_members(below["id"], "127.9.9.1")
     # With something below it, the job has sub-jobs.
     assert api.succeed("DELETE", f"/elbaas/loadbalancers/{internal['id']}")["sub_jobs"]
+
+
+def _certificates(api: Api) -> None:
+    path = f"/elbaas/certificate/{api.ok('POST', '/elbaas/certificate', json=ec_pair().body)['id']}"
+    api.ok("GET", "/elbaas/certificate")
+    api.ok("GET", path)
+    api.ok("PUT", path, json={"name": "other"})
+    api.ok("DELETE", path)
 
 
 def _elastic_ips(api: Api) -> None:
@@ -196,6 +207,7 @@ def known(fuzzed: Service) -> Iterator[dict[str, str]]:
             "loadbalancer_id": load_balancer["id"],
             "listener_id": listener["id"],
             "healthcheck_id": check["id"],
+            "certificate_id": api.ok("POST", "/elbaas/certificate", json=ec_pair().body)["id"],
             "job_id": job["job_id"],
         }
 

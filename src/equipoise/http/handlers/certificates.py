@@ -10,6 +10,7 @@ from equipoise.domain.rules import ids, query
 from equipoise.http.edge import Edge
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation
+from equipoise.http.wire import requests
 from equipoise.http.wire import resources as wire
 from equipoise.usecases import certificates
 from equipoise.usecases.certificates import CertificateView
@@ -34,10 +35,34 @@ class Certificates:
     def operations(self) -> list[Operation]:
         """What this class answers. Showing one is not in the published table; it goes with the ids of the list."""
         return [
-            Operation("createCertificate", "POST", COLLECTION, self.create, "Create a certificate"),
-            Operation("listCertificates", "GET", COLLECTION, self.list, "List certificates"),
-            Operation("showCertificate", "GET", ONE, self.show, "Show a certificate"),
-            Operation("updateCertificate", "PUT", ONE, self.update, "Change a certificate"),
+            Operation(
+                "createCertificate",
+                "POST",
+                COLLECTION,
+                self.create,
+                "Create a certificate",
+                body=requests.CreateCertificate,
+                answer=wire.CertificateDocument,
+            ),
+            Operation(
+                "listCertificates",
+                "GET",
+                COLLECTION,
+                self.list,
+                "List certificates",
+                query=requests.CertificateQuery,
+                answer=wire.CertificateList,
+            ),
+            Operation("showCertificate", "GET", ONE, self.show, "Show a certificate", answer=wire.CertificateDocument),
+            Operation(
+                "updateCertificate",
+                "PUT",
+                ONE,
+                self.update,
+                "Change a certificate",
+                body=requests.UpdateCertificate,
+                answer=wire.CertificateDocument,
+            ),
             Operation("deleteCertificate", "DELETE", ONE, self.delete, "Delete a certificate", (204,)),
         ]
 
@@ -83,7 +108,7 @@ class Certificates:
             self._document(await self._edge.read(lambda c: certificates.show_certificate(c, caller, id)))
         )
 
-    def _document(self, view: CertificateView) -> wire.Document:
+    def _document(self, view: CertificateView) -> wire.CertificateDocument:
         key = self._vault.unseal(view.content.private_key) if self._shows_key else rules.MASKED_KEY
         return wire.certificate(view, key)
 

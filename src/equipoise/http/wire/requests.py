@@ -97,6 +97,28 @@ class CreateHealthCheck(UpdateHealthCheck, total=False):
     listener_id: Required[t.Id]
 
 
+class AboutCertificate(TypedDict, total=False):
+    """What describes a certificate to people."""
+
+    name: t.CertificateName
+    description: t.Description
+    domain: t.Domain
+
+
+class UpdateCertificate(AboutCertificate, total=False):
+    """What to change of a certificate; what is left out stays."""
+
+    certificate: t.CertificatePem
+    private_key: t.PrivateKeyPem
+
+
+class CreateCertificate(AboutCertificate):
+    """A certificate with its private key."""
+
+    certificate: t.CertificatePem
+    private_key: t.PrivateKeyPem
+
+
 class NewMember(TypedDict):
     """A server to send traffic to."""
 
@@ -165,6 +187,15 @@ class ListenerQuery(Page, total=False):
     ssl_ciphers: t.TlsCiphers
     status: t.ResourceStatus
     healthcheck_id: t.Id
+
+
+class CertificateQuery(Page, total=False):
+    """Which certificates to list."""
+
+    id: t.Id
+    name: str
+    description: str
+    domain: str
 
 
 class MemberQuery(Page, total=False):

@@ -109,6 +109,27 @@ class HealthCheckDocument(TypedDict):
     update_time: t.ResourceTime
 
 
+class CertificateDocument(TypedDict):
+    """A certificate."""
+
+    id: t.Id
+    tenant_id: str
+    name: t.CertificateName
+    description: t.Description
+    domain: t.Domain
+    certificate: t.CertificatePem
+    private_key: t.ShownPrivateKey
+    create_time: t.ResourceTime
+    update_time: t.ResourceTime
+
+
+class CertificateList(TypedDict):
+    """One page of certificates; the number of those on it is a string, as published."""
+
+    certificates: list[CertificateDocument]
+    instance_num: str
+
+
 def load_balancer(record: LoadBalancer) -> LoadBalancerDocument:
     """A load balancer; `admin_state_up` is an integer here, and a boolean in the entities of a job."""
     return {
@@ -203,7 +224,7 @@ def health_check(record: HealthCheck) -> HealthCheckDocument:
     }
 
 
-def certificate(view: CertificateView, private_key: str) -> Document:
+def certificate(view: CertificateView, private_key: str) -> CertificateDocument:
     """A certificate, with what is to be shown in place of its private key."""
     record = view.certificate
     return {

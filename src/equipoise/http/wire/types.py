@@ -83,5 +83,11 @@ Seconds = Annotated[int, Meta(ge=1, le=50, description="Seconds.")]
 MemberStatus = Annotated[str, one_of("ACTIVE", "PENDING", "ERROR")]
 HealthStatus = Annotated[str, one_of("NORMAL", "ABNORMAL", "UNAVAILABLE")]
 
+CertificateName = Annotated[str, Meta(max_length=64, pattern="^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
+Domain = Annotated[str, Meta(max_length=254, pattern="^[A-Za-z0-9.-]*$")]
+CertificatePem = Annotated[str, described("PEM: the server's own certificate, then its chain.")]
+PrivateKeyPem = Annotated[str, described("PEM without a passphrase: RSA or ECDSA.")]
+ShownPrivateKey = Annotated[str, described("`******`, or PEM where the setting certificates.show_private_key says so.")]
+
 JobState = Annotated[str, one_of(*(status.value for status in JobStatus))]
 JobKind = Annotated[str, one_of(*(kind.value for kind in JobType))]
