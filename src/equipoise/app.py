@@ -61,7 +61,7 @@ NODE_ID: Final = "local"
 """The one node that this process brings along."""
 
 NODE_PATIENCE: Final = 10.0
-"""Seconds to wait for the data plane before serving without it: then jobs wait, and say what for."""
+"""Seconds to wait until everything is in force again before serving all the same: jobs then wait, and say what for."""
 
 STOP_GRACE: Final = 5.0
 """Seconds in which requests under way may end."""
@@ -163,8 +163,8 @@ class Equipoise:
         await self._udp_health.start()
         parts.push_async_callback(self._udp_health.stop)
 
-        if not await self._controller.wait_for_node(NODE_PATIENCE):
-            _log.warning("no data plane yet", effect="jobs wait for it", waited=NODE_PATIENCE)
+        if not await self._controller.wait_until_in_force(NODE_PATIENCE):
+            _log.warning("data plane behind", effect="jobs wait for it", waited=NODE_PATIENCE)
         readiness.serve(await _application(database, identity, vault, settings))
         # First in, so that starting has an answer, and first out, while all that answers need is there.
         parts.push_async_callback(self._http.stop, STOP_GRACE)

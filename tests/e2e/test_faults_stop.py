@@ -114,3 +114,15 @@ def test_a_stop_while_a_synchronous_operation_waits_does_not_hang(own_service: S
         service.start()
         eventually(lambda: api.ok("GET", path)["status"] == "ACTIVE")
         assert can_connect(load_balancer["vip_address"], 8080)
+
+
+def test_ready_means_that_what_was_there_before_serves(own_service: Service) -> None:
+    with Api(own_service) as api:
+        ports = [8080, 8081, 8082]
+        load_balancer = api.create_load_balancer()
+        for port in ports:
+            api.create_listener(load_balancer["id"], port=port)
+    own_service.signal(signal.SIGTERM)
+    assert own_service.wait() == 0
+    own_service.start()
+    assert [can_connect(load_balancer["vip_address"], port) for port in ports] == [True, True, True]

@@ -72,7 +72,9 @@ class Controller:
         self._something_moved = asyncio.Event()
         self._seen: asyncio.Queue[_Observation] = asyncio.Queue()
         self._live: set[str] = set()
-        self._some_node = asyncio.Event()
+        # What was desired at the start and no node has confirmed yet.
+        self._awaited: set[str] = set()
+        self._caught_up = asyncio.Event()
         # Load balancers with a listener that the data plane refuses, and the generation at which it last did.
         self._in_error: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -83,7 +85,9 @@ class Controller:
         self._database.on_commit(self._follow)
         await self._database.write(lambda tx: nodes.set_all_gone(tx.connection))
         self._in_error = dict.fromkeys(await self._database.read(desired_store.in_error), NEVER)
-        await self._reconcile(await self._database.read(desired_store.all_ids))
+        ids = await self._database.read(desired_store.all_ids)
+        self._awaited = set(ids)
+        await self._reconcile(ids)
         publisher.ready()
         self._tasks = [
             asyncio.create_task(self._reconcile_forever(), name="reconcile"),
@@ -91,11 +95,11 @@ class Controller:
             asyncio.create_task(self._enforce_time_limits(), name="time-limits"),
         ]
 
-    async def wait_for_node(self, seconds: float) -> bool:
-        """Whether a node is connected, or comes to be within `seconds`."""
+    async def wait_until_in_force(self, seconds: float) -> bool:
+        """Whether a node has in force what was desired at the start, or comes to have it within `seconds`."""
         try:
             async with asyncio.timeout(seconds):
-                await self._some_node.wait()
+                await self._caught_up.wait()
         except TimeoutError:
             return False
         return True
@@ -114,7 +118,6 @@ class Controller:
 
     def node_connected(self, node_id: str) -> None:
         self._live.add(node_id)
-        self._some_node.set()
         # What it refused before it may take now; what it says from here on counts.
         self._in_error = dict.fromkeys(self._in_error, NEVER)
         self._seen.put_nowait(_NodeChanged(node_id, live=True))
@@ -192,6 +195,7 @@ class Controller:
 
         _log.info("node", node_id=node_id, live=live)
         self._look_at(await self._durably(write))
+        self._note_progress()
 
     async def _confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
         healed = [id for id, generation in generations.items() if generation > self._in_error.get(id, LAST_GENERATION)]
@@ -209,6 +213,12 @@ class Controller:
                 self._publisher.forget(id)
         for id in healed:
             self._in_error.pop(id, None)
+        self._awaited -= generations.keys()
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        if self._live and not self._awaited:
+            self._caught_up.set()
 
     async def _refused(self, node_id: str, refusal: Refused) -> None:
         """Fail the jobs that the refusal is about. Without any, what was in force before cannot be again: ERROR."""

@@ -179,7 +179,10 @@ class EnvoySupervisor:
         return None
 
     def _note(self, process: Process) -> None:
-        self._files.pid.write_text(f"{process.pid}\n")
+        # Whole at every moment: scripts read it while Envoy is being restarted.
+        new = self._files.pid.with_suffix(".new")
+        new.write_text(f"{process.pid}\n")
+        new.replace(self._files.pid)
 
     def _write_config(self) -> None:
         for other in self._files.run.glob("bootstrap-*.json"):
