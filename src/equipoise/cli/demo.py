@@ -13,6 +13,8 @@ def demo(once: bool) -> None:
 
     Everything lives in a temporary folder and on loopback addresses, and is gone afterwards.
     """
+    if sys.stdout is None:
+        raise click.ClickException("Standard output is closed, so there is nothing to show the demo on.")
     # Here and not above: `equipoise up` loads this module too, and must not carry what only a demo needs.
     from equipoise.cli.demonstration.run import run
     from equipoise.cli.demonstration.screen import Screen

@@ -1,6 +1,7 @@
 """What ends a demo from outside: a signal, or that nobody is there any more to look at it."""
 
 import asyncio
+import os
 import select
 import signal
 import sys
@@ -27,15 +28,15 @@ class Ending:
 
     async def wait(self) -> None:
         """Return when a signal has come, or when input or output has lost its other end."""
-        watched = _hang_ups(self._streams)
-        while not self._asked.is_set() and not watched.poll(0):
-            # A terminal or pipe that goes away raises nothing that could be waited for without reading from it,
-            # and reading would stop a demo in the background of a shell.
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._asked.wait()
-            except TimeoutError:
-                continue
+        with _hang_ups(self._streams) as hung_up:
+            while not self._asked.is_set() and not hung_up.poll(0):
+                # A terminal or pipe that goes away raises nothing that could be waited for without reading from it,
+                # and reading would stop a demo in the background of a shell.
+                try:
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await self._asked.wait()
+                except TimeoutError:
+                    continue
 
     @contextmanager
     def by_signals(self) -> Iterator[None]:
@@ -56,11 +57,16 @@ class Ending:
         self._asked.set()
 
 
-def _hang_ups(streams: Iterable[TextIO | None]) -> select.poll:
-    """Reports when the other end of a stream goes away. /dev/null and files have none."""
+@contextmanager
+def _hang_ups(streams: Iterable[TextIO | None]) -> Iterator[select.poll]:
+    """Tells when the other end of a stream goes away. /dev/null and files have none."""
+    # Copies: what is looked at must stay the same when the screen turns away from an output that is gone.
+    copies = [os.dup(stream.fileno()) for stream in streams if stream is not None and not stream.closed]
     watched = select.poll()
-    for stream in streams:
-        # A stream can be closed from the start.
-        if stream is not None and not stream.closed:
-            watched.register(stream.fileno(), select.POLLRDHUP)
-    return watched
+    for copy in copies:
+        watched.register(copy, select.POLLRDHUP)
+    try:
+        yield watched
+    finally:
+        for copy in copies:
+            os.close(copy)
