@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
@@ -24,7 +25,7 @@ from equipoise.xds.model import (
     ProxyTls,
     Resource,
 )
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, ROUTES, SECRET
 
 CASES = Path(__file__).parent / "xds"
 MESSAGES = {
@@ -33,6 +34,7 @@ MESSAGES = {
     SECRET: Secret,
     LISTENER: Listener,
     ROUTES: RouteConfiguration,
+    FILTER: TypedExtensionConfig,
 }
 
 

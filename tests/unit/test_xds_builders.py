@@ -6,6 +6,7 @@ import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.listener.v3.listener_pb2 import Listener
 
+from equipoise.dataplane.labels import label
 from equipoise.xds.builders import build
 from equipoise.xds.model import (
     Algorithm,
@@ -19,7 +20,8 @@ from equipoise.xds.model import (
     Resource,
     Transport,
 )
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from equipoise.xds.stickiness import cookie_name
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, ROUTES, SECRET
 
 CHECK = ProxyHealthCheck(Protocol.HTTP, "/up", None, 7, 3, 2, 2)
 TCP = ProxyListener("l1", Protocol.TCP, 8080, 80, Algorithm.ROUND_ROBIN, ("10.0.0.1",), None, None)
@@ -40,7 +42,7 @@ def what_changes(before: ProxyListener, after: ProxyListener) -> set[str]:
 
 
 def test_a_tcp_listener_has_no_routes_and_an_http_listener_has() -> None:
-    assert built(TCP).keys() == {CLUSTER, ENDPOINTS, LISTENER}
+    assert built(TCP).keys() == {CLUSTER, ENDPOINTS, LISTENER, FILTER}
     assert built(HTTP).keys() == {CLUSTER, ENDPOINTS, LISTENER, ROUTES}
     assert built(HTTPS).keys() == {CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET}
 
@@ -64,6 +66,31 @@ def test_another_certificate_is_the_secrets_alone_and_another_way_to_speak_tls_t
 def test_the_private_key_is_in_no_text_about_the_model_or_the_resources() -> None:
     assert "the private key" not in repr(HTTPS)
     assert "the private key" not in repr(built(HTTPS))
+
+
+def test_stickiness_is_the_cluster_s_over_tcp_and_the_route_s_over_http() -> None:
+    assert what_changes(TCP, replace(TCP, is_sticky=True)) == {CLUSTER}
+    assert what_changes(HTTP, replace(HTTP, is_sticky=True)) == {ROUTES}
+    assert what_changes(replace(HTTP, is_sticky=True), replace(HTTP, is_sticky=True, cookie_lifetime=60)) == {ROUTES}
+
+
+def test_another_idle_time_of_a_tcp_listener_is_its_filter_s_alone() -> None:
+    assert what_changes(TCP, replace(TCP, idle_timeout=60)) == {FILTER}
+
+
+def test_connections_to_members_are_labelled_by_listener_and_no_address_is_bound() -> None:
+    binds = [
+        Cluster.FromString(built(replace(TCP, listener_id=id))[CLUSTER].body).upstream_bind_config
+        for id in ("l1", "l2")
+    ]
+    assert [bind.socket_options[0].buf_value for bind in binds] == [label("l1"), label("l2")]
+    assert label("l1") != label("l2")
+    assert not any(bind.HasField("source_address") for bind in binds)
+
+
+def test_each_listener_has_a_cookie_of_its_own() -> None:
+    assert cookie_name("a" * 32) == "lb-aaaaaaaa"
+    assert cookie_name("a" * 32) != cookie_name("b" * 32)
 
 
 def test_a_listener_is_named_by_what_it_occupies() -> None:

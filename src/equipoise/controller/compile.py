@@ -51,6 +51,8 @@ def _listener(listener: Listener, desired: Desired, tls: ProxyTls | None) -> Pro
         health_check=None if check is None else _health_check(check),
         idle_timeout=None if listener.tcp_timeout is None else listener.tcp_timeout * SECONDS_A_MINUTE,
         tls=tls,
+        is_sticky=listener.session_sticky,
+        cookie_lifetime=None if listener.cookie_timeout is None else listener.cookie_timeout * SECONDS_A_MINUTE,
     )
 
 

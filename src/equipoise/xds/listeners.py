@@ -1,11 +1,13 @@
 """The listener: the address it occupies and how bytes or requests are taken in.
 
 Envoy closes a listener's connections when the listener changes, so it holds only what belongs to the place itself.
-Algorithm, members, health checks, routes and certificates are resources of their own.
+Algorithm, members, health checks, routes, certificates and the filter of a TCP listener are resources of their own.
 """
 
 import socket
 
+from envoy.config.core.v3.config_source_pb2 import ExtensionConfigSource
+from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, HttpProtocolOptions
 from envoy.config.core.v3.socket_option_pb2 import SocketOption
 from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
@@ -23,6 +25,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed, socket_address
 from equipoise.xds.model import Protocol, ProxyListener
+from equipoise.xds.stickiness import stickiness_filter
 from equipoise.xds.tls import downstream_tls
 from equipoise.xds.udp import udp_listener, udp_proxy
 
@@ -36,6 +39,11 @@ of a burst of 4,000 clients. The kernel lowers it to net.core.rmem_max."""
 _CONNECT_ATTEMPTS = 4
 """A connection whose first member does not answer tries others; more would only make a hopeless client wait."""
 
+_TCP_IDLE_SECONDS = 3600
+"""Connections whose client vanished would otherwise be kept for ever."""
+
+_TCP_PROXY = f"type.googleapis.com/{TcpProxy.DESCRIPTOR.full_name}"
+
 _HEADER_SECONDS = 60
 """A request must say what it wants within this time; there is no limit on how long it may then take."""
 
@@ -46,7 +54,7 @@ _HANDSHAKE_SECONDS = 30
 def listener(name: str, address: str, each: ProxyListener) -> Listener:
     if each.protocol is Protocol.UDP:
         return _over_udp(name, address, each)
-    proxy = _http(address, each) if each.protocol.carries_http else _tcp(each)
+    proxy = _http(address, each) if each.protocol.carries_http else _tcp_elsewhere(each)
     return Listener(
         name=name,
         stat_prefix=each.listener_id,
@@ -91,7 +99,14 @@ def _filter_chain(proxy: Filter, each: ProxyListener) -> FilterChain:
     return chain
 
 
-def _tcp(each: ProxyListener) -> Filter:
+def _tcp_elsewhere(each: ProxyListener) -> Filter:
+    """Refer to the filter by name: a change of it then leaves the listener, and the connections on it, alone."""
+    source = ExtensionConfigSource(config_source=over_ads(), type_urls=[_TCP_PROXY])
+    return Filter(name=each.listener_id, config_discovery=source)
+
+
+def tcp_filter(each: ProxyListener) -> TypedExtensionConfig:
+    """Return what takes in the connections of a TCP listener, a resource of its own."""
     proxy = TcpProxy(
         stat_prefix=each.listener_id,
         cluster=each.listener_id,
@@ -99,9 +114,8 @@ def _tcp(each: ProxyListener) -> Filter:
         # Only the algorithm "source" reads it; present always, so that a change of algorithm is the cluster's alone.
         hash_policy=[HashPolicy(source_ip=HashPolicy.SourceIp())],
     )
-    if each.idle_timeout is not None:
-        proxy.idle_timeout.seconds = each.idle_timeout
-    return Filter(name="envoy.filters.network.tcp_proxy", typed_config=packed(proxy))
+    proxy.idle_timeout.seconds = _TCP_IDLE_SECONDS if each.idle_timeout is None else each.idle_timeout
+    return TypedExtensionConfig(name=each.listener_id, typed_config=packed(proxy))
 
 
 def _http(address: str, each: ProxyListener) -> Filter:
@@ -110,7 +124,7 @@ def _http(address: str, each: ProxyListener) -> Filter:
         # Not AUTO: HTTP/2 without TLS is not offered, and sniffing for it costs every connection something.
         codec_type=HttpConnectionManager.HTTP1,
         rds=Rds(config_source=over_ads(), route_config_name=each.listener_id),
-        http_filters=[_router()],
+        http_filters=[stickiness_filter(), _router()],
         http_protocol_options=Http1ProtocolOptions(accept_http_10=True, default_host_for_http_10=address),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         # The client is whoever opened the connection: X-Forwarded-Proto says so to the member. X-Forwarded-For is

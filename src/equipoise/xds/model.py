@@ -83,7 +83,8 @@ class ProxyListener:
     """One listener: where it listens, how it chooses, and whom (`members`: IPv4 addresses, sorted, no doubles).
 
     `idle_timeout` is in seconds and ends connections, or sessions of UDP, without traffic; None leaves the
-    default. `tls` is there for HTTPS and only there.
+    default. `tls` is there for HTTPS and only there. `is_sticky`: clients come back to the member they had; over HTTP
+    by a cookie that is kept for `cookie_lifetime` seconds, None: until the browser ends; over TCP by client address.
     """
 
     listener_id: str
@@ -95,6 +96,8 @@ class ProxyListener:
     health_check: ProxyHealthCheck | None
     idle_timeout: int | None
     tls: ProxyTls | None = None
+    is_sticky: bool = False
+    cookie_lifetime: int | None = None
 
     @property
     def transport(self) -> Transport:

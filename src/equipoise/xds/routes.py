@@ -11,12 +11,15 @@ from google.protobuf.duration_pb2 import Duration
 
 from equipoise.xds.encoding import packed
 from equipoise.xds.model import ProxyListener
+from equipoise.xds.stickiness import FILTER_NAME, stickiness_by_cookie
 
 _NEVER_REACHED_A_MEMBER = "connect-failure,refused-stream,reset-before-request"
 
 
 def routes(listener: ProxyListener) -> RouteConfiguration:
     route = Route(match=RouteMatch(prefix="/"), route=_to_cluster(listener.listener_id))
+    if listener.is_sticky:
+        route.typed_per_filter_config[FILTER_NAME].CopyFrom(packed(stickiness_by_cookie(listener)))
     return RouteConfiguration(
         name=listener.listener_id,
         virtual_hosts=[VirtualHost(name="all", domains=["*"], routes=[route])],

@@ -8,9 +8,10 @@ ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105 - a name
+FILTER = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 
-IN_ORDER = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES)
-"""A cluster before its members, both before the listener that leads to them, the listener before its routes.
+IN_ORDER = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES, FILTER)
+"""A cluster before its members, both before the listener that leads to them, the listener before its routes or filter.
 
 A new certificate comes before what else changes of its listener; the first one Envoy asks for only when it has
 the listener, which serves when it has both.
