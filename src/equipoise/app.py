@@ -13,9 +13,11 @@ from starlette.types import ASGIApp
 
 from equipoise.certificates.vault import KEY_FILE, Vault
 from equipoise.controller.controller import Controller
+from equipoise.controller.draining import Draining
 from equipoise.controller.retention import Retention
 from equipoise.data_directory import DataDirectory
 from equipoise.dataplane.admin import EnvoyAdmin
+from equipoise.dataplane.cutting import EnvoyCutter
 from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
 from equipoise.domain.model import EXTERNAL, INTERNAL
@@ -134,8 +136,9 @@ class Equipoise:
             Path(settings.certificates.key_file or self._directory.path / KEY_FILE),
             await database.read(certificates.any_sealed),
         )
-        self._controller = Controller(database, settings.jobs.time_limit, vault.unseal)
         envoy = EnvoySupervisor(EnvoySettings(self._directory.path, NODE_ID, settings.envoy.concurrency or None))
+        cutter = EnvoyCutter(lambda: envoy.pid)
+        self._controller = Controller(database, settings.jobs.time_limit, vault.unseal, Draining(database, cutter))
         ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pid)
         await self._controller.start(ads)
         parts.push_async_callback(self._controller.stop)
@@ -148,6 +151,9 @@ class Equipoise:
 
         await envoy.start()
         parts.push_async_callback(envoy.stop)
+        obstacle = cutter.obstacle()
+        if obstacle is not None:
+            _log.warning("connections of removed members cannot be cut", effect="they stay", reason=obstacle)
 
         recorder = HealthRecorder(database, members.observe_health)
         recorder.start()

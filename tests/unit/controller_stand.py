@@ -3,16 +3,18 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import IPv4Network
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection
 
 from equipoise.certificates.vault import Vault
 from equipoise.controller.controller import Controller
+from equipoise.controller.draining import Draining
 from equipoise.domain.commands import CreateListener, CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
 from equipoise.domain.quotas import Quotas
@@ -76,11 +78,36 @@ class FakeNode:
         asyncio.get_running_loop().call_soon(self._controller.refused, NODE, [refused])
 
 
+class RecordingCutter:
+    """Stands for the data plane's way to cut connections: remembers whose, or says that it cannot."""
+
+    def __init__(self) -> None:
+        self.cuts: list[tuple[str, set[str]]] = []
+        self.why_not: str | None = None
+        self.asked_when: Callable[[], None] = lambda: None
+
+    def obstacle(self) -> str | None:
+        return self.why_not
+
+    async def cut(self, listener_id: str, addresses: Collection[str]) -> int:
+        self.asked_when()
+        self.cuts.append((listener_id, set(addresses)))
+        return 1
+
+
 class Stand:
     """Shorthands for what tests ask of the use cases."""
 
     def __init__(
-        self, url: str, database: Database, controller: Controller, node: FakeNode, policy: Policy, vault: Vault
+        self,
+        url: str,
+        database: Database,
+        controller: Controller,
+        node: FakeNode,
+        policy: Policy,
+        vault: Vault,
+        draining: Draining,
+        cutter: RecordingCutter,
     ) -> None:
         self.database = database
         self._looking = open_engine(url)
@@ -88,6 +115,8 @@ class Stand:
         self.node = node
         self.policy = policy
         self.vault = vault
+        self.draining = draining
+        self.cutter = cutter
         self.waiters = JobWaiters(database)
         self.events: list[Event] = []
         database.on_commit(self.events.extend)
@@ -108,13 +137,20 @@ class Stand:
             lambda tx: load_balancers.create_load_balancer(tx, CALLER, self.policy, new_load_balancer(**fields))
         )
 
-    async def create_listener(self, load_balancer_id: str, port: int = 8080) -> Accepted:
-        command = new_listener(load_balancer_id, port)
+    async def create_listener(self, load_balancer_id: str, port: int = 8080, **fields: Any) -> Accepted:
+        command = replace(new_listener(load_balancer_id, port), **fields)
         return await self.write(lambda tx: listeners.create_listener(tx, CALLER, self.policy, command))
 
     async def add_member(self, listener_id: str, address: str = "127.0.1.1") -> Accepted:
         wanted = [NewMember("server", address)]
         return await self.write(lambda tx: members.add_members(tx, CALLER, self.policy, listener_id, wanted))
+
+    async def remove_members(self, listener_id: str, *ids: str) -> Accepted:
+        return await self.write(lambda tx: members.remove_members(tx, CALLER, self.policy, listener_id, ids))
+
+    def members(self, listener_id: str) -> list[str]:
+        found = self.read(lambda c: members.list_members(c, CALLER, listener_id, {}, None, None))
+        return [view.member.id for view in found]
 
     async def ended(self, accepted: Accepted) -> Job:
         job = await self.waiters.wait(PROJECT, accepted.job_id, PATIENCE)
@@ -199,7 +235,9 @@ async def open_stand(
     database = Database(url, clock)
     database.start()
     vault = Vault(Fernet.generate_key())
-    controller = Controller(database, time_limit, vault.unseal)
+    cutter = RecordingCutter()
+    draining = Draining(database, cutter)
+    controller = Controller(database, time_limit, vault.unseal, draining)
     node = FakeNode(controller)
     policy = Policy(
         pools={"External": IPv4Network(external), "Internal": IPv4Network("127.78.0.0/16")},
@@ -207,7 +245,7 @@ async def open_stand(
         job_time_limit=time_limit,
         chooser=random.Random(7),
     )
-    stand = Stand(url, database, controller, node, policy, vault)
+    stand = Stand(url, database, controller, node, policy, vault, draining, cutter)
     await controller.start(node)
     if connected:
         node.connect()

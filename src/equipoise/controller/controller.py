@@ -16,6 +16,7 @@ import structlog
 
 from equipoise.controller import reasons
 from equipoise.controller.compile import Unseal, compile_load_balancer
+from equipoise.controller.draining import Draining
 from equipoise.domain.errors import Rule
 from equipoise.domain.jobs import JobStatus
 from equipoise.store import desired as desired_store
@@ -61,10 +62,12 @@ class Controller:
     Args:
         time_limit: seconds after which a job fails; only for the sentence, the deadline is in the job.
         unseal: makes PEM of a private key as it is stored.
+        draining: what ends the connections of removed members; started and stopped with the controller.
     """
 
-    def __init__(self, database: Database, time_limit: float, unseal: Unseal) -> None:
+    def __init__(self, database: Database, time_limit: float, unseal: Unseal, draining: Draining) -> None:
         self._database = database
+        self._draining = draining
         self._time_limit = time_limit
         self._unseal = unseal
         self._publisher: Publisher | None = None
@@ -84,6 +87,7 @@ class Controller:
         self._publisher = publisher
         self._database.on_commit(self._follow)
         await self._database.write(lambda tx: nodes.set_all_gone(tx.connection))
+        await self._draining.start()
         self._in_error = dict.fromkeys(await self._database.read(desired_store.in_error), NEVER)
         ids = await self._database.read(desired_store.all_ids)
         self._awaited = set(ids)
@@ -106,13 +110,14 @@ class Controller:
 
     async def failed(self) -> None:
         """Return only by raising: what ended one of the controller's own tasks. Nothing does but a defect."""
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, self._draining.failed())
 
     async def stop(self) -> None:
         """Stop following. Unfinished jobs stay as they are; the next start goes on with them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._draining.stop()
 
     # What the data plane tells (equipoise.xds.observer.NodeObserver)
 
@@ -198,6 +203,9 @@ class Controller:
         self._note_progress()
 
     async def _confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
+        unkept = await self._draining.removals_confirmed(generations)
+        for removal in unkept:
+            _log.warning("connections of removed members cannot be cut", job_id=removal.job_id, reason=removal.reason)
         healed = [id for id, generation in generations.items() if generation > self._in_error.get(id, LAST_GENERATION)]
 
         def write(tx: Transaction) -> set[str]:

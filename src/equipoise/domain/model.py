@@ -117,6 +117,17 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainingMember:
+    """A removed member of a TCP listener whose connections end at `ends_at`; ACTIVE once its removal succeeded."""
+
+    id: str
+    listener_id: str
+    address: str
+    ends_at: int
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
 class HealthCheck:
     """Interval and time-out are in seconds; no port means the backend port of the listener."""
 

@@ -28,6 +28,13 @@ class LoadBalancerGone:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainingBegan:
+    """Members of a TCP listener of that load balancer are being removed; their connections will have to end."""
+
+    load_balancer_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobMoved:
     """A job entered `status`; `elapsed` is milliseconds since it was accepted."""
 
@@ -43,4 +50,4 @@ class JobMoved:
     fail_reason: str | None = None
 
 
-Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | JobMoved
+Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | DrainingBegan | JobMoved

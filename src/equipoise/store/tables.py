@@ -134,6 +134,20 @@ members = Table(
     Index(None, "listener_id", "address"),
 )
 
+draining_members = Table(
+    "draining_members",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _below("listeners"),
+    Column("address", String(15), nullable=False),
+    # The job that removes the member; no reference, since the row may outlive it.
+    Column("job_id", _ID, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Index(None, "listener_id", "address"),
+    Index(None, "ends_at"),
+)
+
 health_checks = Table(
     "health_checks",
     metadata,

@@ -6,17 +6,20 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from equipoise.domain.changes import Created, Removed
+from equipoise.domain.changes import Change, Created, Removed
 from equipoise.domain.commands import Column, NewMember
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import JobType
-from equipoise.domain.model import Member, Status
+from equipoise.domain.model import DrainingMember, Listener, Member, Status
+from equipoise.store import draining as draining_store
 from equipoise.store import listeners, members, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import NewPart
 from equipoise.usecases import lookup
 from equipoise.usecases.acceptance import accept_change
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
+
+MILLISECONDS_A_MINUTE = 60_000
 
 _COLUMN_NAMES = {"server_address": "address"}
 _HEALTHY = {"NORMAL": True, "ABNORMAL": False, "UNAVAILABLE": None}
@@ -115,7 +118,7 @@ def remove_members(tx: Transaction, caller: Caller, policy: Policy, listener_id:
         RuleBroken: LISTENER_UNKNOWN, MEMBER_UNKNOWN, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
     """
     listener = lookup.changeable_listener(tx.connection, caller, listener_id)
-    found = {member.id for member in members.by_ids(tx.connection, listener_id, ids)}
+    found = {member.id: member for member in members.by_ids(tx.connection, listener_id, ids)}
     unknown = [id for id in ids if id not in found]
     if unknown:
         raise RuleBroken(
@@ -123,22 +126,37 @@ def remove_members(tx: Transaction, caller: Caller, policy: Policy, listener_id:
         )
     rows.mark_deleting(tx.connection, tables.members, ids)
     entities = removal_entities(listener_id, ids)
+    draining = _draining(tx, listener, [found[id].address for id in ids])
+    changes: dict[str, list[Change]] = {id: [Removed("members", id)] for id in ids}
+    for id, one in zip(ids, draining, strict=False):
+        changes[id].append(Created("draining_members", one.id))
     parts = _parts(
-        NewPart(JobType.REMOVE_MEMBER, removal_entities(listener_id, [id]), [Removed("members", id)])
-        for id in dict.fromkeys(ids)
+        NewPart(JobType.REMOVE_MEMBER, removal_entities(listener_id, [id]), changes) for id, changes in changes.items()
     )
-    return accept_change(
+    accepted = accept_change(
         tx,
         caller,
         policy,
         JobType.REMOVE_MEMBER,
         listener.load_balancer_id,
         listener_id,
-        [] if parts else [Removed("members", id) for id in ids],
+        [] if parts else [change for of_one in changes.values() for change in of_one],
         listener_id,
         entities,
         parts,
     )
+    if draining:
+        draining_store.begin(tx, listener.load_balancer_id, accepted.job_id, draining)
+    return accepted
+
+
+def _draining(tx: Transaction, listener: Listener, addresses: Sequence[str]) -> list[DrainingMember]:
+    """When the connections of removed members end. Nothing but connections of a TCP listener outlives its member."""
+    if listener.protocol != "TCP":
+        return []
+    minutes = (listener.tcp_draining_timeout or 0) if listener.tcp_draining else 0
+    ends_at = tx.now + minutes * MILLISECONDS_A_MINUTE
+    return [DrainingMember(new_id(), listener.id, address, ends_at, Status.PENDING_CREATE) for address in addresses]
 
 
 def removal_entities(listener_id: str, ids: Sequence[str]) -> dict[str, Any]:

@@ -208,6 +208,23 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_traffic_node_id"), "traffic", ["node_id"], unique=False)
     op.create_table(
+        "draining_members",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("listener_id", sa.String(length=32), nullable=False),
+        sa.Column("address", sa.String(length=15), nullable=False),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("ends_at", sa.BigInteger(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["listener_id"], ["listeners.id"], name=op.f("fk_draining_members_listener_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_draining_members")),
+    )
+    op.create_index(
+        op.f("ix_draining_members_listener_id_address"), "draining_members", ["listener_id", "address"], unique=False
+    )
+    op.create_index(op.f("ix_draining_members_ends_at"), "draining_members", ["ends_at"], unique=False)
+    op.create_table(
         "health_checks",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("listener_id", sa.String(length=32), nullable=False),

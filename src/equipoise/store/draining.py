@@ -1,0 +1,98 @@
+"""Statements about removed members whose connections have still to end. Who ends them is the controller's business."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, select
+
+from equipoise.domain.model import DrainingMember, Status
+from equipoise.store.database import Transaction
+from equipoise.store.events import DrainingBegan
+from equipoise.store.tables import draining_members, jobs, listeners, members
+
+_IS_MEMBER_AGAIN: ColumnElement[bool] = exists().where(
+    members.c.listener_id == draining_members.c.listener_id,
+    members.c.address == draining_members.c.address,
+    members.c.deleting.is_(False),
+)
+_SUPERSEDE = delete(draining_members).where(
+    draining_members.c.listener_id == bindparam("on_listener"),
+    draining_members.c.address.in_(bindparam("addresses", expanding=True)),
+)
+_LOAD_BALANCERS = (
+    select(listeners.c.load_balancer_id)
+    .join(draining_members, draining_members.c.listener_id == listeners.c.id)
+    .where(draining_members.c.status == Status.PENDING_CREATE)
+)
+_UNCONFIRMED = (
+    select(
+        listeners.c.load_balancer_id,
+        jobs.c.generation,
+        draining_members.c.job_id,
+        draining_members.c.ends_at,
+        draining_members.c.listener_id,
+        draining_members.c.address,
+    )
+    .join(listeners, listeners.c.id == draining_members.c.listener_id)
+    .join(jobs, jobs.c.id == draining_members.c.job_id)
+    .where(
+        listeners.c.load_balancer_id.in_(bindparam("lb_ids", expanding=True)),
+        draining_members.c.status == Status.PENDING_CREATE,
+        ~_IS_MEMBER_AGAIN,
+    )
+)
+_DUE = select(draining_members.c.listener_id, draining_members.c.address).where(
+    draining_members.c.ends_at <= bindparam("now"), draining_members.c.status == Status.ACTIVE, ~_IS_MEMBER_AGAIN
+)
+_FORGET = delete(draining_members).where(
+    draining_members.c.ends_at <= bindparam("up_to"), draining_members.c.status == Status.ACTIVE
+)
+_ANY_ENDED = select(draining_members.c.id).where(draining_members.c.ends_at <= bindparam("up_to")).limit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A removal that the data plane has not confirmed; `ends_at` is when its connections are to end."""
+
+    load_balancer_id: str
+    generation: int
+    job_id: str
+    ends_at: int
+    listener_id: str
+    address: str
+
+
+def begin(tx: Transaction, load_balancer_id: str, job_id: str, draining: Sequence[DrainingMember]) -> None:
+    """Note when the connections of members end that a job removes from one listener; earlier notes on them are void."""
+    addresses = sorted({one.address for one in draining})
+    tx.connection.execute(_SUPERSEDE, {"on_listener": draining[0].listener_id, "addresses": addresses})
+    tx.connection.execute(draining_members.insert(), [asdict(one) | {"job_id": job_id} for one in draining])
+    tx.emit(DrainingBegan(load_balancer_id))
+
+
+def load_balancers(connection: Connection) -> set[str]:
+    """The load balancers with removals that the data plane has not confirmed."""
+    return set(connection.execute(_LOAD_BALANCERS).scalars())
+
+
+def unconfirmed(connection: Connection, load_balancer_ids: Collection[str]) -> Sequence[Unconfirmed]:
+    """The removals of these load balancers that the data plane has not confirmed; those undone are left out."""
+    return [Unconfirmed(*row) for row in connection.execute(_UNCONFIRMED, {"lb_ids": list(load_balancer_ids)})]
+
+
+def due(connection: Connection, now: int) -> Mapping[str, Collection[str]]:
+    """Addresses by listener whose connections are to end now. One that is a member again keeps its connections."""
+    addresses: dict[str, set[str]] = {}
+    for row in connection.execute(_DUE, {"now": now}):
+        addresses.setdefault(row.listener_id, set()).add(row.address)
+    return addresses
+
+
+def any_ended(connection: Connection, up_to: int) -> bool:
+    """Whether any draining ended at `up_to` or before: a look that costs next to nothing."""
+    return connection.execute(_ANY_ENDED, {"up_to": up_to}).first() is not None
+
+
+def forget(connection: Connection, up_to: int) -> None:
+    """Drop the drainings that ended at `up_to` or before."""
+    connection.execute(_FORGET, {"up_to": up_to})
