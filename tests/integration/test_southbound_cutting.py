@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.dataplane.cutting import EnvoyCutter
-from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener
+from equipoise.xds.model import ProxyListener
 from tests.integration.southbound import (
     DEADLINE_SECONDS,
     Stand,
@@ -197,32 +197,6 @@ async def test_a_process_that_may_not_be_touched_is_told_as_an_obstacle(tmp_path
         output, _ = await process.communicate()
         assert b"Operation not permitted" in output
         assert b"CAP_SYS_PTRACE" in output
-
-
-CHECK = ProxyHealthCheck(Protocol.TCP, None, None, 1, 1, 1, 1)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"algorithm": Algorithm.LEAST_CONNECTIONS},
-        {"algorithm": Algorithm.SOURCE},
-        {"is_sticky": True},
-        {"health_check": CHECK},
-        {"health_check": replace(CHECK, interval=2)},
-        {"idle_timeout": 600},
-        {"members": ()},
-    ],
-    ids=lambda change: "-".join(f"{name}" for name in change),
-)
-async def test_a_change_behind_the_listener_cuts_no_connection(tmp_path: Path, change: dict[str, object]) -> None:
-    async with a_stand(tmp_path) as stand, two_members() as (port, one, other):
-        vip = own_address()
-        listener = a_listener("l", free_port(vip), port, [one.address, other.address])
-        await serve(stand, 1, vip, listener)
-        async with holding(vip, listener.port) as held:
-            await serve(stand, 2, vip, replace(listener, **change))  # type: ignore[arg-type]
-            assert await working(held) == HELD
 
 
 async def test_a_new_idle_time_counts_for_new_connections(tmp_path: Path) -> None:

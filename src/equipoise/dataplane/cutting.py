@@ -1,8 +1,9 @@
 """Cuts connections of a running Envoy to members: those of one listener to certain addresses, and no others.
 
-Whose a connection is, is told by the label that the cluster of its listener put on the socket (`labels`). The
-socket is borrowed from Envoy for a moment (pidfd_getfd) and disconnected: the member is sent a reset, and Envoy
-finds the connection broken and closes the client's side. Linux 5.6 or later. When to cut is not known here.
+Whose a connection is, is told by the label that the cluster of its listener put on the socket (`labels`). Each
+descriptor is borrowed from Envoy for a moment (pidfd_getfd), and a socket that is meant is disconnected: the member
+is sent a reset, and Envoy finds the connection broken and closes the client's side. Linux 5.6 or later. When to cut
+is not known here.
 """
 
 import asyncio
@@ -12,9 +13,8 @@ import os
 import socket
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import IPv4Address
-from pathlib import Path
 
+from equipoise.dataplane.connected import is_connected
 from equipoise.dataplane.labels import LABEL_BYTES, LABEL_LEVEL, LABEL_OPTION, label
 
 _SYS_PIDFD_GETFD = 438
@@ -22,6 +22,9 @@ _SYS_PIDFD_GETFD = 438
 
 _NO_ADDRESS = socket.AF_UNSPEC.to_bytes(16, "little")
 """A socket address of no family: connecting to it takes a TCP connection down (connect(2))."""
+
+_SYN_SENT = 2
+"""The first byte of `struct tcp_info` is the state of the connection."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,7 +69,7 @@ def check(envoy_pid: int) -> None:
 
 
 def cut(envoy_pid: int, of_listener: bytes, addresses: Collection[str]) -> int:
-    """Cut the connections with this label to these addresses, those that are just being opened included.
+    """Cut the connections with this label to these addresses, and those of this label that are just being opened.
 
     Returns how many there were; a process that is gone has none. Blocks: the time grows with the connections that
     Envoy has.
@@ -74,11 +77,11 @@ def cut(envoy_pid: int, of_listener: bytes, addresses: Collection[str]) -> int:
     Raises:
         OSError: the machine does not allow it; nothing was cut.
     """
-    inodes = _inodes(envoy_pid, addresses)
-    if not inodes:
+    wanted = frozenset(address for address in addresses if _may_be_connected(address))
+    if not wanted:
         return 0
     with suppress(ProcessLookupError), _process(envoy_pid) as process:
-        return sum(_cut(process, number, of_listener) for number in _numbers(envoy_pid, inodes))
+        return sum(_cut(process, number, of_listener, wanted) for number in _numbers(envoy_pid))
     return 0
 
 
@@ -92,40 +95,59 @@ def _process(pid: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _inodes(pid: int, addresses: Collection[str]) -> set[str]:
-    """The sockets that are connected to any of the addresses, also those of other processes beside it."""
+def _may_be_connected(address: str) -> bool:
+    """A quick look: mostly a removed member has no connections, and Envoy thousands of descriptors."""
     try:
-        table = Path("/proc", str(pid), "net", "tcp").read_text("ascii")
-    except (FileNotFoundError, ProcessLookupError):
-        return set()
-    # The kernel writes an address as the number that its bytes are to this machine.
-    wanted = {f"{int.from_bytes(IPv4Address(address).packed, 'little'):08X}" for address in addresses}
-    if not any(f" {address}:" in table for address in wanted):
-        return set()
-    rows = (line.split() for line in table.splitlines()[1:])
-    return {f"socket:[{row[9]}]" for row in rows if row[2].partition(":")[0] in wanted}
+        return is_connected(address)
+    except OSError:
+        # Some sandboxes have no netlink.
+        return True
 
 
-def _numbers(pid: int, inodes: Collection[str]) -> Iterator[int]:
-    directory = f"/proc/{pid}/fd"
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for name in os.listdir(directory):  # noqa: PTH208 - thousands of them: paths as objects take thrice the time
-            # It may have been closed since the directory was read.
-            with suppress(FileNotFoundError):
-                if os.readlink(f"{directory}/{name}") in inodes:  # noqa: PTH115
-                    yield int(name)
+def _numbers(pid: int) -> list[int]:
+    """The descriptors that a process has now."""
+    try:
+        return [int(name) for name in os.listdir(f"/proc/{pid}/fd")]  # noqa: PTH208 - paths as objects take thrice as long
+    except FileNotFoundError:
+        return []
 
 
-def _cut(process: int, number: int, of_listener: bytes) -> bool:
+def _cut(process: int, number: int, of_listener: bytes, addresses: Collection[str]) -> bool:
     try:
         descriptor = _borrow(process, number)
     except FileNotFoundError:
         # Closed since it was found.
         return False
-    with socket.socket(fileno=descriptor) as connection:
-        if connection.getsockopt(LABEL_LEVEL, LABEL_OPTION, LABEL_BYTES) != of_listener:
+    try:
+        # Whether it is a socket at all is told by the question for its label.
+        if not _has_label(descriptor, of_listener):
             return False
-        return bool(_libc.connect(connection.fileno(), _NO_ADDRESS, len(_NO_ADDRESS)) == 0)
+        with socket.socket(fileno=os.dup(descriptor)) as connection:
+            leads_there = _is_being_opened(connection) or _peer(connection) in addresses
+        return bool(leads_there and _libc.connect(descriptor, _NO_ADDRESS, len(_NO_ADDRESS)) == 0)
+    finally:
+        os.close(descriptor)
+
+
+def _is_being_opened(connection: socket.socket) -> bool:
+    """Such a connection does not tell to whom. Cutting one too many does no harm: Envoy tries another member."""
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _SYN_SENT
+
+
+def _peer(connection: socket.socket) -> str | None:
+    try:
+        address: str = connection.getpeername()[0]
+    except OSError:
+        # It has ended.
+        return None
+    return address
+
+
+def _has_label(descriptor: int, of_listener: bytes) -> bool:
+    value = ctypes.create_string_buffer(LABEL_BYTES)
+    size = ctypes.c_uint32(LABEL_BYTES)
+    answer = _libc.getsockopt(descriptor, LABEL_LEVEL, LABEL_OPTION, value, ctypes.byref(size))
+    return answer == 0 and value.raw == of_listener
 
 
 def _borrow(process: int, number: int) -> int:
