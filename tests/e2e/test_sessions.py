@@ -1,15 +1,18 @@
 """Sessions, connections and requests across changes: which stay, which move, which are cut; real ones, counted."""
 
+import socket
 import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 import pytest
 
+from tests.certificates import rsa_pair
 from tests.stand import PATIENCE, Api, Backends, Service, eventually, unused_network
+from tests.tls_client import client_context
 
 SESSIONS = 20
 HELD = 10
@@ -154,6 +157,32 @@ def test_the_cookie_is_the_listener_s_own_and_lasts_as_long_as_asked_for(api: Ap
     browser = Browser(address)
     browser.ask()
     assert browser.set_cookie.split("; ")[1:] == ["Path=/", "HttpOnly"]
+
+
+def test_over_https_the_cookie_is_for_secure_connections_only(api: Api, backends: Backends) -> None:
+    load_balancer = api.create_load_balancer()
+    pair = rsa_pair()
+    listener = api.create_listener(
+        load_balancer["id"],
+        protocol="HTTPS",
+        backend_port=backends.port,
+        session_sticky=True,
+        certificate_id=api.ok("POST", "/elbaas/certificate", json=pair.body)["id"],
+    )
+    api.add_members(listener["id"], *backends.addresses)
+    place = load_balancer["vip_address"], 8080
+    context = client_context(None)
+
+    def ask(cookie: str) -> tuple[str, str]:
+        with context.wrap_socket(socket.create_connection(place)) as connection:
+            connection.sendall(f"GET / HTTP/1.0\r\nCookie: {cookie}\r\n\r\n".encode())
+            answer = HTTPResponse(connection)
+            answer.begin()
+            return answer.headers.get("Set-Cookie", ""), answer.read().decode()
+
+    cookie, member = ask("")
+    assert cookie.split("; ")[1:] == ["Path=/", "Secure", "HttpOnly"]
+    assert [ask(cookie.partition(";")[0]) for _ in range(6)] == [("", member)] * 6
 
 
 def test_without_stickiness_there_is_no_cookie(api: Api, backends: Backends) -> None:

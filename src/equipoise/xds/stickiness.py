@@ -13,10 +13,10 @@ from envoy.extensions.filters.http.stateful_session.v3.stateful_session_pb2 impo
 )
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import HttpFilter
 from envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2 import CookieBasedSessionState
-from envoy.type.http.v3.cookie_pb2 import Cookie
+from envoy.type.http.v3.cookie_pb2 import Cookie, CookieAttribute
 
 from equipoise.xds.encoding import packed
-from equipoise.xds.model import ProxyListener
+from equipoise.xds.model import Protocol, ProxyListener
 
 FILTER_NAME: Final = "envoy.filters.http.stateful_session"
 
@@ -44,4 +44,6 @@ def _cookie(each: ProxyListener) -> Cookie:
     cookie = Cookie(name=cookie_name(each.listener_id), path="/")
     if each.cookie_lifetime is not None:
         cookie.ttl.seconds = each.cookie_lifetime
+    if each.protocol is Protocol.HTTPS:
+        cookie.attributes.append(CookieAttribute(name="Secure"))
     return cookie
