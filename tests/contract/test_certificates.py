@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 
 from tests.certificates import Pair, chain, ec_pair, issue, private_pem, rsa_key, rsa_pair
+from tests.people import member_of_new_project
 from tests.stand import Api, Service, running_service
 
 PATH = "/elbaas/certificate"
@@ -162,10 +163,21 @@ def test_a_refused_update_changes_nothing(api: Api, certificate: dict[str, Any])
     assert api.ok("GET", path) == certificate
 
 
-def test_a_certificate_of_another_project_does_not_exist(api: Api, certificate: dict[str, Any]) -> None:
-    other = "0" * 32
-    path = f"/v1.0/{other}{PATH}/{certificate['id']}"
-    assert api.http.get(path).status_code in {403, 404}
+def test_a_certificate_of_another_project_does_not_exist(
+    api: Api, shared_service: Service, certificate: dict[str, Any]
+) -> None:
+    with member_of_new_project(shared_service) as stranger:
+        path = f"{PATH}/{certificate['id']}"
+        for method in ("GET", "PUT", "DELETE"):
+            assert stranger.call(method, path, json={"name": "mine"}).status_code == 404
+        assert stranger.ok("GET", PATH) == {"certificates": [], "instance_num": "0"}
+        load_balancer = stranger.create_load_balancer()
+        body = stranger.listener_body(load_balancer["id"], protocol="HTTPS", certificate_id=certificate["id"])
+        refused = stranger.call("POST", "/elbaas/listeners", json=body)
+        assert refused.status_code == 400
+        assert "there is no certificate" in refused.json()["detail"]
+        stranger.succeed("DELETE", f"/elbaas/loadbalancers/{load_balancer['id']}")
+    assert api.ok("GET", path) == certificate
 
 
 def test_a_certificate_in_use_cannot_be_deleted(api: Api, certificate: dict[str, Any]) -> None:
