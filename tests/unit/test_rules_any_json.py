@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from equipoise.domain.errors import RuleBroken
 from equipoise.domain.rules import (
     add_members,
+    create_certificate,
     create_health_check,
     create_listener,
     create_load_balancer,
@@ -17,6 +18,7 @@ from equipoise.domain.rules import (
     load_balancer_filters,
     member_filters,
     remove_members,
+    update_certificate,
     update_health_check,
     update_listener,
     update_load_balancer,
@@ -33,11 +35,14 @@ READERS: list[Callable[[object], object]] = [
     lambda body: update_listener(body, current=CURRENT_HTTPS),
     add_members,
     remove_members,
+    create_certificate,
+    update_certificate,
     create_health_check,
     lambda body: update_health_check(body, current=CURRENT_HEALTH_CHECK),
 ]
 FIELDS = sorted(
     {*EXTERNAL, *INTERNAL, *CURRENT_HTTPS, *CURRENT_HEALTH_CHECK, "az", "tenantId", "charge_mode", "eip_type"}
+    | {"certificate", "private_key", "domain"}
     | {"removeMember", "healthcheck_path", "vip_address", "server_id", "address", "id"}
 )
 
