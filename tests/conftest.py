@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.store.database import sqlite_url
+from tests.contract.catalogue_cases import World
 from tests.databases import Postgres, running_postgres
 from tests.stand import Api, Backends, Service, running_backends, running_service
 
@@ -49,3 +50,27 @@ def own_service(tmp_path: Path) -> Iterator[Service]:
 def backends() -> Iterator[Backends]:
     with running_backends(3) as three:
         yield three
+
+
+@pytest.fixture(scope="module")
+def world(shared_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Things in the shared service, and services of other kinds, for tables of requests; made when asked for."""
+    made = World(shared_service, tmp_path_factory.mktemp("world"))
+    yield made
+    made.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much of the error catalogue was provoked (tests/contract/test_catalogue_walk.py)."""
+    walked = [
+        dict(report.user_properties)
+        for report in terminalreporter.getreports("passed")
+        if "catalogue" in dict(report.user_properties)
+    ]
+    if walked:
+        provoked = len([one for one in walked if one["catalogue"] == "provoked"])
+        reserved = len([one for one in walked if one["catalogue"] == "reserved"])
+        terminalreporter.write_line(
+            f"error catalogue: {walked[0]['entries']} entries, {walked[0]['conditions']} with a condition "
+            f"({provoked} provoked), {reserved} reserved"
+        )

@@ -121,6 +121,7 @@ def _identity(api: Api) -> None:
         "/v3/endpoints",
     ):
         api.http.get(path).raise_for_status()
+    api.http.get(f"/v3/projects/{api.project_id}").raise_for_status()
     for scope in ({"project": {"id": api.project_id}}, {"domain": {"id": "default"}}, "unscoped"):
         body = {"auth": {"identity": {"methods": ["token"], "token": {"id": api.token}}, "scope": scope}}
         token = api.http.post("/v3/auth/tokens", json=body).raise_for_status().headers["x-subject-token"]

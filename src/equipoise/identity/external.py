@@ -69,7 +69,7 @@ class _Known:
 K = TypeVar("K")
 V = TypeVar("V")
 
-PASSED_ON: Final = ("x-auth-token", "x-subject-token", "content-type", "accept", "accept-language")
+PASSED_ON: Final = ("x-auth-token", "x-subject-token", "content-type", "accept", "accept-language", "x-request-id")
 PASSED_BACK: Final = ("content-type", "x-subject-token", "vary", "www-authenticate")
 
 

@@ -155,21 +155,14 @@ def catalogue(root_url: str, region: str, project_id: str | None) -> list[Docume
 def projects_document(projects: Iterable[Project], root_url: str) -> Document:
     """The body of a list of projects."""
     return {
-        "projects": [
-            {
-                "id": project.id,
-                "name": project.name,
-                "domain_id": project.domain_id,
-                "parent_id": project.domain_id,
-                "description": "",
-                "enabled": True,
-                "is_domain": False,
-                "links": {"self": f"{root_url}/v3/projects/{project.id}"},
-            }
-            for project in projects
-        ],
+        "projects": [_project(project, root_url) for project in projects],
         "links": _list_links(f"{root_url}/v3/projects"),
     }
+
+
+def project_document(project: Project, root_url: str) -> Document:
+    """The body of an answer about one project."""
+    return {"project": _project(project, root_url)}
 
 
 def services_document(root_url: str) -> Document:
@@ -226,6 +219,19 @@ def version_document(root_url: str) -> Document:
 def time_text(seconds: int) -> str:
     """Seconds since 1970 as Keystone writes times: `2026-01-01T00:00:00.000000Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _project(project: Project, root_url: str) -> Document:
+    return {
+        "id": project.id,
+        "name": project.name,
+        "domain_id": project.domain_id,
+        "parent_id": project.domain_id,
+        "description": "",
+        "enabled": True,
+        "is_domain": False,
+        "links": {"self": f"{root_url}/v3/projects/{project.id}"},
+    }
 
 
 def _list_links(url: str) -> Document:

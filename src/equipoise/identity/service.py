@@ -103,6 +103,14 @@ class Identity:
         self.directory.refresh()
         return keystone.projects_document(self.directory.projects_of(claims.user_id), root_url)
 
+    def project(self, claims: Claims, project_id: str, root_url: str) -> keystone.Document:
+        """One project on which the user of a token has a role. Raises RuleBroken: PROJECT_UNKNOWN."""
+        self.directory.refresh()
+        for project in self.directory.projects_of(claims.user_id):
+            if project.id == project_id:
+                return keystone.project_document(project, root_url)
+        raise RuleBroken(Rule.PROJECT_UNKNOWN, "There is no such project in which this user has a role.")
+
     def services(self, root_url: str) -> keystone.Document:
         """The services of the catalogue, one by one."""
         return keystone.services_document(root_url)

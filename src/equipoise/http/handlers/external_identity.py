@@ -23,6 +23,7 @@ class ExternalIdentity:
             "revokeToken",
             "listOwnProjects",
             "listProjects",
+            "showProject",
             "listServices",
             "listEndpoints",
             "showIdentityVersion",
@@ -32,11 +33,16 @@ class ExternalIdentity:
 
     async def create(self, request: Request) -> Response:
         body = await self._edge.raw_body(request)
-        return _response(await self._keystone.log_in(body, request.headers))
+        return _response(await self._keystone.log_in(body, _headers(request)))
 
     async def pass_on(self, request: Request) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""
-        return _response(await self._keystone.pass_on(request.method, request.url.path + query, request.headers))
+        return _response(await self._keystone.pass_on(request.method, request.url.path + query, _headers(request)))
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Under the same id in both logs."""
+    return {**request.headers, "x-request-id": request.state.request_id}
 
 
 def _response(answer: Answer) -> Response:

@@ -63,6 +63,14 @@ def operations(handlers: Mapping[str, Handler]) -> list[Operation]:
         ),
         partial(
             Operation,
+            "showProject",
+            "GET",
+            "/v3/projects/{project_id}",
+            summary="Show a project",
+            answer=wire.ProjectDocument,
+        ),
+        partial(
+            Operation,
             "listServices",
             "GET",
             "/v3/services",
@@ -109,6 +117,7 @@ class BuiltInIdentity:
                 "revokeToken": self.revoke,
                 "listOwnProjects": self.projects,
                 "listProjects": self.projects,
+                "showProject": self.project,
                 "listServices": self.services,
                 "listEndpoints": self.endpoints,
                 "showIdentityVersion": self.version,
@@ -132,6 +141,10 @@ class BuiltInIdentity:
 
     async def projects(self, request: Request) -> Response:
         return json_response(self._identity.projects_of(self._asker(request), root_url(request)))
+
+    async def project(self, request: Request) -> Response:
+        id = request.path_params["project_id"]
+        return json_response(self._identity.project(self._asker(request), id, root_url(request)))
 
     async def services(self, request: Request) -> Response:
         self._asker(request)

@@ -59,6 +59,12 @@ class ProjectEntry(TypedDict):
     links: dict[str, str]
 
 
+class ProjectDocument(TypedDict):
+    """One project."""
+
+    project: ProjectEntry
+
+
 class ProjectList(TypedDict):
     """Projects."""
 
