@@ -47,10 +47,19 @@ class Conformance:
         if content is None:
             assert not answer.content
         else:
-            schema = content[answer.headers["content-type"]]["schema"]
-            jsonschema_rs.validator_for(schema | {"components": self.document["components"]}).validate(answer.json())
+            kind = answer.headers["content-type"].partition(";")[0]
+            schema = content[kind]["schema"] | {"components": self.document["components"]}
+            validator = jsonschema_rs.validator_for(schema)
+            for value in _events(answer.text) if kind == "text/event-stream" else [answer.json()]:
+                validator.validate(value)
         if answer.is_success:
             self.seen.add(operation["operationId"])
+
+
+def _events(stream: str) -> list[dict[str, str]]:
+    """The events of a stream that has ended: the fields of each."""
+    blocks = [block for block in stream.split("\n\n") if block and not block.startswith(":")]
+    return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
 
 
 def closed(document: Any) -> Any:

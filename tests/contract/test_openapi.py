@@ -1,7 +1,9 @@
 """The OpenAPI document: it describes every operation, and what the service answers is what it says."""
 
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, get_type_hints
 
 import jsonschema_rs
@@ -20,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 from equipoise.domain.rules import query
 from equipoise.http.wire import requests
 from tests.certificates import ec_pair
+from tests.contract.catalogue_cases import stopped
 from tests.contract.conformance import Conformance
 from tests.stand import Api, Service, running_service
 
@@ -96,7 +99,12 @@ def test_the_filters_described_are_those_that_there_are(described_filters: type,
     assert get_type_hints(described_filters).keys() == real.keys() | {"limit", "marker"}
 
 
-def test_every_operation_answers_as_it_is_described(api: Api) -> None:
+def test_every_operation_answers_as_it_is_described(fuzzed: Service) -> None:
+    with Api(fuzzed) as api:
+        _walk(api, fuzzed)
+
+
+def _walk(api: Api, service: Service) -> None:
     watch = Conformance(api)
     api.http.get("/openapi.json").raise_for_status()
     api.http.get("/healthz").raise_for_status()
@@ -105,6 +113,7 @@ def test_every_operation_answers_as_it_is_described(api: Api) -> None:
     _listeners(api)
     _certificates(api)
     _elastic_ips(api)
+    _jobs(api, service)
     assert watch.seen == watch.operations, "add what is missing here"
 
 
@@ -163,6 +172,22 @@ def _elastic_ips(api: Api) -> None:
     api.http.get(f"{path}/{taken['id']}").raise_for_status()
     api.http.delete(f"{path}/{taken['id']}").raise_for_status()
     api.ok("GET", "/elbaas/quotas")
+
+
+def _jobs(api: Api, service: Service) -> None:
+    followed = api.ok("GET", "/jobs")["jobs"][0]
+    assert api.http.get(f"{api.root}/jobs/{followed['job_id']}/events").text.startswith("id: 1\n")
+    listener = api.create_listener(api.create_load_balancer()["id"])
+    # Neither told nor answering: the job is sure not to have begun.
+    with (
+        stopped(service),
+        closing(sqlite3.connect(service.data_dir / "equipoise.db", isolation_level=None)) as database,
+    ):
+        database.execute("UPDATE nodes SET live = 0")
+        wanted = [{"server_id": "s", "address": "127.9.9.9"}]
+        waiting = api.ok("POST", f"/elbaas/listeners/{listener['id']}/members", json=wanted)["job_id"]
+        assert api.ok("DELETE", f"/jobs/{waiting}")["status"] == "FAIL"
+        database.execute("UPDATE nodes SET live = 1")
 
 
 def _listeners(api: Api) -> None:

@@ -59,7 +59,7 @@ class Jobs:
                 self.follow,
                 "Follow a job",
                 produces=("text/event-stream",),
-                answer=str,
+                answer=wire.JobEvent,
             ),
         ]
 

@@ -120,6 +120,14 @@ class JobDocument(TypedDict):
     history: NotRequired[list[TransitionDocument]]
 
 
+class JobEvent(TypedDict):
+    """One event of the stream that follows a job; `data` is a transition and the id of the job, in JSON."""
+
+    id: str
+    event: t.JobState
+    data: str
+
+
 class JobList(TypedDict):
     """A page of jobs, without their sub-jobs."""
 
