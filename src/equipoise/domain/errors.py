@@ -129,6 +129,7 @@ class Rule(Enum):
     JOB_QUERY_INVALID = auto()
     JOB_NOT_CANCELLABLE = auto()
     JOB_CANCELLED = auto()
+    JOB_PARTS_FAILED = auto()
     IDEMPOTENCY_KEY_INVALID = auto()
     IDEMPOTENCY_KEY_REUSED = auto()
 

@@ -59,6 +59,12 @@ SOURCES: Final[dict[JobStatus, tuple[JobStatus, ...]]] = {
 
 UNFINISHED: Final = (JobStatus.INIT, JobStatus.RUNNING)
 
+PARTS_FAIL_ALONE: Final = (JobType.CREATE_MEMBER, JobType.REMOVE_MEMBER)
+"""The jobs of which a part may fail while the others succeed. What is deleted with its load balancer goes with it."""
+
+TAKEN_BACK: Final = "taken_back"
+"""Marks, in the entities of a job, a member whose part has failed alone. Not for users, who are shown its state."""
+
 NOTHING: Final = ""
 """Scope of a job whose change no listener of the data plane can refuse."""
 
@@ -81,7 +87,8 @@ class Job:
 
     Times are milliseconds since 1970 (UTC), `end_time` None until the job has ended. `failure` is the name of the
     `Rule` for which it failed. `entities` is what it is about, as jobs.md lists it, without the states that follow
-    from `status`. `sub_jobs` are the parts of which it consists, in their order; a part has none itself.
+    from `status`. `sub_jobs` are the parts of which it consists, in their order; a part has none itself, but
+    a `parent_id`.
     """
 
     id: str
@@ -96,6 +103,7 @@ class Job:
     begin_time: int
     running_time: int | None
     end_time: int | None
+    parent_id: str | None = None
     sub_jobs: "tuple[Job, ...]" = ()
 
     @property

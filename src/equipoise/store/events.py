@@ -50,4 +50,11 @@ class JobMoved:
     fail_reason: str | None = None
 
 
-Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | DrainingBegan | JobMoved
+@dataclass(frozen=True, slots=True)
+class PartsMoved:
+    """Sub-jobs entered another state, with their job or alone."""
+
+    job_ids: tuple[str, ...]
+
+
+Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | DrainingBegan | JobMoved | PartsMoved

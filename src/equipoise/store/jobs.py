@@ -4,7 +4,8 @@ Every statement that moves a job is guarded by the states it may come from (`equ
 job ends once, whoever tries and however often.
 
 A sub-job is a row of its own that shares load balancer, generation, scope and deadline with its parent, and so moves
-in the same statement. Only parents are counted, chosen to fail and told about.
+in the same statement, unless it failed alone before. Only parents are counted and chosen to fail. A parent that holds a
+failure before its end has a part that failed: it ends as FAIL where it would end as SUCCESS.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,12 +30,21 @@ from sqlalchemy import (
     update,
 )
 
-from equipoise.domain.changes import Change, Updated
+from equipoise.domain.changes import Change, Created, Updated
 from equipoise.domain.errors import Rule
-from equipoise.domain.jobs import EVERY_LISTENER, SOURCES, Job, JobFilters, JobStatus, JobType
+from equipoise.domain.jobs import (
+    EVERY_LISTENER,
+    PARTS_FAIL_ALONE,
+    SOURCES,
+    UNFINISHED,
+    Job,
+    JobFilters,
+    JobStatus,
+    JobType,
+)
 from equipoise.store import certificates, changes, load_balancers
 from equipoise.store.database import Transaction
-from equipoise.store.events import JobMoved, LoadBalancerGone
+from equipoise.store.events import JobMoved, LoadBalancerGone, PartsMoved
 from equipoise.store.tables import jobs, listeners, nodes, observations, unfinished
 from equipoise.store.tables import load_balancers as load_balancer_table
 
@@ -51,6 +61,7 @@ _READ_COLUMNS: Final = [
     jobs.c.begin_time,
     jobs.c.running_time,
     jobs.c.end_time,
+    jobs.c.parent_id,
 ]
 _TOLD_COLUMNS: Final = [
     jobs.c.id,
@@ -137,7 +148,10 @@ _BEGIN_CONFIRMED = (
 _SUCCEED = (
     update(jobs)
     .where(_OF_THESE, unfinished, _may_become(JobStatus.SUCCESS), _LIVE_NODE, ~_UNCONFIRMED_NODE)
-    .values(status=JobStatus.SUCCESS, end_time=_TIME)
+    .values(
+        status=case((jobs.c.failure.is_(None), JobStatus.SUCCESS), else_=JobStatus.FAIL),
+        end_time=_TIME,
+    )
     .returning(*_TOLD_COLUMNS, jobs.c.changes)
 )
 _FAIL = (
@@ -156,6 +170,24 @@ _FAIL = (
         fail_reason=bindparam("reason"),
     )
     .returning(*_TOLD_COLUMNS, jobs.c.changes)
+)
+_wholes = jobs.alias()
+_CANCEL_PART = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("part_id"),
+        jobs.c.status == JobStatus.INIT,
+        exists(
+            select(_wholes.c.id).where(_wholes.c.id == jobs.c.parent_id, _wholes.c.job_type.in_(PARTS_FAIL_ALONE))
+        ).correlate(jobs),
+    )
+    .values(status=JobStatus.FAIL, end_time=_TIME, failure=bindparam("because"), fail_reason=bindparam("reason"))
+    .returning(*_TOLD_COLUMNS, jobs.c.changes)
+)
+_MARK_AS_FAILING = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job_id"), unfinished)
+    .values(failure=bindparam("because"), fail_reason=bindparam("reason"), entities=bindparam("about"))
 )
 _TOUCHING = select(jobs.c.id).where(
     jobs.c.load_balancer_id == bindparam("lb_id"),
@@ -177,6 +209,9 @@ _ORPHANED = select(jobs.c.id).where(
             ~exists().where(listeners.c.id == jobs.c.scope),
         ),
     ),
+)
+_ADDING = select(jobs.c.id, jobs.c.entities).where(
+    jobs.c.load_balancer_id == bindparam("lb_id"), jobs.c.job_type == JobType.CREATE_MEMBER, unfinished, _IS_WHOLE
 )
 _UPDATES_OF_LISTENERS = select(jobs.c.changes).where(
     jobs.c.load_balancer_id == bindparam("lb_id"), jobs.c.job_type == JobType.UPDATE_LISTENER, unfinished
@@ -265,27 +300,27 @@ def get(connection: Connection, project_id: str, id: str) -> Job | None:
 
 def begin(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     """INIT to RUNNING: the newest generation of these load balancers is being handed to a live node."""
-    for row in tx.connection.execute(_BEGIN, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all():
-        _tell(tx, row)
+    _tell(tx, tx.connection.execute(_BEGIN, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
 
 
 def begin_confirmed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     """INIT to RUNNING where a node has the job's generation in force already: it connected before `begin` ran."""
-    for row in tx.connection.execute(_BEGIN_CONFIRMED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all():
-        _tell(tx, row)
+    _tell(tx, tx.connection.execute(_BEGIN_CONFIRMED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
 
 
 def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     """RUNNING to SUCCESS for every job of these load balancers that all live nodes have confirmed.
 
-    There is no success without a live node: nobody could have confirmed.
+    A job with a part that failed alone ends as FAIL; what its other parts changed stays. There is no success without
+    a live node: nobody could have confirmed.
     """
     ended = _in_order(tx.connection.execute(_SUCCEED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
+    # A job that fails here has no changes of its own: they are those of its parts.
     made = _changes_of(ended)
     changes.make_final(tx.connection, made)
     _prune_certificates(tx.connection, made)
+    _tell(tx, ended)
     for row in ended:
-        _tell(tx, row)
         if row.job_type == JobType.DELETE_LOAD_BALANCER:
             tx.emit(LoadBalancerGone(row.load_balancer_id))
 
@@ -304,11 +339,33 @@ def fail(tx: Transaction, ids: Sequence[str], rule: Rule, reason: str) -> bool:
     _prune_certificates(tx.connection, made)
     # Of a renewed certificate, those whose own job has succeeded already have to go back, too.
     touched = {row.load_balancer_id for row in ended} | _users_of_renewed(tx.connection, made)
-    for row in ended:
-        _tell(tx, row)
+    _tell(tx, ended)
     for load_balancer_id in sorted(touched):
-        _close_after_failure(tx, load_balancer_id, rule, reason)
+        naming = _naming(tx.connection, load_balancer_id, made)
+        _close_after_failure(tx, load_balancer_id, naming, rule, reason)
     return bool(ended)
+
+
+def cancel_part(tx: Transaction, id: str, rule: Rule, reason: str) -> bool:
+    """INIT to FAIL for one part alone, with what it changed taken back as a new generation; its job goes on.
+
+    Returns whether it was: not one that has begun or ended, nor one that goes with its job (`PARTS_FAIL_ALONE`).
+    """
+    values = {"part_id": id, "now": tx.now, "because": rule.name, "reason": reason}
+    ended = tx.connection.execute(_CANCEL_PART, values).all()
+    made = _changes_of(ended)
+    changes.take_back(tx.connection, made)
+    _tell(tx, ended)
+    for row in ended:
+        naming = [id for id in _naming(tx.connection, row.load_balancer_id, made) if id != row.parent_id]
+        _close_after_failure(tx, row.load_balancer_id, naming, rule, reason)
+    return bool(ended)
+
+
+def mark_as_failing(tx: Transaction, id: str, rule: Rule, reason: str, entities: dict[str, Any]) -> None:
+    """A part of this job has failed: the job goes on, and its end will be FAIL for this reason."""
+    values = {"job_id": id, "because": rule.name, "reason": reason, "about": entities}
+    tx.connection.execute(_MARK_AS_FAILING, values)
 
 
 def _of_the_same_renewals(connection: Connection, ids: Sequence[str]) -> list[str]:
@@ -342,8 +399,20 @@ def _prune_certificates(connection: Connection, made: Iterable[Change]) -> None:
         certificates.prune(connection, id, [str(content_id) for content_id in needed])
 
 
-def _close_after_failure(tx: Transaction, load_balancer_id: str, rule: Rule, reason: str) -> None:
-    orphaned = tx.connection.execute(_ORPHANED, {"lb_id": load_balancer_id}).scalars().all()
+def _naming(connection: Connection, load_balancer_id: str, taken_back: Iterable[Change]) -> list[str]:
+    """The unfinished jobs that were asked for members which are gone: they were there, and were not added again."""
+    gone = {change.id for change in taken_back if isinstance(change, Created) and change.table == "members"}
+    if not gone:
+        return []
+    adding = connection.execute(_ADDING, {"lb_id": load_balancer_id})
+    return [row.id for row in adding if any(member["id"] in gone for member in row.entities["members"])]
+
+
+def _close_after_failure(
+    tx: Transaction, load_balancer_id: str, naming: Sequence[str], rule: Rule, reason: str
+) -> None:
+    """Fail what is about something that is gone, or else let the data plane go back, too."""
+    orphaned = [*tx.connection.execute(_ORPHANED, {"lb_id": load_balancer_id}).scalars(), *naming]
     if orphaned:
         fail(tx, orphaned, rule, f"What it was about does not exist: {reason}")
     elif load_balancers.exists(tx.connection, load_balancer_id):
@@ -421,7 +490,9 @@ def _own(job: NewJob | NewPart) -> dict[str, Any]:
 
 
 def _read(row: RowMapping) -> Job:
-    return Job(**{**row, "job_type": JobType(row["job_type"]), "status": JobStatus(row["status"])})
+    job = Job(**{**row, "job_type": JobType(row["job_type"]), "status": JobStatus(row["status"])})
+    # What it will fail for is not what it has failed for.
+    return replace(job, failure=None, fail_reason=None) if job.failure and job.status in UNFINISHED else job
 
 
 def _in_order(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
@@ -433,21 +504,29 @@ def _changes_of(rows: Iterable[Row[Any]]) -> list[Change]:
     return list(chain.from_iterable(changes.from_json(row.changes) for row in rows))
 
 
-def _tell(tx: Transaction, row: Row[Any]) -> None:
-    """Tell of a job; what it tells holds for its sub-jobs, a thousand of which would only be noise."""
-    if row.parent_id is not None:
-        return
-    tx.emit(
-        JobMoved(
-            job_id=row.id,
-            job_type=JobType(row.job_type),
-            status=JobStatus(row.status),
-            project_id=row.project_id,
-            load_balancer_id=row.load_balancer_id,
-            generation=row.generation,
-            request_id=row.request_id,
-            elapsed=max(0, tx.now - row.begin_time),
-            failure=row.failure,
-            fail_reason=row.fail_reason,
-        )
+def _tell(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
+    """Tell of jobs one by one, and of sub-jobs, a thousand of which would only be noise, by their ids."""
+    part_ids = []
+    for row in rows:
+        if row.parent_id is None:
+            tx.emit(_moved(tx, row))
+        else:
+            part_ids.append(row.id)
+    if part_ids:
+        tx.emit(PartsMoved(tuple(part_ids)))
+
+
+def _moved(tx: Transaction, row: Row[Any]) -> JobMoved:
+    failed = row.status == JobStatus.FAIL
+    return JobMoved(
+        job_id=row.id,
+        job_type=JobType(row.job_type),
+        status=JobStatus(row.status),
+        project_id=row.project_id,
+        load_balancer_id=row.load_balancer_id,
+        generation=row.generation,
+        request_id=row.request_id,
+        elapsed=max(0, tx.now - row.begin_time),
+        failure=row.failure if failed else None,
+        fail_reason=row.fail_reason if failed else None,
     )

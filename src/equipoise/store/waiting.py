@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from equipoise.domain.jobs import Job
 from equipoise.store import jobs
 from equipoise.store.database import Database
-from equipoise.store.events import Event, JobMoved
+from equipoise.store.events import Event, JobMoved, PartsMoved
 
 
 class JobWaiters:
@@ -61,9 +61,16 @@ class JobWaiters:
 
     def _wake(self, events: Iterable[Event]) -> None:
         for event in events:
-            if isinstance(event, JobMoved):
-                for moved in self._waiting.get(event.job_id, ()):
-                    moved.set()
+            match event:
+                case JobMoved(job_id):
+                    self._wake_those_of(job_id)
+                case PartsMoved(job_ids) if self._waiting:
+                    for job_id in job_ids:
+                        self._wake_those_of(job_id)
+
+    def _wake_those_of(self, job_id: str) -> None:
+        for moved in self._waiting.get(job_id, ()):
+            moved.set()
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

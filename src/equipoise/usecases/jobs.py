@@ -1,14 +1,18 @@
 """Jobs: what became of what was asked."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Connection
 
 from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.jobs import Job, JobFilters, JobStatus
+from equipoise.domain.jobs import TAKEN_BACK, Job, JobFilters, JobStatus
 from equipoise.store import jobs
 from equipoise.store.database import Transaction
 from equipoise.usecases.context import Caller
+
+_NAMED: Final = 20
+"""Members that a reason names; the sub-jobs tell the rest."""
 
 
 def show_job(connection: Connection, caller: Caller, id: str) -> Job:
@@ -26,8 +30,10 @@ def list_jobs(
 def cancel_job(tx: Transaction, caller: Caller, id: str) -> Job:
     """Fail a job that has not begun, and give back everything that it took.
 
+    Of a part only what is its own is given back; the other parts go on, and their job fails at its end.
+
     Raises:
-        RuleBroken: JOB_UNKNOWN, or JOB_NOT_CANCELLABLE for one that runs or has ended, or for a part of another.
+        RuleBroken: JOB_UNKNOWN, or JOB_NOT_CANCELLABLE for one that runs or has ended, or for a part of a deletion.
     """
     job = show_job(tx.connection, caller, id)
     if job.status != JobStatus.INIT:
@@ -35,9 +41,32 @@ def cancel_job(tx: Transaction, caller: Caller, id: str) -> Job:
             Rule.JOB_NOT_CANCELLABLE, f"Job {id} is {job.status}; only a job that is still INIT can be cancelled."
         )
     reason = "The job was cancelled before it began. Everything that it had changed was taken back."
-    if not jobs.fail(tx, [id], Rule.JOB_CANCELLED, reason):
-        raise RuleBroken(Rule.JOB_NOT_CANCELLABLE, f"Job {id} is a part of another; cancel that one.")
+    if job.parent_id is None:
+        jobs.fail(tx, [id], Rule.JOB_CANCELLED, reason)
+    elif jobs.cancel_part(tx, id, Rule.JOB_CANCELLED, reason):
+        _let_whole_fail(tx, show_job(tx.connection, caller, job.parent_id))
+    else:
+        raise RuleBroken(
+            Rule.JOB_NOT_CANCELLABLE,
+            f"Job {id} is a part of the deletion {job.parent_id}, which takes all or nothing; cancel that one.",
+        )
     return show_job(tx.connection, caller, id)
+
+
+def _let_whole_fail(tx: Transaction, whole: Job) -> None:
+    """Note in a job which of its parts have failed; when none is left, it ends here."""
+    failed = [part for part in whole.sub_jobs if part.status == JobStatus.FAIL]
+    gone = [member["id"] for part in failed for member in part.entities["members"]]
+    names = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
+    others = "The other parts stay." if len(failed) < len(whole.sub_jobs) else "Nothing is left of the request."
+    reason = (
+        f"{len(failed)} of {len(whole.sub_jobs)} parts failed, those about the members {names}, and were taken back: "
+        f"{failed[-1].fail_reason} {others}"
+    )
+    members = [{**member, TAKEN_BACK: True} if member["id"] in gone else member for member in whole.entities["members"]]
+    jobs.mark_as_failing(tx, whole.id, Rule.JOB_PARTS_FAILED, reason, {**whole.entities, "members": members})
+    if len(failed) == len(whole.sub_jobs):
+        jobs.fail(tx, [whole.id], Rule.JOB_PARTS_FAILED, reason)
 
 
 def present(job: Job | None, id: str) -> Job:

@@ -1,13 +1,13 @@
 """The job on the wire (jobs.md), and the answer of a task."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 from msgspec import Meta
 
 from equipoise.domain.errors import Rule
-from equipoise.domain.jobs import Job, JobStatus, JobType, Transition
+from equipoise.domain.jobs import TAKEN_BACK, Job, JobStatus, JobType, Transition
 from equipoise.domain.model import Status
 from equipoise.http import catalogue
 from equipoise.http.wire import types as t
@@ -199,7 +199,20 @@ def _entities(record: Job) -> dict[str, Any]:
         case JobType.UPDATE_LOAD_BALANCER:
             return {"elb": {**record.entities["elb"], "status": Status.ACTIVE.value}}
         case JobType.CREATE_MEMBER:
-            status = member_status(_CREATED[record.status])
-            return {"members": [{**member, "status": status} for member in record.entities["members"]]}
+            return {"members": [_new_member(record, member) for member in record.entities["members"]]}
+        case JobType.REMOVE_MEMBER:
+            return {**record.entities, "members": [{"id": member["id"]} for member in record.entities["members"]]}
         case _:
             return record.entities
+
+
+def _new_member(record: Job, member: Mapping[str, Any]) -> dict[str, Any]:
+    """A member that a job adds. Of a job of which only parts failed, those of the other parts are in force."""
+    if TAKEN_BACK in member:
+        status = Status.ERROR
+    elif record.failure == Rule.JOB_PARTS_FAILED.name:
+        status = Status.ACTIVE
+    else:
+        status = _CREATED[record.status]
+    told = {name: value for name, value in member.items() if name != TAKEN_BACK}
+    return {**told, "status": member_status(status)}
