@@ -20,6 +20,7 @@ from equipoise.dataplane.admin import EnvoyAdmin
 from equipoise.dataplane.cutting import EnvoyCutter
 from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.dataplane.packets import PacketCounter
 from equipoise.domain.model import EXTERNAL, INTERNAL
 from equipoise.domain.quotas import Quotas
 from equipoise.http.edge import Edge, Marks
@@ -34,6 +35,7 @@ from equipoise.http.handlers.jobs import Jobs
 from equipoise.http.handlers.listeners import Listeners
 from equipoise.http.handlers.load_balancers import LoadBalancers
 from equipoise.http.handlers.members import Members
+from equipoise.http.handlers.monitor import Monitor
 from equipoise.http.handlers.quotas import Quotas as QuotaHandlers
 from equipoise.http.handlers.service import Service as ServiceHandlers
 from equipoise.http.middleware import RequestBoundary
@@ -47,6 +49,7 @@ from equipoise.identity.service import Identity
 from equipoise.journal import write_transitions
 from equipoise.observe.health import HealthObserver
 from equipoise.observe.recorder import HealthRecorder
+from equipoise.observe.traffic import TrafficObserver
 from equipoise.observe.udp_health import UdpHealthChecker
 from equipoise.settings import Quotas as QuotaSettings
 from equipoise.settings import Settings
@@ -169,6 +172,13 @@ class Equipoise:
         await self._udp_health.start()
         parts.push_async_callback(self._udp_health.stop)
 
+        packets = PacketCounter(self._directory.instance, enabled=settings.monitor.packets == "auto")
+        parts.push_async_callback(packets.stop)
+        await packets.start()
+        traffic = TrafficObserver(database, EnvoyAdmin(files.admin_socket), packets, NODE_ID, settings.monitor.interval)
+        traffic.start()
+        parts.push_async_callback(traffic.stop)
+
         if not await self._controller.wait_until_in_force(NODE_PATIENCE):
             _log.warning("data plane behind", effect="jobs wait for it", waited=NODE_PATIENCE)
         readiness.serve(await _application(database, identity, vault, settings))
@@ -215,6 +225,7 @@ async def _application(
         Certificates(edge, vault, show_private_key=settings.certificates.show_private_key),
         ElasticIps(edge),
         QuotaHandlers(edge),
+        Monitor(edge, interval=settings.monitor.interval),
         BuiltInIdentity(edge, identity) if isinstance(identity, Identity) else ExternalIdentity(edge, identity),
     )
     operations = [operation for group in groups for operation in group.operations()]

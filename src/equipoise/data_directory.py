@@ -2,11 +2,14 @@
 
 import fcntl
 import os
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 LOCK_FILE: Final = "service.lock"
 DATABASE_FILE: Final = "equipoise.db"
+INSTANCE_FILE: Final = "instance"
 
 
 class DataDirectoryError(Exception):
@@ -27,6 +30,20 @@ class DataDirectory:
     def database(self) -> Path:
         """The SQLite file."""
         return self.path / DATABASE_FILE
+
+    @property
+    def instance(self) -> str:
+        """16 hexadecimal characters: what this service calls things that it makes outside the folder.
+
+        It stays the same from start to start, so that what a killed service left is found again; it differs for a
+        copy of the folder and for a folder of the same path in another container. Must be asked for while open.
+        """
+        file = self.path / INSTANCE_FILE
+        if not file.exists():
+            draft = file.with_suffix(".new")
+            draft.write_text(f"{uuid4().hex}\n")
+            draft.replace(file)
+        return blake2b(f"{file.read_text()}{self.path}".encode(), digest_size=8).hexdigest()
 
     def open(self) -> None:
         """Make the folder where it is missing, for its owner alone, and take its lock.

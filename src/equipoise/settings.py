@@ -360,6 +360,19 @@ class Envoy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Monitor:
+    interval: float = _setting(
+        10.0, Number(0.5, 300), "Seconds between two samples of the traffic figures, and over which a rate is told."
+    )
+    packets: Literal["auto", "off"] = _setting(
+        "auto",
+        Choice(("auto", "off")),
+        "Whether the kernel counts packets: wherever it can be done, or never. Where it is not done, in_pps and "
+        "out_pps are 0.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     format: Literal["json", "console"] = _setting(
         "json", Choice(("json", "console")), "JSON lines, or text for people."
@@ -383,6 +396,7 @@ class Settings:
     identity: Identity = field(default_factory=Identity)
     http: Http = field(default_factory=Http)
     envoy: Envoy = field(default_factory=Envoy)
+    monitor: Monitor = field(default_factory=Monitor)
     log: Log = field(default_factory=Log)
 
     @classmethod

@@ -172,6 +172,7 @@ def _elastic_ips(api: Api) -> None:
     api.http.get(f"{path}/{taken['id']}").raise_for_status()
     api.http.delete(f"{path}/{taken['id']}").raise_for_status()
     api.ok("GET", "/elbaas/quotas")
+    api.ok("GET", "/elbaas/monitor")
 
 
 def _jobs(api: Api, service: Service) -> None:

@@ -27,6 +27,11 @@ _READ_BY_SUFFIX = (
     ".downstream_rq_3xx",
     ".downstream_rq_4xx",
     ".downstream_rq_5xx",
+    # of its UDP proxy
+    ".downstream_sess_total",
+    ".downstream_sess_active",
+    ".downstream_sess_rx_bytes",
+    ".downstream_sess_tx_bytes",
     # of its cluster
     ".membership_total",
     ".membership_healthy",

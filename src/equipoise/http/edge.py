@@ -96,6 +96,10 @@ class Edge:
             attempt.add_body(body)
         return body
 
+    def now(self) -> int:
+        """Milliseconds since 1970 (UTC), by the clock that everything is stored with."""
+        return self._database.now()
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read. Raises RuleBroken: UNAVAILABLE."""
         with _available():

@@ -250,7 +250,8 @@ observations = Table(
 traffic = Table(
     "traffic",
     metadata,
-    Column("load_balancer_id", _ID, ForeignKey("load_balancers.id", ondelete="CASCADE"), primary_key=True),
+    # No reference: the next sample takes the place of one whose load balancer has gone.
+    Column("load_balancer_id", _ID, primary_key=True),
     Column("node_id", String(64), primary_key=True),
     Column("time", BigInteger, nullable=False),
     Column("act_conn", BigInteger, nullable=False),

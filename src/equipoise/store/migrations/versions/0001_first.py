@@ -201,9 +201,6 @@ def upgrade() -> None:
         sa.Column("out_packets", sa.BigInteger(), nullable=False),
         sa.Column("in_bytes", sa.BigInteger(), nullable=False),
         sa.Column("out_bytes", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["load_balancer_id"], ["load_balancers.id"], name=op.f("fk_traffic_load_balancer_id"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("load_balancer_id", "node_id", name=op.f("pk_traffic")),
     )
     op.create_index(op.f("ix_traffic_node_id"), "traffic", ["node_id"], unique=False)

@@ -1,0 +1,22 @@
+"""The traffic figures of a load balancer: what its data plane carried between two looks."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """One sample. Connections are as of `time` (milliseconds since 1970, UTC), the rest is per second before it.
+
+    `act_conn` are connections in use, `inact_conn` those that are open with no request under way; `ncps` are new
+    connections. "In" is from the clients, "out" to them; bytes are those that the connections carry.
+    """
+
+    load_balancer_id: str
+    time: int
+    act_conn: int = 0
+    inact_conn: int = 0
+    ncps: int = 0
+    in_packets: int = 0
+    out_packets: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
