@@ -110,7 +110,7 @@ class Equipoise:
 
     async def failed(self) -> None:
         """Return only by raising: what made a part of the service fail for good."""
-        await asyncio.gather(self._controller.failed(), self._udp_health.failed())
+        await asyncio.gather(self._database.failed(), self._controller.failed(), self._udp_health.failed())
 
     async def _start(self, parts: AsyncExitStack) -> None:
         settings = self._settings
@@ -129,7 +129,7 @@ class Equipoise:
 
         url = settings.database.url or sqlite_url(self._directory.database)
         migrate.upgrade(url)
-        database = Database(url)
+        self._database = database = Database(url)
         database.start()
         parts.push_async_callback(database.stop)
         database.on_commit(write_transitions)

@@ -44,13 +44,15 @@ class FakeNode:
         self.settled: dict[str, int] = {}
         self.is_ready = False
         self.confirms_at_once = True
+        self.is_connected = False
         self.published = asyncio.Event()
 
     def publish(self, desired: Iterable[Desired]) -> None:
         for one in desired:
             self.desired[one.load_balancer_id] = one
         self.published.set()
-        if self.confirms_at_once:
+        # Nobody confirms who is not connected.
+        if self.confirms_at_once and self.is_connected:
             self.confirm_all()
 
     def forget(self, load_balancer_id: str) -> None:
@@ -63,7 +65,10 @@ class FakeNode:
         self.is_ready = True
 
     def connect(self, node_id: str = NODE) -> None:
+        self.is_connected = True
         self._controller.node_connected(node_id)
+        if self.confirms_at_once:
+            self.confirm_all(node_id)
 
     def disconnect(self, node_id: str = NODE) -> None:
         self._controller.node_disconnected(node_id)

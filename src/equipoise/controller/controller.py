@@ -6,7 +6,7 @@ so nothing is lost with the process.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, repeat
@@ -160,13 +160,16 @@ class Controller:
 
     async def _reconcile(self, load_balancer_ids: Iterable[str]) -> None:
         for batch in _batches(load_balancer_ids):
-            found = await self._durably(partial(_begin, load_balancer_ids=batch))
+            found = await self._patiently(partial(self._database.read, partial(desired_store.load, ids=batch)))
             self._publish(
                 Desired(
                     one.load_balancer.id, one.load_balancer.generation, build(compile_load_balancer(one, self._unseal))
                 )
                 for one in found
             )
+            # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it
+            # goes out with the next batch, which follows at once.
+            await self._durably(partial(jobs.begin, load_balancer_ids=batch))
 
     def _publish(self, desired: Iterable[Desired]) -> None:
         if self._publisher is not None:
@@ -274,9 +277,13 @@ class Controller:
 
     async def _durably(self, work: Callable[[Transaction], T]) -> T:
         """Write, and go on trying while the database cannot be written: what was observed must not be lost."""
+        return await self._patiently(partial(self._database.write, work))
+
+    async def _patiently(self, use: Callable[[], Awaitable[T]]) -> T:
+        """Use the database, and go on trying while it is unavailable."""
         for pause in chain(_RETRY_SECONDS, repeat(_RETRY_SECONDS[-1])):
             try:
-                return await self._database.write(work)
+                return await use()
             except StoreUnavailable as error:
                 _log.error("database unavailable", cause=str(error), retry_in=pause)
                 await asyncio.sleep(pause)
@@ -314,12 +321,6 @@ def _merged(observations: Iterable[_Observation]) -> list[_Observation]:
         else:
             merged.append(observation)
     return merged
-
-
-def _begin(tx: Transaction, load_balancer_ids: Sequence[str]) -> Sequence[desired_store.Desired]:
-    """Load what is desired and mark its jobs as handed to the nodes, in one snapshot."""
-    jobs.begin(tx, load_balancer_ids)
-    return desired_store.load(tx.connection, load_balancer_ids)
 
 
 def _batches(ids: Iterable[str]) -> Iterable[list[str]]:

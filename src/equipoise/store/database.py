@@ -3,14 +3,14 @@
 Writes that arrive together share one durable commit, each inside a savepoint of its own so that one that fails
 takes no other with it. A write is answered only after its commit; the events it emitted are told after that, too.
 
-SQLite is read on the event loop itself, which costs less than handing over to a thread. A database server is read
-in threads, because it may be slow or gone; its writers, also those of other processes, take turns by a lock of the
-database, so that the same statements mean the same on both.
+SQLite is read and written on the event loop itself, which costs less than handing over to a thread; only the
+commit, which waits for the disk, is done in one. A database server is used from threads, because it may be slow or
+gone; its writers, also those of other processes, take turns by a lock of the database, so that the same statements
+mean the same on both.
 """
 
 import asyncio
-import queue
-import threading
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -39,6 +39,11 @@ OWN_LANE: Final = ""
 READERS: Final = 4
 """How many reads a database server gets at once from one process."""
 
+LOCK_PATIENCE: Final = 5.0
+"""Seconds for which a write waits for a lock that somebody else has on the file."""
+
+_LOCK_PAUSE: Final = 0.01
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _WRITER_TURN: Final = 0x65717569
 """The advisory lock by which the writers of a database server take turns. Any number that nobody else uses."""
 
@@ -72,7 +77,6 @@ class Transaction:
 class _Unit(Generic[T]):
     work: Callable[[Transaction], T]
     future: "asyncio.Future[T]"
-    lane: str
 
 
 _Outcome = tuple[_Unit[Any], Any, BaseException | None]
@@ -90,32 +94,45 @@ class Database:
     def __init__(self, url: str, clock: Clock = time.time) -> None:
         self._engine = open_engine(url)
         self._clock = clock
-        self._queue: queue.SimpleQueue[_Unit[Any] | None] = queue.SimpleQueue()
         self._lanes: Lanes[_Unit[Any]] = Lanes(OWN_LANE)
+        self._something_waits = asyncio.Event()
+        self._closing = False
         self._listeners: list[Callable[[list[Event]], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._own_reader: Connection | None = None
+        self._own_writer: Connection | None = None
         self._readers: ThreadPoolExecutor | None = None
-        self._thread = threading.Thread(target=self._write_until_closed, name="database-writer", daemon=True)
+        self._committer = ThreadPoolExecutor(1, "database-commit")
+        self._writing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin serving, on the running event loop. The schema must be there (`equipoise.store.migrate`)."""
         self._loop = asyncio.get_running_loop()
         if self._engine.dialect.name == "sqlite":
             self._own_reader = self._engine.connect()
+            self._own_writer = _patient_writer(self._engine)
         else:
             self._readers = ThreadPoolExecutor(READERS, "database-reader")
-        self._thread.start()
+        self._writing = self._loop.create_task(self._write_until_closed(), name="database-writer")
 
     async def stop(self) -> None:
         """Finish the writes already accepted and close every connection."""
-        self._queue.put(None)
-        await asyncio.to_thread(self._thread.join)
+        self._closing = True
+        self._something_waits.set()
+        if self._writing is not None:
+            await self._writing
+        self._committer.shutdown()
         if self._readers is not None:
             self._readers.shutdown()
-        if self._own_reader is not None:
-            self._own_reader.close()
+        for connection in (self._own_reader, self._own_writer):
+            if connection is not None:
+                connection.close()
         self._engine.dispose()
+
+    async def failed(self) -> None:
+        """Return only by raising: what ended the writer. Nothing does but a defect."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
 
     def now(self) -> int:
         """Milliseconds since 1970 (UTC)."""
@@ -146,7 +163,7 @@ class Database:
             return _read(connection.execution_options(isolation_level="REPEATABLE READ"), work)
 
     async def write(self, work: Callable[[Transaction], T], lane: str = OWN_LANE) -> T:
-        """Run `work` in the writer thread and return its result once it is durable.
+        """Run `work` when it is its turn and return its result once it is durable.
 
         Args:
             lane: whose turn it is: lanes take turns, so that who asks much holds up nobody who asks little.
@@ -157,48 +174,58 @@ class Database:
         if self._loop is None:
             raise RuntimeError("the database was not started")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Unit(work, future, lane))
+        self._lanes.add(lane, _Unit(work, future))
+        self._something_waits.set()
         # Shielded: a caller who goes away must not make a commit look as if it had not happened.
         return await asyncio.shield(future)
 
-    def _write_until_closed(self) -> None:
-        while self._gather():
-            self._commit(self._lanes.take(GROUP_LIMIT))
-        while self._lanes:
-            self._commit(self._lanes.take(GROUP_LIMIT))
+    async def _write_until_closed(self) -> None:
+        while not self._closing or self._lanes:
+            self._something_waits.clear()
+            while self._lanes:
+                await self._commit(self._lanes.take(GROUP_LIMIT))
+            if not self._closing:
+                await self._something_waits.wait()
 
-    def _gather(self) -> bool:
-        """Sort what has come into its lanes; wait when there is nothing at all. False when the end was asked for."""
-        try:
-            while True:
-                unit = self._queue.get(block=not self._lanes)
-                if unit is None:
-                    return False
-                self._lanes.add(unit.lane, unit)
-        except queue.Empty:
-            return True
-
-    def _commit(self, units: list[_Unit[Any]]) -> None:
+    async def _commit(self, units: list[_Unit[Any]]) -> None:
         events: list[Event] = []
         try:
-            outcomes = self._run_together(units, events)
-        except DBAPIError as error:
+            if self._own_writer is not None:
+                outcomes = await self._run_here(self._own_writer, units, events)
+            else:
+                outcomes = await asyncio.wrap_future(self._committer.submit(self._run_there, units, events))
+        except Exception as error:  # noqa: BLE001 - those who wait must hear it, whatever it is, and the next group be tried
             fault = StoreUnavailable(_cause(error)) if isinstance(error, _UNAVAILABLE) else error
             outcomes, events = [(unit, None, fault) for unit in units], []
-        except PoolTimeout as error:
-            outcomes, events = [(unit, None, StoreUnavailable(str(error))) for unit in units], []
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._tell, outcomes, events)
+        self._tell(outcomes, events)
 
-    def _run_together(self, units: list[_Unit[Any]], events: list[Event]) -> list[_Outcome]:
-        """Run the units in one transaction. Raises what made the transaction as a whole fail."""
-        alone = len(units) == 1
+    async def _run_here(self, connection: Connection, units: list[_Unit[Any]], events: list[Event]) -> list[_Outcome]:
+        """Run the units on the event loop; only what waits for the disk is done in a thread.
+
+        A hand-over to a thread and back for each statement would cost more than the statements.
+        """
+        outcomes: list[_Outcome] = []
+        group = await _begin_patiently(connection)
+        try:
+            for unit in units:
+                outcomes.append(self._run(connection, unit, events, alone=len(units) == 1))
+                # Others have their turn between units; the connection is nobody else's.
+                await asyncio.sleep(0)
+            if len(units) > 1 or outcomes[0][2] is None:
+                await asyncio.wrap_future(self._committer.submit(group.commit))
+        finally:
+            if group.is_active:
+                group.rollback()
+        return outcomes
+
+    def _run_there(self, units: list[_Unit[Any]], events: list[Event]) -> list[_Outcome]:
+        """Run the units in a thread: every statement waits for a server."""
         with (
             self._engine.connect().execution_options(writer=True) as connection,
             connection.begin() as group,
         ):
-            outcomes = [self._run(connection, unit, events, alone=alone) for unit in units]
-            if alone and outcomes[0][2] is not None:
+            outcomes = [self._run(connection, unit, events, alone=len(units) == 1) for unit in units]
+            if len(units) == 1 and outcomes[0][2] is not None:
                 group.rollback()
         return outcomes
 
@@ -263,6 +290,27 @@ def _read(connection: Connection, work: Callable[[Connection], T]) -> T:
 def _cause(error: DBAPIError | PoolTimeout) -> str:
     """What the database itself says, without the statement and its values."""
     return str(error.orig) if isinstance(error, DBAPIError) else str(error)
+
+
+def _patient_writer(engine: Engine) -> Connection:
+    """The writer waits for a lock on the event loop, with pauses, and not inside SQLite."""
+    connection = engine.connect().execution_options(writer=True)
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA busy_timeout=0")
+    return connection
+
+
+async def _begin_patiently(connection: Connection) -> RootTransaction:
+    """Begin, when whoever else holds the write lock has let go of it. Raises OperationalError after a while."""
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            return connection.begin()
+        except OperationalError as error:
+            busy = isinstance(error.orig, sqlite3.OperationalError) and error.orig.sqlite_errorcode in _BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(_LOCK_PAUSE)
 
 
 def _is_writer(connection: Connection) -> bool:

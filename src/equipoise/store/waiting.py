@@ -5,10 +5,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 
-from equipoise.domain.jobs import Job
+from equipoise.domain.jobs import UNFINISHED, Job, JobStatus
 from equipoise.store import jobs
 from equipoise.store.database import Database
 from equipoise.store.events import Event, JobMoved, PartsMoved
+
+_Watch = tuple[asyncio.Event, tuple[JobStatus, ...]]
 
 
 class JobWaiters:
@@ -16,19 +18,19 @@ class JobWaiters:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: defaultdict[str, set[_Watch]] = defaultdict(set)
         database.on_commit(self._wake)
 
     async def wait(self, project_id: str, job_id: str, seconds: float) -> Job | None:
         """The job once it has ended, or as it stands after `seconds`; None if the project has no such job."""
-        with self._watching(job_id) as moved:
+        with self._watching(job_id, UNFINISHED) as ended:
             # Watched first, looked at second: a move between the two is seen by the look.
             job = await self._look(project_id, job_id)
             try:
                 async with asyncio.timeout(seconds):
                     while job is not None and not job.ended:
-                        await moved.wait()
-                        moved.clear()
+                        await ended.wait()
+                        ended.clear()
                         job = await self._look(project_id, job_id)
             except TimeoutError:
                 job = await self._look(project_id, job_id)
@@ -36,7 +38,7 @@ class JobWaiters:
 
     async def follow(self, project_id: str, job_id: str, patience: float) -> AsyncIterator[Job | None]:
         """The job now and after each of its moves, until it has ended; None whenever `patience` seconds were quiet."""
-        with self._watching(job_id) as moved:
+        with self._watching(job_id, ()) as moved:
             while (job := await self._look(project_id, job_id)) is not None:
                 yield job
                 if job.ended:
@@ -46,13 +48,15 @@ class JobWaiters:
                 moved.clear()
 
     @contextmanager
-    def _watching(self, job_id: str) -> Iterator[asyncio.Event]:
+    def _watching(self, job_id: str, but: tuple[JobStatus, ...]) -> Iterator[asyncio.Event]:
+        """An event that is set whenever the job enters a state, but for those named."""
         moved = asyncio.Event()
-        self._waiting[job_id].add(moved)
+        watch = (moved, but)
+        self._waiting[job_id].add(watch)
         try:
             yield moved
         finally:
-            self._waiting[job_id].discard(moved)
+            self._waiting[job_id].discard(watch)
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
 
@@ -62,15 +66,17 @@ class JobWaiters:
     def _wake(self, events: Iterable[Event]) -> None:
         for event in events:
             match event:
-                case JobMoved(job_id):
-                    self._wake_those_of(job_id)
-                case PartsMoved(job_ids) if self._waiting:
-                    for job_id in job_ids:
+                case JobMoved():
+                    self._wake_those_of(event.job_id, event.status)
+                case PartsMoved() if self._waiting:
+                    for job_id in event.job_ids:
                         self._wake_those_of(job_id)
 
-    def _wake_those_of(self, job_id: str) -> None:
-        for moved in self._waiting.get(job_id, ()):
-            moved.set()
+    def _wake_those_of(self, job_id: str, status: JobStatus | None = None) -> None:
+        """`status` None: the job moved somewhere, and whoever waits looks where."""
+        for moved, but in self._waiting.get(job_id, ()):
+            if status is None or status not in but:
+                moved.set()
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

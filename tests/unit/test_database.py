@@ -1,0 +1,110 @@
+"""The writer: groups, turns, and a database that cannot be used for a while."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from equipoise.store import nodes
+from equipoise.store.database import Database, StoreUnavailable, Transaction, open_engine, sqlite_url
+from equipoise.store.migrate import upgrade
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    upgrade(database_url)
+    opened = Database(database_url)
+    opened.start()
+    yield opened
+    await opened.stop()
+
+
+def put(tx: Transaction, name: str) -> None:
+    nodes.set_live(tx.connection, name, True)
+
+
+def names(database_url: str) -> list[str]:
+    engine = open_engine(database_url)
+    with engine.connect() as connection:
+        found = sorted(connection.execute(text("SELECT id FROM nodes")).scalars())
+    engine.dispose()
+    return found
+
+
+async def test_a_unit_that_fails_takes_no_other_of_its_group_with_it(database: Database, database_url: str) -> None:
+    def fail(tx: Transaction) -> None:
+        nodes.set_live(tx.connection, "bad", True)
+        raise ValueError("on purpose")
+
+    a, b = partial(put, name="a"), partial(put, name="b")
+    results = await asyncio.gather(database.write(a), database.write(fail), database.write(b), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), ValueError, type(None)]
+    assert names(database_url) == ["a", "b"]
+
+
+async def test_a_unit_that_fails_alone_stores_nothing(database: Database, database_url: str) -> None:
+    def fail(tx: Transaction) -> None:
+        nodes.set_live(tx.connection, "bad", True)
+        raise ValueError("on purpose")
+
+    with pytest.raises(ValueError, match="on purpose"):
+        await database.write(fail)
+    assert names(database_url) == []
+
+
+async def test_a_writer_waits_for_a_lock_without_holding_up_the_loop(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "test.db")
+    upgrade(url)
+    database = Database(url)
+    database.start()
+    other = open_engine(url)
+    with other.connect() as connection:
+        connection.connection.driver_connection.execute("BEGIN IMMEDIATE")  # type: ignore[union-attr]
+        waiting = asyncio.ensure_future(database.write(partial(put, name="a")))
+        # The loop goes on: this look would never come if the writer waited inside SQLite.
+        assert await database.read(lambda connection: connection.execute(text("SELECT 1")).scalar()) == 1
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        connection.connection.driver_connection.execute("COMMIT")  # type: ignore[union-attr]
+        await waiting
+    assert names(url) == ["a"]
+    other.dispose()
+    await database.stop()
+
+
+async def test_a_full_disk_is_told_and_the_next_write_works_when_there_is_room(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "test.db")
+    upgrade(url)
+    database = Database(url)
+    database.start()
+
+    def limit(pages: str) -> None:
+        driver = database._own_writer.connection.driver_connection  # type: ignore[union-attr]
+        driver.execute(f"PRAGMA max_page_count={pages}")  # type: ignore[union-attr]
+
+    def fill(tx: Transaction) -> None:
+        for number in range(2000):
+            nodes.set_live(tx.connection, f"node-{number:050}", True)
+
+    limit("1")
+    with pytest.raises(StoreUnavailable, match="full"):
+        await database.write(fill)
+    assert names(url) == []
+    limit("1000000")
+    await database.write(partial(put, name="a"))
+    assert names(url) == ["a"]
+    await database.stop()
+
+
+async def test_writes_accepted_before_the_stop_are_done(database_url: str) -> None:
+    upgrade(database_url)
+    database = Database(database_url)
+    database.start()
+    writes = [asyncio.ensure_future(database.write(partial(put, name=str(number)))) for number in range(100)]
+    await asyncio.sleep(0)
+    await database.stop()
+    await asyncio.gather(*writes)
+    assert len(names(database_url)) == 100
