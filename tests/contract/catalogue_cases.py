@@ -29,6 +29,7 @@ LONG = "x" * 65
 LB = "/elbaas/loadbalancers"
 LISTENERS = "/elbaas/listeners"
 CHECKS = "/elbaas/healthcheck"
+CERTIFICATES = "/elbaas/certificate"
 
 EXTERNAL = {"name": "lb", "vpc_id": "vpc", "type": "External", "bandwidth": 5, "admin_state_up": 1}
 INTERNAL = {

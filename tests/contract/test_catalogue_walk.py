@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from equipoise.http.catalogue import SOURCES, Elb, entry_of
-from tests.contract.catalogue_cases import CASES, Key, World
+from tests.contract.catalogue_cases import CASES, CERTIFICATES, Key, World
 from tests.contract.wire import refusal
 
 Entry = dict[str, Any]
@@ -51,6 +51,17 @@ def test_each_condition_gives_the_status_code_and_message_of_its_entry(
         assert told["status"] == "FAIL"
         assert told["fail_reason"]
     _count(record_property, "provoked")
+
+
+@pytest.mark.parametrize("body", [{}, {"certificate": "x"}, {"private_key": "x"}])
+def test_a_certificate_without_its_parts_has_the_message_that_an_entry_quotes(
+    world: World, body: dict[str, str]
+) -> None:
+    """The one message that stands in a condition, not in an entry of its own."""
+    entry = ENTRIES["ELB.1001", "create load balancer", 0]
+    answer = world.api.call("POST", CERTIFICATES, json=body)
+    assert refusal(answer) == (entry["status"], entry["code"])
+    assert f'(certificate: "{answer.json()["message"]}")' in entry["when"]
 
 
 def test_every_case_belongs_to_an_entry_with_a_condition() -> None:

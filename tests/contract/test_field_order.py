@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.catalogue_cases import CHECKS, EXTERNAL, INTERNAL, LB, LISTENERS, NOBODY, World
+from tests.certificates import rsa_pair
+from tests.contract.catalogue_cases import CERTIFICATES, CHECKS, EXTERNAL, INTERNAL, LB, LISTENERS, NOBODY, World
 from tests.contract.wire import refusal
 
 Broken = tuple[str, Any, str]
@@ -95,6 +96,13 @@ OF_HEALTH_CHECK: list[Broken] = [
     ("healthcheck_timeout", 51, "ELB.7001"),
     ("healthcheck_interval", 0, "ELB.7001"),
 ]
+OF_CERTIFICATE: list[Broken] = [
+    ("certificate", "", "ELB.1001"),
+    ("private_key", "", "ELB.1001"),
+    ("name", "x" * 65, "Bad Request"),
+    ("description", "x" * 129, "Bad Request"),
+    ("domain", "a b", "Bad Request"),
+]
 
 _STICKY = {"session_sticky": True}
 _TCP = {"protocol": "TCP", "backend_protocol": "TCP"}
@@ -125,6 +133,7 @@ TABLES: list[tuple[str, Target, list[Broken]]] = [
         lambda world: ("POST", CHECKS, {"listener_id": world.listener["id"], "healthcheck_protocol": "HTTP"}),
         OF_HEALTH_CHECK,
     ),
+    ("certificate", lambda _: ("POST", CERTIFICATES, rsa_pair().body), OF_CERTIFICATE),
 ]
 
 

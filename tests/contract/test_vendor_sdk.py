@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.certificates import rsa_pair
 from tests.stand import Api, Backends, Service, ask, assert_even
 
 LOCK = Path(__file__).with_name("vendor-sdk.lock")
@@ -41,6 +42,7 @@ def test_the_sdk_of_the_vendor_does_its_whole_job(
         "port": 8081,
         "backend_port": backends.port,
         "backends": backends.addresses,
+        "certificate": rsa_pair().body,
     }
     with subprocess.Popen(
         [interpreter, "-W", "ignore", SESSION], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -67,6 +69,9 @@ def test_the_sdk_of_the_vendor_does_its_whole_job(
     assert sorted(told["added"]) == told["members"] == sorted(backends.addresses)
     assert told["left"] == 2
     assert_even(answers, [one for one in backends.addresses if one != told["removed"]])
+    assert told["certificates"] == ["site"]
+    assert told["certificate_changed"] == "changed"
+    assert told["certificates_left"] == []
     assert told["quotas"].keys() == {"elb", "listener"}
     assert "Lb not exist" in told["gone"]
     assert not [one for one in api.ok("GET", "/elbaas/loadbalancers")["loadbalancers"] if one["name"] == "from-the-sdk"]

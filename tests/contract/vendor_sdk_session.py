@@ -77,16 +77,14 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
     told["removed"] = members[0].address
     told["quotas"] = {quota.type: quota.used for quota in elb.quotas()}
 
-    if "certificate" in given:
-        certificate = elb.create_certificate(
-            name="site", certificate=given["certificate"], private_key=given["private_key"]
-        )
-        told["certificates"] = [one.name for one in elb.certificates() if one.id == certificate.id]
-        told["certificate_changed"] = elb.update_certificate(certificate, description="changed").description
-        elb.delete_certificate(certificate)
-        told["certificates_left"] = [one.name for one in elb.certificates() if one.id == certificate.id]
+    certificate = elb.create_certificate(name="site", **given["certificate"])
+    told["certificates"] = [one.name for one in elb.certificates() if one.id == certificate.id]
+    told["certificate_changed"] = elb.update_certificate(certificate, description="changed").description
+    elb.delete_certificate(certificate)
+    told["certificates_left"] = [one.name for one in elb.certificates() if one.id == certificate.id]
 
-    told["before_deletion"] = json.loads(sys.stdin.readline()) if say("serving", shown.vip_address) else None
+    say("serving", shown.vip_address)
+    sys.stdin.readline()
     done(elb.remove_members_of_listener(listener, [member.id for member in members[1:]]).id)
     elb.delete_health_check(check)
     elb.delete_listener(listener)
@@ -98,9 +96,8 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def say(what: str, value: object) -> bool:
+def say(what: str, value: object) -> None:
     print(json.dumps({what: value}), flush=True)
-    return True
 
 
 if __name__ == "__main__":

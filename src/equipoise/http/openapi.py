@@ -48,8 +48,14 @@ _HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
 
 
 def document(operations: Iterable[Operation]) -> Document:
-    """The document; operations in the order given."""
+    """The document; operations in the order given.
+
+    Raises:
+        ValueError: an operation does not say what it takes or gives.
+    """
     operations = list(operations)
+    for operation in operations:
+        _check_described(operation)
     types = [kind for operation in operations for kind in (operation.body, operation.query, operation.answer)]
     known = [kind for kind in types if kind is not None]
     schemas, components = msgspec.json.schema_components([*known, Error, *ENTITIES], ref_template=REFERENCE)
@@ -84,6 +90,13 @@ def statuses_of_errors(operation: Operation) -> tuple[int, ...]:
     if operation.method not in ("GET", "HEAD"):
         found |= {*_WITH_BODY_OR_CHANGE}
     return tuple(sorted(found))
+
+
+def _check_described(operation: Operation) -> None:
+    if (operation.answer is None) != (operation.success == (HTTPStatus.NO_CONTENT,)):
+        raise ValueError(f"{operation.name}: an operation has an answer, or its success is 204.")
+    if operation.method in ("POST", "PUT") and operation.body is None:
+        raise ValueError(f"{operation.name}: {operation.method} needs the type of its body.")
 
 
 def _operation(operation: Operation, schema_of: Mapping[int, Document], components: Mapping[str, Document]) -> Document:
