@@ -11,9 +11,10 @@ DATA_DIR ?= data
 LISTEN ?= 127.0.0.1:8080
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+CHAOS_ARGS ?=
 LOCK_ARGS ?=
 
-.PHONY: help setup run demo test fuzz lint format docs bench lock clean
+.PHONY: help setup run demo test fuzz chaos lint format docs bench lock clean
 
 # Tests start a PostgreSQL server of their own; the programs are Debian's.
 POSTGRES := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,install-postgresql)
@@ -52,6 +53,9 @@ docs: setup ## write the generated pages below docs/reference
 
 fuzz: setup ## send many random requests to a service and hold the answers against its OpenAPI document
 	EQUIPOISE_FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/contract/test_openapi.py $(PYTEST_ARGS)
+
+chaos: setup $(POSTGRES) ## kill and hinder a service under load, then check it; CHAOS_ARGS="--kills 200 --seed 7"
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 bench: setup ## run the benchmarks; BENCH_ARGS goes to them
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -48,6 +48,8 @@ def unused_network() -> str:
 class Service:
     """`equipoise up` as a process."""
 
+    program: Sequence[str | Path] = (COMMAND,)
+
     def __init__(self, data_dir: Path, *settings: str) -> None:
         self.data_dir = data_dir
         self.external, self.internal = unused_network(), unused_network()
@@ -62,7 +64,7 @@ class Service:
         log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [COMMAND, "up", "--data-dir", self.data_dir, "--listen", f"127.0.0.1:{self.port}", *options],
+                [*self.program, "up", "--data-dir", self.data_dir, "--listen", f"127.0.0.1:{self.port}", *options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -83,6 +85,11 @@ class Service:
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        assert self._process is not None
+        return self._process.poll() is None
 
     @property
     def envoy_pid(self) -> int:
@@ -164,8 +171,11 @@ class Api:
                 "scope": {"project": {"name": known["project_name"], "domain": domain}},
             }
         }
-        answer = self.http.post("/v3/auth/tokens", json=body)
-        assert answer.status_code == 201, answer.text
+        with ExitStack() as unless_logged_in:
+            unless_logged_in.callback(self.http.close)
+            answer = self.http.post("/v3/auth/tokens", json=body)
+            assert answer.status_code == 201, answer.text
+            unless_logged_in.pop_all()
         self.login = answer
         self.token = answer.headers["x-subject-token"]
         self.http.headers["x-auth-token"] = self.token
