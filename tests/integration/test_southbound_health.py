@@ -78,7 +78,8 @@ async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
     await member.stop()
 
 
-@pytest.mark.parametrize("protocol", Protocol)
+# Members of UDP listeners are checked by ourselves (tests/e2e/test_udp.py).
+@pytest.mark.parametrize("protocol", [Protocol.TCP, Protocol.HTTP])
 async def test_a_member_that_stops_and_returns_is_heard_of(clinic: Clinic, protocol: Protocol) -> None:
     port = clinic.member.port
     await clinic.publish(1, check(protocol), protocol)

@@ -1,5 +1,6 @@
 """Sub-jobs: which a job has, and that they share its fate."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,10 +112,11 @@ async def test_deleting_an_internal_load_balancer_has_a_sub_job_for_each_thing_b
 
 
 async def test_a_failed_deletion_fails_its_sub_jobs_and_leaves_everything_there(database_url: str) -> None:
-    async with open_stand(database_url, time_limit=0.2) as stand:
+    async with open_stand(database_url) as stand:
         listener = await a_listener(stand, **INTERNAL)
         await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1", "127.0.1.2"))
         stand.node.confirms_at_once = False
+        stand.policy = replace(stand.policy, job_time_limit=0.2)
         view = stand.read(lambda c: load_balancers.list_load_balancers(c, CALLER, {}, None, None))[0]
         deleted = await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, view.id))
         generation = stand.job(deleted).generation

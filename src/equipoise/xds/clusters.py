@@ -1,10 +1,11 @@
 """The cluster of a listener: how a member is chosen, reached and checked. Who the members are is not said here."""
 
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
-from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.cluster.v3.cluster_pb2 import Cluster, LoadBalancingPolicy
 from envoy.config.core.v3.address_pb2 import BindConfig
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, HttpProtocolOptions
 from envoy.config.core.v3.socket_option_pb2 import SocketOption
+from envoy.extensions.load_balancing_policies.least_request.v3.least_request_pb2 import LeastRequest
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions as UpstreamHttpOptions
 from envoy.type.v3.percent_pb2 import Percent
 from google.protobuf.duration_pb2 import Duration
@@ -30,12 +31,6 @@ _STICKY_TABLE = 65_537
 """Where the promise is to stay with a member: when another comes or goes 0.1 % of the addresses change theirs, with
 251 entries it would be 2-7 %."""
 
-_POLICY = {
-    Algorithm.ROUND_ROBIN: Cluster.ROUND_ROBIN,
-    Algorithm.LEAST_CONNECTIONS: Cluster.LEAST_REQUEST,
-    Algorithm.SOURCE: Cluster.MAGLEV,
-}
-
 
 _SESSIONS = 5_000
 """Sessions of UDP on one listener; what would begin another is dropped. Each holds a file descriptor until it is idle
@@ -50,13 +45,15 @@ def cluster(listener: ProxyListener) -> Cluster:
         eds_cluster_config=Cluster.EdsClusterConfig(eds_config=over_ads()),
         connect_timeout=Duration(seconds=_CONNECT_SECONDS),
         per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
-        lb_policy=_POLICY[algorithm],
         circuit_breakers=_circuit_breakers(listener),
         common_lb_config=_common(),
         # Otherwise a member that was taken out but is still healthy keeps getting new connections.
         ignore_health_on_host_removal=True,
     )
+    if algorithm is Algorithm.LEAST_CONNECTIONS:
+        message.load_balancing_policy.CopyFrom(_least_of_all())
     if algorithm is Algorithm.SOURCE:
+        message.lb_policy = Cluster.MAGLEV
         message.maglev_lb_config.table_size.value = _STICKY_TABLE if _by_address(listener) else _MAGLEV_TABLE
     if listener.protocol is Protocol.TCP:
         message.upstream_bind_config.CopyFrom(_labelled(listener.listener_id))
@@ -84,6 +81,16 @@ def _algorithm(listener: ProxyListener) -> Algorithm:
         # Envoy counts no sessions of UDP by member: to it all have equally few, and one is picked by chance.
         return Algorithm.ROUND_ROBIN
     return listener.algorithm
+
+
+def _least_of_all() -> LoadBalancingPolicy:
+    """The member with the fewest, among all. Envoy's default compares two picked by chance, so that of two members the
+    busy one would still get a quarter."""
+    policy = LoadBalancingPolicy()
+    extension = policy.policies.add().typed_extension_config
+    extension.name = "envoy.load_balancing_policies.least_request"
+    extension.typed_config.CopyFrom(packed(LeastRequest(selection_method=LeastRequest.FULL_SCAN)))
+    return policy
 
 
 def _by_address(listener: ProxyListener) -> bool:
