@@ -4,10 +4,12 @@ Nothing is decided here; whoever wants to know what the parts are reads this mod
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, Self
 
+import msgspec
 import structlog
 from starlette.types import ASGIApp
 
@@ -21,6 +23,7 @@ from equipoise.dataplane.cutting import EnvoyCutter
 from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
 from equipoise.dataplane.packets import PacketCounter
+from equipoise.domain.jobs import Job
 from equipoise.domain.model import EXTERNAL, INTERNAL
 from equipoise.domain.quotas import Quotas
 from equipoise.http.edge import Edge, Marks
@@ -38,11 +41,13 @@ from equipoise.http.handlers.members import Members
 from equipoise.http.handlers.monitor import Monitor
 from equipoise.http.handlers.quotas import Quotas as QuotaHandlers
 from equipoise.http.handlers.service import Service as ServiceHandlers
+from equipoise.http.handlers.webhooks import Webhooks
 from equipoise.http.middleware import RequestBoundary
 from equipoise.http.protocol import Limits
 from equipoise.http.readiness import Readiness
 from equipoise.http.routing import router
 from equipoise.http.server import HttpServer
+from equipoise.http.wire import jobs as job_wire
 from equipoise.identity import credentials
 from equipoise.identity.external import ExternalKeystone
 from equipoise.identity.service import Identity
@@ -53,11 +58,13 @@ from equipoise.observe.traffic import TrafficObserver
 from equipoise.observe.udp_health import UdpHealthChecker
 from equipoise.settings import Quotas as QuotaSettings
 from equipoise.settings import Settings
-from equipoise.store import certificates, members, migrate, udp_checks
+from equipoise.store import certificates, members, migrate, udp_checks, webhooks
 from equipoise.store.backlog import Backlog
 from equipoise.store.database import Database, sqlite_url
 from equipoise.store.waiting import JobWaiters
 from equipoise.usecases.context import Policy
+from equipoise.webhooks.delivery import Deliveries
+from equipoise.webhooks.targets import Targets
 from equipoise.xds.server import AdsServer
 
 _log = structlog.get_logger("equipoise")
@@ -110,7 +117,12 @@ class Equipoise:
 
     async def failed(self) -> None:
         """Return only by raising: what made a part of the service fail for good."""
-        await asyncio.gather(self._database.failed(), self._controller.failed(), self._udp_health.failed())
+        await asyncio.gather(
+            self._database.failed(),
+            self._controller.failed(),
+            self._udp_health.failed(),
+            self._deliveries.failed(),
+        )
 
     async def _start(self, parts: AsyncExitStack) -> None:
         settings = self._settings
@@ -137,7 +149,7 @@ class Equipoise:
         identity = self._identity(parts)
         vault = Vault.open(
             Path(settings.certificates.key_file or self._directory.path / KEY_FILE),
-            await database.read(certificates.any_sealed),
+            await database.read(certificates.any_sealed) or await database.read(webhooks.any_sealed),
         )
         envoy = EnvoySupervisor(EnvoySettings(self._directory.path, NODE_ID, settings.envoy.concurrency or None))
         cutter = EnvoyCutter(lambda: envoy.pid)
@@ -151,6 +163,13 @@ class Equipoise:
         retention = Retention(database, settings.jobs.retention)
         retention.start()
         parts.push_async_callback(retention.stop)
+
+        targets = Targets(settings.webhooks.forbidden)
+        self._deliveries = Deliveries(
+            database, vault.unseal, _render(settings.jobs.empty_sub_jobs), targets, settings.webhooks.timeout
+        )
+        self._deliveries.start()
+        parts.push_async_callback(self._deliveries.stop)
 
         await envoy.start()
         parts.push_async_callback(envoy.stop)
@@ -181,7 +200,7 @@ class Equipoise:
 
         if not await self._controller.wait_until_in_force(NODE_PATIENCE):
             _log.warning("data plane behind", effect="jobs wait for it", waited=NODE_PATIENCE)
-        readiness.serve(await _application(database, identity, vault, settings))
+        readiness.serve(await _application(database, identity, vault, targets, settings))
         # First in, so that starting has an answer, and first out, while all that answers need is there.
         parts.push_async_callback(self._http.stop, STOP_GRACE)
         _log.info("started", url=self._http.url, data_directory=str(self._directory.path), **settings.shown())
@@ -203,7 +222,11 @@ class Equipoise:
 
 
 async def _application(
-    database: Database, identity: Identity | ExternalKeystone, vault: Vault, settings: Settings
+    database: Database,
+    identity: Identity | ExternalKeystone,
+    vault: Vault,
+    targets: Targets,
+    settings: Settings,
 ) -> ASGIApp:
     edge = Edge(
         database=database,
@@ -223,6 +246,7 @@ async def _application(
         Members(edge),
         HealthChecks(edge),
         Certificates(edge, vault, show_private_key=settings.certificates.show_private_key),
+        Webhooks(edge, vault, targets),
         ElasticIps(edge),
         QuotaHandlers(edge),
         Monitor(edge, interval=settings.monitor.interval),
@@ -231,6 +255,11 @@ async def _application(
     operations = [operation for group in groups for operation in group.operations()]
     app = router([*operations, *Description(operations).operations()])
     return GatewayOnly(app, settings.http.gateway_secret) if settings.http.gateway_secret else app
+
+
+def _render(empty_sub_jobs: bool) -> Callable[[Job], bytes]:
+    """The document of a job, as it is delivered to webhooks."""
+    return lambda job: msgspec.json.encode(job_wire.job(job, empty_sub_jobs=empty_sub_jobs))
 
 
 def _policy(settings: Settings) -> Policy:

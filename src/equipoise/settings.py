@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, Self, TypeVar
 
@@ -126,6 +126,26 @@ class Network:
         network = IPv4Network(given)
         _within(network.prefixlen, 8, 30)
         return network
+
+
+class NetworkTuple(tuple[IPv4Network | IPv6Network, ...]):
+    """Networks of either kind; as a text as they are written."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self))
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkList:
+    allowed: str = "empty, or networks of IPv4 or IPv6 in CIDR form, separated by commas"
+
+    def parse(self, given: object) -> NetworkTuple:
+        names = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError
+        return NetworkTuple(ip_network(name) for name in names if name or len(names) > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +339,18 @@ class Jobs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhooks:
+    forbidden: NetworkTuple = _setting(  # noqa: RUF009 - a field, as every setting; a tuple, as frozen as any
+        "169.254.0.0/16,fe80::/10,fd00:ec2::254/128",
+        NetworkList(),
+        "Addresses to which no webhook leads, whatever its name: what users themselves may not reach. By default those "
+        "where machines of a cloud find their credentials; with tenants that are not trusted also 127.0.0.0/8, ::1/128 "
+        "and the networks of your own.",
+    )
+    timeout: float = _setting(5.0, Number(0.1, 60), "Seconds in which a webhook must answer.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     region: str = _setting(
         "region-1",
@@ -393,6 +425,7 @@ class Settings:
     certificates: Certificates = field(default_factory=Certificates)
     quotas: Quotas = field(default_factory=Quotas)
     jobs: Jobs = field(default_factory=Jobs)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     identity: Identity = field(default_factory=Identity)
     http: Http = field(default_factory=Http)
     envoy: Envoy = field(default_factory=Envoy)

@@ -113,6 +113,7 @@ def _walk(api: Api, service: Service) -> None:
     _listeners(api)
     _certificates(api)
     _elastic_ips(api)
+    _webhook(api)
     _jobs(api, service)
     assert watch.seen == watch.operations, "add what is missing here"
 
@@ -173,6 +174,12 @@ def _elastic_ips(api: Api) -> None:
     api.http.delete(f"{path}/{taken['id']}").raise_for_status()
     api.ok("GET", "/elbaas/quotas")
     api.ok("GET", "/elbaas/monitor")
+
+
+def _webhook(api: Api) -> None:
+    api.ok("PUT", "/webhook", json={"url": "http://127.0.0.1:9/ended"})
+    api.ok("GET", "/webhook")
+    api.ok("DELETE", "/webhook")
 
 
 def _jobs(api: Api, service: Service) -> None:

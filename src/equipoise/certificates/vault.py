@@ -1,4 +1,4 @@
-"""Private keys at rest: encrypted under a key that is a file of the operator's, never in the database."""
+"""Secrets at rest, such as private keys: encrypted under a key that is a file of the operator, not in the database."""
 
 from pathlib import Path
 from typing import Final, Self
@@ -16,7 +16,7 @@ class VaultError(Exception):
 
 
 class Vault:
-    """Seals and opens private keys. Equal keys are sealed differently each time.
+    """Seals and opens secrets. Equal ones are sealed differently each time.
 
     Args:
         key: Fernet key, 32 bytes in URL-safe Base64. Raises ValueError otherwise.
@@ -52,8 +52,8 @@ class Vault:
             vault._check(path, sealed)
         return vault
 
-    def seal(self, private_key: str) -> str:
-        return self._fernet.encrypt(private_key.encode()).decode()
+    def seal(self, secret: str) -> str:
+        return self._fernet.encrypt(secret.encode()).decode()
 
     def unseal(self, sealed: str) -> str:
         """The inverse of `seal`. Raises InvalidToken for what another key has sealed."""

@@ -101,6 +101,15 @@ class UpdateHealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class PutWebhook:
+    """`secret` None: a new one is to be made, unless the one that is there is to be kept."""
+
+    url: str = field(repr=False)
+    secret: str | None = field(repr=False)
+    keeps_secret: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CreateCertificate:
     """`certificate`, with its chain, and `private_key` are PEM, as given: what they hold is not known yet."""
 

@@ -133,6 +133,10 @@ class Rule(Enum):
     IDEMPOTENCY_KEY_INVALID = auto()
     IDEMPOTENCY_KEY_REUSED = auto()
 
+    # Webhook
+    WEBHOOK_INVALID = auto()
+    WEBHOOK_UNKNOWN = auto()
+
     # Data plane: the reason for which a job failed, or a synchronous change was refused
     DATA_PLANE_BIND = auto()
     DATA_PLANE_REFUSED = auto()

@@ -147,6 +147,17 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a project is told of the ends of its jobs; `secret` is encrypted."""
+
+    project_id: str
+    url: str = field(repr=False)
+    secret: str = field(repr=False)
+    create_time: int
+    update_time: int
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """`content_id` names what is to be served: other PEM is other content, and the old stays while a job needs it."""
 

@@ -180,6 +180,9 @@ SOURCES: Final[Mapping[Rule, Elb | HTTPStatus]] = {
     Rule.JOB_PARTS_FAILED: Elb("ELB.9006", status=HTTPStatus.CONFLICT),
     Rule.IDEMPOTENCY_KEY_INVALID: HTTPStatus.BAD_REQUEST,
     Rule.IDEMPOTENCY_KEY_REUSED: HTTPStatus.CONFLICT,
+    # Webhook
+    Rule.WEBHOOK_INVALID: HTTPStatus.BAD_REQUEST,
+    Rule.WEBHOOK_UNKNOWN: HTTPStatus.NOT_FOUND,
     # Data plane
     Rule.DATA_PLANE_BIND: Elb("ELB.9007"),
     Rule.DATA_PLANE_REFUSED: Elb("ELB.9006", status=HTTPStatus.CONFLICT),

@@ -57,4 +57,11 @@ class PartsMoved:
     job_ids: tuple[str, ...]
 
 
-Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | DrainingBegan | JobMoved | PartsMoved
+@dataclass(frozen=True, slots=True)
+class DeliveryWanted:
+    """A job of a project with a webhook has ended."""
+
+    project_id: str
+
+
+Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | DrainingBegan | JobMoved | PartsMoved | DeliveryWanted

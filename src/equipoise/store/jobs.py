@@ -42,11 +42,12 @@ from equipoise.domain.jobs import (
     JobStatus,
     JobType,
 )
-from equipoise.store import certificates, changes, load_balancers
+from equipoise.store import certificates, changes, load_balancers, webhooks
 from equipoise.store.database import Transaction
 from equipoise.store.events import JobMoved, LoadBalancerGone, PartsMoved
-from equipoise.store.tables import jobs, listeners, nodes, observations, unfinished
+from equipoise.store.tables import jobs, listeners, nodes, observations, unfinished, webhook_deliveries
 from equipoise.store.tables import load_balancers as load_balancer_table
+from equipoise.store.tables import webhooks as webhook_table
 
 _READ_COLUMNS: Final = [
     jobs.c.id,
@@ -107,6 +108,10 @@ _UNCONFIRMED_NODE = exists(
 )
 
 _IS_WHOLE = jobs.c.parent_id.is_(None)
+# Asked along with the end of a job, so that a project without a webhook costs no statement. Not EXISTS: for SQLite
+# the names in RETURNING are written without their tables, and would be compared with themselves.
+_HAS_WEBHOOK = jobs.c.project_id.in_(select(webhook_table.c.project_id)).label("has_webhook")
+_ENDED_COLUMNS: Final = [*_TOLD_COLUMNS, jobs.c.changes, _HAS_WEBHOOK]
 
 _GET = (
     select(*_READ_COLUMNS)
@@ -152,7 +157,7 @@ _SUCCEED = (
         status=case((jobs.c.failure.is_(None), JobStatus.SUCCESS), else_=JobStatus.FAIL),
         end_time=_TIME,
     )
-    .returning(*_TOLD_COLUMNS, jobs.c.changes)
+    .returning(*_ENDED_COLUMNS)
 )
 _FAIL = (
     update(jobs)
@@ -169,7 +174,7 @@ _FAIL = (
         failure=bindparam("because"),
         fail_reason=bindparam("reason"),
     )
-    .returning(*_TOLD_COLUMNS, jobs.c.changes)
+    .returning(*_ENDED_COLUMNS)
 )
 _wholes = jobs.alias()
 _CANCEL_PART = (
@@ -223,7 +228,15 @@ _ANY_RENEWAL = (
     .limit(1)
 )
 _UPDATES = select(jobs.c.changes).where(jobs.c.job_type == JobType.UPDATE_LISTENER, unfinished)
-_ENDED_BEFORE = select(jobs.c.id).where(_IS_WHOLE, jobs.c.end_time < bindparam("before")).limit(bindparam("most"))
+_ENDED_BEFORE = (
+    select(jobs.c.id)
+    .where(
+        _IS_WHOLE,
+        jobs.c.end_time < bindparam("before"),
+        ~exists().where(webhook_deliveries.c.job_id == jobs.c.id),
+    )
+    .limit(bindparam("most"))
+)
 _OVERDUE = select(jobs.c.id, jobs.c.status).where(unfinished, _IS_WHOLE, jobs.c.deadline <= bindparam("now"))
 _COUNT_UNFINISHED = select(func.count()).select_from(jobs).where(unfinished, _IS_WHOLE)
 _WAITING = select(jobs.c.load_balancer_id).where(unfinished).distinct()
@@ -319,7 +332,7 @@ def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     made = _changes_of(ended)
     changes.make_final(tx.connection, made)
     _prune_certificates(tx.connection, made)
-    _tell(tx, ended)
+    _tell_of_end(tx, ended)
     for row in ended:
         if row.job_type == JobType.DELETE_LOAD_BALANCER:
             tx.emit(LoadBalancerGone(row.load_balancer_id))
@@ -339,7 +352,7 @@ def fail(tx: Transaction, ids: Sequence[str], rule: Rule, reason: str) -> bool:
     _prune_certificates(tx.connection, made)
     # Of a renewed certificate, those whose own job has succeeded already have to go back, too.
     touched = {row.load_balancer_id for row in ended} | _users_of_renewed(tx.connection, made)
-    _tell(tx, ended)
+    _tell_of_end(tx, ended)
     for load_balancer_id in sorted(touched):
         naming = _naming(tx.connection, load_balancer_id, made)
         _close_after_failure(tx, load_balancer_id, naming, rule, reason)
@@ -469,7 +482,10 @@ def list_of(
 
 
 def forget_ended(tx: Transaction, before: int, most: int) -> int:
-    """Delete at most `most` jobs, with their sub-jobs, that ended before `before`. Returns how many."""
+    """Delete at most `most` jobs, with their sub-jobs, that ended before `before`. Returns how many.
+
+    A job whose end is still to be told to a webhook stays.
+    """
     ids = tx.connection.execute(_ENDED_BEFORE, {"before": before, "most": most}).scalars().all()
     tx.connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
     return len(ids)
@@ -502,6 +518,11 @@ def _in_order(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
 
 def _changes_of(rows: Iterable[Row[Any]]) -> list[Change]:
     return list(chain.from_iterable(changes.from_json(row.changes) for row in rows))
+
+
+def _tell_of_end(tx: Transaction, rows: Sequence[Row[Any]]) -> None:
+    _tell(tx, rows)
+    webhooks.want(tx, [(row.project_id, row.id) for row in rows if row.has_webhook and row.parent_id is None])
 
 
 def _tell(tx: Transaction, rows: Iterable[Row[Any]]) -> None:

@@ -220,6 +220,29 @@ Index(
 is_part = jobs.c.parent_id.is_not(None)
 Index("ix_jobs_parent_id", jobs.c.parent_id, sqlite_where=is_part, postgresql_where=is_part)
 
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("project_id", String(64), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("project_id", String(64), ForeignKey("webhooks.project_id", ondelete="CASCADE"), nullable=False),
+    # A job is not forgotten while its end is to be told.
+    Column("job_id", _ID, ForeignKey("jobs.id"), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_time", BigInteger, nullable=False),
+    Index(None, "project_id", "next_time"),
+    Index(None, "job_id"),
+)
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

@@ -119,6 +119,13 @@ class CreateCertificate(AboutCertificate):
     private_key: t.PrivateKeyPem
 
 
+class PutWebhook(TypedDict):
+    """A webhook to set. Without a secret a new one is made; `******` keeps the one that there is."""
+
+    url: t.WebhookUrl
+    secret: NotRequired[t.WebhookSecret]
+
+
 class NewMember(TypedDict):
     """A server to send traffic to."""
 

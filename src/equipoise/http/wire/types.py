@@ -89,5 +89,13 @@ CertificatePem = Annotated[str, described("PEM: the server's own certificate, th
 PrivateKeyPem = Annotated[str, described("PEM without a passphrase: RSA or ECDSA.")]
 ShownPrivateKey = Annotated[str, described("`******`, or PEM where the setting certificates.show_private_key says so.")]
 
+WebhookUrl = Annotated[
+    str, Meta(max_length=1024, pattern="^https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/._~-]*)?$")
+]
+WebhookSecret = Annotated[
+    str, Meta(pattern="^(whsec_[A-Za-z0-9+/=]{32,88}|\\*{6})$", description="`whsec_` and Base64.")
+]
+ShownSecret = Annotated[str, described("In the answer to PUT as it is, if it was given or made there; else `******`.")]
+
 JobState = Annotated[str, one_of(*(status.value for status in JobStatus))]
 JobKind = Annotated[str, one_of(*(kind.value for kind in JobType))]
