@@ -192,10 +192,14 @@ def test_a_defect_is_500_with_an_id_that_the_log_has_and_no_trace(worn: Service,
 
 
 def test_a_locked_database_is_503_and_readers_do_not_wait(worn: Service, worn_api: Api) -> None:
-    with closing(database(worn)) as connection:
+    with closing(database(worn)) as connection, ThreadPoolExecutor() as pool:
         connection.execute("BEGIN IMMEDIATE")
-        answer = worn_api.call("POST", LB, json=EXTERNAL | {"name": "never"})
-        assert worn_api.ok("GET", f"{LB}?name=never")["loadbalancers"] == []
+        with Api(worn) as writer:
+            waiting = pool.submit(writer.call, "POST", LB, json=EXTERNAL | {"name": "never"})
+            for _ in range(20):
+                assert worn_api.ok("GET", f"{LB}?name=never")["loadbalancers"] == []
+            assert not waiting.done()
+            answer = waiting.result()
         connection.execute("ROLLBACK")
     assert phrase(answer) == 503
     assert int(answer.headers["retry-after"]) > 0
