@@ -26,7 +26,7 @@ from tests.contract.catalogue_cases import stopped
 from tests.contract.conformance import Conformance
 from tests.stand import Api, Service, running_service
 
-FEW = 8
+FEW = 5
 EXAMPLES = int(os.environ.get("EQUIPOISE_FUZZ_EXAMPLES", FEW))
 """Requests of each kind to each operation; `make fuzz` asks for more."""
 
