@@ -394,7 +394,7 @@ class Envoy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monitor:
     interval: float = _setting(
-        10.0, Number(0.5, 300), "Seconds between two samples of the traffic figures, and over which a rate is told."
+        15.0, Number(0.5, 300), "Seconds between two samples of the traffic figures, and over which a rate is told."
     )
     packets: Literal["auto", "off"] = _setting(
         "auto",

@@ -1,10 +1,9 @@
 """The traffic figures of a load balancer: what its data plane carried between two looks."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(NamedTuple):
     """One sample. Connections are as of `time` (milliseconds since 1970, UTC), the rest is per second before it.
 
     `act_conn` are connections in use, `inact_conn` those that are open with no request under way; `ncps` are new

@@ -6,8 +6,8 @@ A sample is observed data: it stands in the store for whoever is asked, and the 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -15,7 +15,7 @@ import structlog
 from equipoise.dataplane.admin import AdminUnavailableError, EnvoyAdmin
 from equipoise.dataplane.packets import PacketCounter, Packets
 from equipoise.domain.traffic import Traffic
-from equipoise.observe.traffic_reading import Figures, from_statistics, since
+from equipoise.observe.traffic_reading import Figures, from_statistics, since, together
 from equipoise.store import traffic
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.traffic import Place
@@ -92,7 +92,7 @@ class TrafficObserver:
 
 def _with_packets(figures: Figures, place: Place | None, packets: Packets) -> Figures:
     in_packets, out_packets = (0, 0) if place is None else packets.get(place.counted, (0, 0))
-    return replace(figures, in_packets=in_packets, out_packets=out_packets)
+    return figures._replace(in_packets=in_packets, out_packets=out_packets)
 
 
 def _samples(places: Mapping[str, Place], last: _Look, look: _Look, now: int) -> Sequence[Traffic]:
@@ -103,29 +103,24 @@ def _samples(places: Mapping[str, Place], last: _Look, look: _Look, now: int) ->
         if listener in places:
             passed = since(last.figures.get(listener, Figures()), figures)
             of_load_balancer[places[listener].load_balancer_id].append(passed)
-    found = (_sample(id, each, seconds, now) for id, each in of_load_balancer.items())
+    found = (_sample(id, together(each), seconds, now) for id, each in of_load_balancer.items())
     return [sample for sample in found if sample != Traffic(sample.load_balancer_id, now)]
 
 
-def _sample(load_balancer_id: str, each: Iterable[Figures], seconds: float, now: int) -> Traffic:
-    figures = list(each)
-
-    def total(name: str) -> int:
-        return sum(int(getattr(one, name)) for one in figures)
-
-    def rate(name: str) -> int:
-        return round(total(name) / seconds)
+def _sample(load_balancer_id: str, figures: Figures, seconds: float, now: int) -> Traffic:
+    def rate(counted: int) -> int:
+        return round(counted / seconds)
 
     return Traffic(
         load_balancer_id=load_balancer_id,
         time=now,
-        act_conn=total("active"),
-        inact_conn=total("idle"),
-        ncps=rate("connections"),
-        in_packets=rate("in_packets"),
-        out_packets=rate("out_packets"),
-        in_bytes=rate("in_bytes"),
-        out_bytes=rate("out_bytes"),
+        act_conn=figures.active,
+        inact_conn=figures.idle,
+        ncps=rate(figures.connections),
+        in_packets=rate(figures.in_packets),
+        out_packets=rate(figures.out_packets),
+        in_bytes=rate(figures.in_bytes),
+        out_bytes=rate(figures.out_bytes),
     )
 
 

@@ -2,17 +2,18 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 Listener = str
 """The id of a listener, by which Envoy names its counters."""
 
-_STATISTIC = re.compile(r"^(listener|tcp|http|udp)\.([0-9a-f]{32})\.downstream_(\w+): (\d+)$", re.MULTILINE)
+_STATISTIC = re.compile(
+    r"^(listener|tcp|http|udp)\.([0-9a-f]{32})\.downstream_((?:cx|sess)_\w+|rq_active): (\d+)$", re.MULTILINE
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(NamedTuple):
     """Of one listener. `active` and `idle` are connections now; the others count up from when Envoy began to."""
 
     active: int = 0
@@ -51,10 +52,10 @@ def _figures(counters: Mapping[str, int]) -> Figures:
 
 def since(before: Figures, after: Figures) -> Figures:
     """What was counted in between. A counter that is lower than before began anew: then all of it counts."""
+    grown = [now - was if now >= was else now for was, now in zip(before[2:], after[2:], strict=True)]
+    return Figures(after.active, after.idle, *grown)
 
-    def grown(name: str) -> int:
-        was, now = getattr(before, name), getattr(after, name)
-        return int(now - was if now >= was else now)
 
-    counters = ("connections", "in_bytes", "out_bytes", "in_packets", "out_packets")
-    return replace(after, **{name: grown(name) for name in counters})
+def together(each: Iterable[Figures]) -> Figures:
+    """The sum of what several listeners carry."""
+    return Figures(*map(sum, zip(*each, strict=True)))

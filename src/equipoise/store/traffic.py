@@ -1,7 +1,7 @@
 """Statements about traffic samples. A load balancer without traffic has none."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
@@ -49,7 +49,7 @@ def replace_samples(connection: Connection, node_id: str, samples: Sequence[Traf
     """Put the newest samples of a node in the place of those before."""
     connection.execute(_FORGET, {"of_node": node_id})
     if samples:
-        connection.execute(traffic.insert(), [asdict(each) | {"node_id": node_id} for each in samples])
+        connection.execute(traffic.insert(), [each._asdict() | {"node_id": node_id} for each in samples])
 
 
 def of_project(connection: Connection, project_id: str, since: int) -> Mapping[str, Traffic]:
