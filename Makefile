@@ -81,6 +81,9 @@ $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
 		{ apt-get update -q && apt-get install -q -y --no-install-recommends python3-venv; } || \
 		{ echo "The module venv of Python is needed: install the package python3-venv" >&2; exit 1; }
+	@PATH=$$PATH:/usr/sbin command -v nft > /dev/null || \
+		{ apt-get update -q && apt-get install -q -y --no-install-recommends nftables; } || \
+		echo "Without the package nftables bandwidths are not limited (docs/reference/bandwidth.md)" >&2
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-build-isolation --no-deps -e .

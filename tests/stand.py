@@ -46,12 +46,13 @@ def unused_network() -> str:
 
 
 class Service:
-    """`equipoise up` as a process."""
+    """`equipoise up` as a process; `through` is a command that runs it, with other rights for example."""
 
     program: Sequence[str | Path] = (COMMAND,)
 
-    def __init__(self, data_dir: Path, *settings: str) -> None:
+    def __init__(self, data_dir: Path, *settings: str, through: Sequence[str] = ()) -> None:
         self.data_dir = data_dir
+        self.program = (*through, *self.program)
         self.external, self.internal = unused_network(), unused_network()
         self.settings = [f"addresses.external={self.external}", f"addresses.internal={self.internal}", *settings]
         self.port = 0
@@ -136,8 +137,8 @@ class Service:
 
 
 @contextmanager
-def running_service(data_dir: Path, *settings: str) -> Iterator[Service]:
-    service = Service(data_dir, *settings)
+def running_service(data_dir: Path, *settings: str, through: Sequence[str] = ()) -> Iterator[Service]:
+    service = Service(data_dir, *settings, through=through)
     try:
         yield service.start()
     finally:

@@ -19,6 +19,7 @@ from equipoise.controller.draining import Draining
 from equipoise.controller.retention import Retention
 from equipoise.data_directory import DataDirectory
 from equipoise.dataplane.admin import EnvoyAdmin
+from equipoise.dataplane.bandwidth import BandwidthEnforcer
 from equipoise.dataplane.cutting import EnvoyCutter
 from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
@@ -151,9 +152,13 @@ class Equipoise:
             Path(settings.certificates.key_file or self._directory.path / KEY_FILE),
             await database.read(certificates.any_sealed) or await database.read(webhooks.any_sealed),
         )
+        limits = BandwidthEnforcer(self._directory.instance, enabled=settings.bandwidth.enforcement == "auto")
+        await limits.start()
+        parts.push_async_callback(limits.stop)
         envoy = EnvoySupervisor(EnvoySettings(self._directory.path, NODE_ID, settings.envoy.concurrency or None))
         cutter = EnvoyCutter(lambda: envoy.pid)
-        self._controller = Controller(database, settings.jobs.time_limit, vault.unseal, Draining(database, cutter))
+        draining = Draining(database, cutter)
+        self._controller = Controller(database, settings.jobs.time_limit, vault.unseal, draining, limits)
         ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pid)
         await self._controller.start(ads)
         parts.push_async_callback(self._controller.stop)
@@ -172,6 +177,8 @@ class Equipoise:
         parts.push_async_callback(self._deliveries.stop)
 
         await envoy.start()
+        # Before Envoy's own end in this list, so that it comes after it: no traffic without limit.
+        parts.push_async_callback(limits.remove)
         parts.push_async_callback(envoy.stop)
         obstacle = cutter.obstacle()
         if obstacle is not None:

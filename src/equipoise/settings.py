@@ -405,6 +405,16 @@ class Monitor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bandwidth:
+    enforcement: Literal["auto", "off"] = _setting(
+        "auto",
+        Choice(("auto", "off")),
+        "Whether the kernel limits External load balancers to their bandwidth: wherever it can be done, or never. "
+        "Where it is not done, jobs carry a warning.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
     format: Literal["json", "console"] = _setting(
         "json", Choice(("json", "console")), "JSON lines, or text for people."
@@ -430,6 +440,7 @@ class Settings:
     http: Http = field(default_factory=Http)
     envoy: Envoy = field(default_factory=Envoy)
     monitor: Monitor = field(default_factory=Monitor)
+    bandwidth: Bandwidth = field(default_factory=Bandwidth)
     log: Log = field(default_factory=Log)
 
     @classmethod

@@ -25,6 +25,7 @@ from equipoise.store.waiting import JobWaiters
 from equipoise.usecases import jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted, Caller, Policy
 from equipoise.xds.desired import Desired
+from equipoise.xds.model import ProxyLoadBalancer
 from equipoise.xds.observer import Refused
 
 T = TypeVar("T")
@@ -100,6 +101,25 @@ class RecordingCutter:
         return 1
 
 
+class FakeLimits:
+    """Stands for the kernel: remembers the bandwidth of what serves, and is hindered when told to."""
+
+    def __init__(self, hindrance: str | None) -> None:
+        self.hindrance = self.becomes = hindrance
+        self.in_force: dict[str, int | None] = {}
+        self.is_ready = False
+
+    async def apply(self, load_balancers: Iterable[ProxyLoadBalancer], gone: Iterable[str] = ()) -> None:
+        for each in load_balancers:
+            self.in_force[each.load_balancer_id] = each.bandwidth
+        for id in gone:
+            self.in_force.pop(id, None)
+        self.hindrance = self.becomes
+
+    async def ready(self) -> None:
+        self.is_ready = True
+
+
 class Stand:
     """Shorthands for what tests ask of the use cases."""
 
@@ -109,6 +129,7 @@ class Stand:
         database: Database,
         controller: Controller,
         node: FakeNode,
+        limits: FakeLimits,
         policy: Policy,
         vault: Vault,
         draining: Draining,
@@ -118,6 +139,7 @@ class Stand:
         self._looking = open_engine(url)
         self.controller = controller
         self.node = node
+        self.limits = limits
         self.policy = policy
         self.vault = vault
         self.draining = draining
@@ -234,6 +256,7 @@ async def open_stand(
     external: str = "127.77.0.0/16",
     connected: bool = True,
     clock: Clock = time.time,
+    hindrance: str | None = None,
 ) -> AsyncIterator[Stand]:
     """A stand on a database, which a later stand may open again."""
     upgrade(url)
@@ -242,7 +265,8 @@ async def open_stand(
     vault = Vault(Fernet.generate_key())
     cutter = RecordingCutter()
     draining = Draining(database, cutter)
-    controller = Controller(database, time_limit, vault.unseal, draining)
+    limits = FakeLimits(hindrance)
+    controller = Controller(database, time_limit, vault.unseal, draining, limits)
     node = FakeNode(controller)
     policy = Policy(
         pools={"External": IPv4Network(external), "Internal": IPv4Network("127.78.0.0/16")},
@@ -250,7 +274,7 @@ async def open_stand(
         job_time_limit=time_limit,
         chooser=random.Random(7),
     )
-    stand = Stand(url, database, controller, node, policy, vault, draining, cutter)
+    stand = Stand(url, database, controller, node, limits, policy, vault, draining, cutter)
     await controller.start(node)
     if connected:
         node.connect()

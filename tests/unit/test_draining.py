@@ -43,6 +43,8 @@ async def test_without_draining_connections_are_cut_before_the_job_succeeds(data
         removal = await stand.remove_members(listener, member)
         stand.cutter.asked_when = lambda: states.append(stand.job(removal).status)
         await stand.handed_over(stand.job(removal).load_balancer_id)
+        # Noted only after it was handed over.
+        await stand.until(lambda: stand.job(removal).status == JobStatus.RUNNING)
         assert stand.cutter.cuts == []
         stand.node.confirm_all()
         assert (await stand.ended(removal)).status == JobStatus.SUCCESS

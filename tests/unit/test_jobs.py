@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from equipoise.controller.retention import Retention
-from equipoise.domain.commands import NewMember
+from equipoise.domain.commands import NewMember, UpdateLoadBalancer
 from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.jobs import JobStatus
+from equipoise.domain.jobs import JobStatus, Warned
 from equipoise.domain.quotas import Quotas
 from equipoise.usecases import jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
@@ -310,3 +310,62 @@ async def test_time_never_runs_backwards_within_a_job(database_url: str) -> None
 async def add_two_members(stand: Stand, listener_id: str) -> Accepted:
     wanted = [NewMember("a", "127.0.1.1"), NewMember("b", "127.0.1.2")]
     return await stand.write(lambda tx: members.add_members(tx, CALLER, stand.policy, listener_id, wanted))
+
+
+async def test_a_bandwidth_that_is_not_in_force_is_said_in_the_job_and_does_not_fail_it(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        stand.limits.hindrance = stand.limits.becomes = "there is no nft"
+        created = await stand.create_load_balancer(bandwidth=10)
+        job = await stand.ended(created)
+        message = "The bandwidth is stored but not limited on this machine: there is no nft."
+        assert (job.status, job.warnings) == (
+            JobStatus.SUCCESS,
+            (Warned(Rule.BANDWIDTH_NOT_ENFORCED, message),),
+        )
+        assert (await stand.ended(await stand.create_listener(created.resource_id))).warnings == ()
+
+
+async def test_a_limit_that_fails_with_the_very_change_is_said_in_its_job(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        stand.limits.becomes = "the kernel says no"
+        job = await stand.ended(await stand.create_load_balancer(bandwidth=10))
+        assert [warned.rule for warned in job.warnings] == [Rule.BANDWIDTH_NOT_ENFORCED]
+        stand.limits.becomes = None
+        await stand.ended(await stand.create_load_balancer(bandwidth=10))
+        assert (await stand.ended(await stand.create_load_balancer(bandwidth=10))).warnings == ()
+
+
+async def test_a_job_left_by_a_killed_service_is_warned_of_what_the_next_one_finds(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        created = await stand.create_load_balancer(bandwidth=10)
+    async with open_stand(database_url, connected=False, hindrance="there is no nft") as stand:
+        assert [warned.rule for warned in stand.job(created).warnings] == [Rule.BANDWIDTH_NOT_ENFORCED]
+
+
+async def test_an_internal_load_balancer_has_no_limit_and_no_warning(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        stand.limits.hindrance = stand.limits.becomes = "there is no nft"
+        created = await stand.create_load_balancer(type="Internal", bandwidth=None)
+        assert (await stand.ended(created)).warnings == ()
+        assert stand.limits.in_force[created.resource_id] is None
+
+
+async def test_the_limit_is_in_force_before_the_job_ends_and_gone_with_the_load_balancer(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        assert stand.limits.is_ready
+        created = await stand.create_load_balancer(bandwidth=10)
+        await stand.ended(created)
+        assert stand.limits.in_force == {created.resource_id: 10}
+        update = UpdateLoadBalancer({"bandwidth": 20})
+        await stand.ended(
+            await stand.write(
+                lambda tx: load_balancers.update_load_balancer(tx, CALLER, stand.policy, created.resource_id, update)
+            )
+        )
+        assert stand.limits.in_force == {created.resource_id: 20}
+        await stand.ended(
+            await stand.write(
+                lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, created.resource_id)
+            )
+        )
+        await stand.until(lambda: stand.limits.in_force == {})

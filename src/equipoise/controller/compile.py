@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from equipoise.domain.model import AdminState, HealthCheck, Listener
+from equipoise.domain.model import EXTERNAL, AdminState, HealthCheck, Listener
 from equipoise.domain.rules.listener import TLS_1_0_AND_LATER
 from equipoise.store.desired import Desired
 from equipoise.xds.model import (
@@ -36,6 +36,8 @@ def compile_load_balancer(desired: Desired, unseal: Unseal) -> ProxyLoadBalancer
             for listener in sorted(desired.listeners, key=lambda listener: listener.id)
             if serves and listener.admin_state_up
         ),
+        # Without meaning for Internal.
+        bandwidth=load_balancer.bandwidth if load_balancer.type == EXTERNAL else None,
     )
 
 

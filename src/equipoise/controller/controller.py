@@ -25,6 +25,7 @@ from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.events import Event, HealthMoved, LoadBalancerGone, LoadBalancerMoved
 from equipoise.xds.builders import build
 from equipoise.xds.desired import Desired
+from equipoise.xds.model import ProxyLoadBalancer
 from equipoise.xds.observer import Refused
 
 T = TypeVar("T")
@@ -56,6 +57,17 @@ class Publisher(Protocol):
     def ready(self) -> None: ...
 
 
+class BandwidthLimits(Protocol):
+    """What limits traffic on the node of this process; `equipoise.dataplane.bandwidth.BandwidthEnforcer` is it."""
+
+    @property
+    def hindrance(self) -> str | None: ...
+
+    async def apply(self, load_balancers: Iterable[ProxyLoadBalancer], gone: Iterable[str] = ()) -> None: ...
+
+    async def ready(self) -> None: ...
+
+
 class Controller:
     """One controller; it is the `NodeObserver` of its publisher.
 
@@ -63,15 +75,25 @@ class Controller:
         time_limit: seconds after which a job fails; only for the sentence, the deadline is in the job.
         unseal: makes PEM of a private key as it is stored.
         draining: what ends the connections of removed members; started and stopped with the controller.
+        limits: brought up to date before anything is published, so that what is confirmed is limited, too.
     """
 
-    def __init__(self, database: Database, time_limit: float, unseal: Unseal, draining: Draining) -> None:
+    def __init__(
+        self,
+        database: Database,
+        time_limit: float,
+        unseal: Unseal,
+        draining: Draining,
+        limits: BandwidthLimits,
+    ) -> None:
         self._database = database
         self._draining = draining
+        self._limits = limits
         self._time_limit = time_limit
         self._unseal = unseal
         self._publisher: Publisher | None = None
         self._moved: set[str] = set()
+        self._gone: set[str] = set()
         self._something_moved = asyncio.Event()
         self._seen: asyncio.Queue[_Observation] = asyncio.Queue()
         self._live: set[str] = set()
@@ -92,6 +114,8 @@ class Controller:
         ids = await self._database.read(desired_store.all_ids)
         self._awaited = set(ids)
         await self._reconcile(ids)
+        await self._limits.ready()
+        await self._warn(ids)
         publisher.ready()
         self._tasks = [
             asyncio.create_task(self._reconcile_forever(), name="reconcile"),
@@ -145,6 +169,8 @@ class Controller:
                 self._look_at([event.load_balancer_id])
             elif isinstance(event, LoadBalancerGone):
                 self._moved.discard(event.load_balancer_id)
+                self._gone.add(event.load_balancer_id)
+                self._something_moved.set()
                 self._publish([Desired(event.load_balancer_id, LAST_GENERATION, ())])
 
     def _look_at(self, load_balancer_ids: Iterable[str]) -> None:
@@ -156,20 +182,33 @@ class Controller:
             await self._something_moved.wait()
             self._something_moved.clear()
             moved, self._moved = self._moved, set()
+            gone, self._gone = self._gone, set()
+            await self._limits.apply((), gone)
             await self._reconcile(moved)
 
     async def _reconcile(self, load_balancer_ids: Iterable[str]) -> None:
         for batch in _batches(load_balancer_ids):
             found = await self._patiently(partial(self._database.read, partial(desired_store.load, ids=batch)))
+            compiled = [compile_load_balancer(one, self._unseal) for one in found]
+            await self._limits.apply(compiled)
+            await self._warn(batch)
             self._publish(
-                Desired(
-                    one.load_balancer.id, one.load_balancer.generation, build(compile_load_balancer(one, self._unseal))
-                )
-                for one in found
+                Desired(each.load_balancer_id, one.load_balancer.generation, build(each))
+                for one, each in zip(found, compiled, strict=True)
             )
             # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it
             # goes out with the next batch, which follows at once.
             await self._durably(partial(jobs.begin, load_balancer_ids=batch))
+
+    async def _warn(self, load_balancer_ids: Sequence[str]) -> None:
+        """Where limits are not in force, let jobs say so before they can succeed."""
+        hindrance = self._limits.hindrance
+        if hindrance is None:
+            return
+        warned = reasons.of_bandwidth(hindrance)
+        look = partial(jobs.without_warning, load_balancer_ids=load_balancer_ids, warned=warned)
+        if silent := await self._patiently(partial(self._database.read, look)):
+            await self._durably(partial(jobs.warn, ids=silent, warned=warned))
 
     def _publish(self, desired: Iterable[Desired]) -> None:
         if self._publisher is not None:

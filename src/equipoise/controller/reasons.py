@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from equipoise.domain.errors import Rule
-from equipoise.domain.jobs import JobStatus
+from equipoise.domain.jobs import JobStatus, Warned
 
 _BIND_MARK = "cannot listen"
 
@@ -19,6 +19,11 @@ def of_refusal(node_id: str, resource: str, reason: str) -> tuple[Rule, str]:
         Rule.DATA_PLANE_REFUSED,
         f"The data plane (node {node_id}) refused {resource}: {reason}. The change was taken back.",
     )
+
+
+def of_bandwidth(hindrance: str) -> Warned:
+    """That the bandwidth of a load balancer is not in force, and why (errors.json: ELB.5005)."""
+    return Warned(Rule.BANDWIDTH_NOT_ENFORCED, f"The bandwidth is stored but not limited on this machine: {hindrance}.")
 
 
 def of_time_limit(status: JobStatus, seconds: float, live_nodes: Collection[str]) -> str:

@@ -4,15 +4,13 @@ The table belongs to one service and holds two sets: places (address, transport,
 go out, each with a counter. Nothing is ever dropped by it.
 """
 
-import asyncio
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 import structlog
+
+from equipoise.dataplane.nft import KernelRefusedError, carry_out
 
 _log = structlog.get_logger("equipoise.packets")
 
@@ -38,13 +36,7 @@ _TABLE: Final = f"""\
         ip saddr . meta l4proto . th sport @{_ANSWERS}
     }}
 """
-_SYSTEM_FOLDERS: Final = "/usr/sbin:/sbin"
-_PATIENCE: Final = 10.0
 _ELEMENT: Final = re.compile(r"([\d.]+) \. (tcp|udp) \. (\d+) counter packets (\d+)")
-
-
-class _KernelRefusedError(Exception):
-    """The kernel cannot be asked to count, for this reason."""
 
 
 class PacketCounter:
@@ -66,7 +58,7 @@ class PacketCounter:
             return
         try:
             await self._load(())
-        except _KernelRefusedError as error:
+        except KernelRefusedError as error:
             self._enabled = False
             _log.info("packets not counted", reason=str(error), effect="in_pps and out_pps are 0")
 
@@ -74,8 +66,8 @@ class PacketCounter:
         """Take the table away."""
         if self._enabled:
             try:
-                await _nft(f"add table ip {self._table}\ndelete table ip {self._table}\n")
-            except _KernelRefusedError as error:
+                await carry_out(f"add table ip {self._table}\ndelete table ip {self._table}\n")
+            except KernelRefusedError as error:
                 _log.warning("packet counters left", table=self._table, reason=str(error))
 
     async def follow(self, places: Iterable[Place]) -> None:
@@ -85,15 +77,15 @@ class PacketCounter:
             return
         try:
             if self._held is not None:
-                await _nft(self._change("delete", self._held - wanted) + self._change("add", wanted - self._held))
+                await carry_out(self._change("delete", self._held - wanted) + self._change("add", wanted - self._held))
                 self._held = wanted
                 return
-        except _KernelRefusedError as error:
+        except KernelRefusedError as error:
             # Somebody else took it away, by loading a firewall anew for example.
             _log.info("packet counters lost", table=self._table, reason=str(error), effect="they begin anew")
         try:
             await self._load(wanted)
-        except _KernelRefusedError as error:
+        except KernelRefusedError as error:
             self._held = None
             _log.warning("packets not counted", reason=str(error), effect="in_pps and out_pps are 0")
 
@@ -102,8 +94,8 @@ class PacketCounter:
         if not self._held:
             return {}
         try:
-            text = await _nft(f"list table ip {self._table}\n")
-        except _KernelRefusedError:
+            text = await carry_out(f"list table ip {self._table}\n")
+        except KernelRefusedError:
             # It is made again with the next change of places, and at once by this.
             self._held = None
             return {}
@@ -114,7 +106,7 @@ class PacketCounter:
     async def _load(self, places: Iterable[Place]) -> None:
         held = frozenset(places)
         head = f"add table ip {self._table}\ndelete table ip {self._table}\n"
-        await _nft(f"{head}table ip {self._table} {{\n{_TABLE}}}\n{self._change('add', held)}")
+        await carry_out(f"{head}table ip {self._table} {{\n{_TABLE}}}\n{self._change('add', held)}")
         self._held = held
 
     def _change(self, verb: str, places: Iterable[Place]) -> str:
@@ -127,28 +119,3 @@ class PacketCounter:
 def _counted(text: str) -> Iterable[tuple[Place, int]]:
     for address, transport, port, packets in _ELEMENT.findall(text):
         yield (address, transport, int(port)), int(packets)
-
-
-async def _nft(text: str) -> str:
-    """Let the kernel carry out `text` as one transaction; returns what it lists. Raises _KernelRefusedError."""
-    return await asyncio.to_thread(_run_nft, text)
-
-
-def _run_nft(text: str) -> str:
-    # In a thread, not by the event loop's own way to start a process: with that, beside gRPC, the standard input of
-    # the child was now and then closed before anything was written to it.
-    command = shutil.which("nft", path=f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDERS}")
-    if command is None:
-        raise _KernelRefusedError("the command nft is missing; install the package nftables")
-    try:
-        done = subprocess.run(  # noqa: S603 - a fixed command; what it reads is made here
-            [command, "-f", "-"], input=text.encode(), capture_output=True, timeout=_PATIENCE, env={"LC_ALL": "C"}
-        )
-    except OSError as error:
-        raise _KernelRefusedError(f"{command} cannot be run: {error.strerror}") from error
-    except subprocess.TimeoutExpired:
-        raise _KernelRefusedError(f"{command} did not end within {_PATIENCE:g} s") from None
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").splitlines()
-        raise _KernelRefusedError(lines[0] if lines else f"{command} ended with {done.returncode}")
-    return done.stdout.decode(errors="replace")

@@ -140,6 +140,7 @@ class Rule(Enum):
     # Data plane: the reason for which a job failed, or a synchronous change was refused
     DATA_PLANE_BIND = auto()
     DATA_PLANE_REFUSED = auto()
+    BANDWIDTH_NOT_ENFORCED = auto()
     ADDRESS_POOL_EXHAUSTED = auto()
 
 

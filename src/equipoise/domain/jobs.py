@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from equipoise.domain.errors import Rule
+
 
 class JobStatus(StrEnum):
     """INIT accepted, RUNNING handed to the nodes, SUCCESS in force on every live node, FAIL taken back."""
@@ -82,13 +84,21 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """What a job does not bring about although it succeeds, and why, for people. It is no reason to fail."""
+
+    rule: Rule
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job as stored.
 
     Times are milliseconds since 1970 (UTC), `end_time` None until the job has ended. `failure` is the name of the
     `Rule` for which it failed. `entities` is what it is about, as jobs.md lists it, without the states that follow
-    from `status`. `sub_jobs` are the parts of which it consists, in their order; a part has none itself, but
-    a `parent_id`.
+    from `status`. `warnings` are what it cannot bring about on this machine.
+    `sub_jobs` are the parts of which it consists, in their order; a part has none itself, but a `parent_id`.
     """
 
     id: str
@@ -104,6 +114,7 @@ class Job:
     running_time: int | None
     end_time: int | None
     parent_id: str | None = None
+    warnings: tuple[Warned, ...] = ()
     sub_jobs: "tuple[Job, ...]" = ()
 
     @property

@@ -41,6 +41,7 @@ from equipoise.domain.jobs import (
     JobFilters,
     JobStatus,
     JobType,
+    Warned,
 )
 from equipoise.store import certificates, changes, load_balancers, webhooks
 from equipoise.store.database import Transaction
@@ -63,6 +64,7 @@ _READ_COLUMNS: Final = [
     jobs.c.running_time,
     jobs.c.end_time,
     jobs.c.parent_id,
+    jobs.c.warnings,
 ]
 _TOLD_COLUMNS: Final = [
     jobs.c.id,
@@ -237,6 +239,13 @@ _ENDED_BEFORE = (
     )
     .limit(bindparam("most"))
 )
+_OF_LOAD_BALANCERS = select(jobs.c.id, jobs.c.entities, jobs.c.warnings).where(
+    _OF_THESE,
+    unfinished,
+    _IS_WHOLE,
+    jobs.c.job_type.in_([JobType.CREATE_LOAD_BALANCER, JobType.UPDATE_LOAD_BALANCER]),
+)
+_WARN = update(jobs).where(jobs.c.id == bindparam("job_id"), unfinished).values(warnings=bindparam("about"))
 _OVERDUE = select(jobs.c.id, jobs.c.status).where(unfinished, _IS_WHOLE, jobs.c.deadline <= bindparam("now"))
 _COUNT_UNFINISHED = select(func.count()).select_from(jobs).where(unfinished, _IS_WHOLE)
 _WAITING = select(jobs.c.load_balancer_id).where(unfinished).distinct()
@@ -281,6 +290,7 @@ def accept(tx: Transaction, job: NewJob) -> None:
         "request_id": job.request_id,
         "begin_time": tx.now,
         "deadline": tx.now + int(job.time_limit * 1000),
+        "warnings": [],
     }
     whole = shared | {"id": job.id, "parent_id": None, "position": 0} | _own(job)
     parts = [
@@ -314,6 +324,19 @@ def get(connection: Connection, project_id: str, id: str) -> Job | None:
 def begin(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     """INIT to RUNNING: the newest generation of these load balancers is being handed to a live node."""
     _tell(tx, tx.connection.execute(_BEGIN, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
+
+
+def without_warning(connection: Connection, load_balancer_ids: Sequence[str], warned: Warned) -> Sequence[str]:
+    """Unfinished jobs that show a bandwidth of these load balancers and do not carry this warning."""
+    rows = connection.execute(_OF_LOAD_BALANCERS, {"lb_ids": list(load_balancer_ids)}).all()
+    warning = _warning_to_json(warned)
+    return [row.id for row in rows if row.entities["elb"]["bandwidth"] is not None and warning not in row.warnings]
+
+
+def warn(tx: Transaction, ids: Sequence[str], warned: Warned) -> None:
+    """Say in the record of these jobs what they do not bring about; one that has ended stays as it is."""
+    for id in ids:
+        tx.connection.execute(_WARN, {"job_id": id, "about": [_warning_to_json(warned)]})
 
 
 def begin_confirmed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
@@ -506,9 +529,20 @@ def _own(job: NewJob | NewPart) -> dict[str, Any]:
 
 
 def _read(row: RowMapping) -> Job:
-    job = Job(**{**row, "job_type": JobType(row["job_type"]), "status": JobStatus(row["status"])})
+    job = Job(
+        **{
+            **row,
+            "job_type": JobType(row["job_type"]),
+            "status": JobStatus(row["status"]),
+            "warnings": tuple(Warned(Rule[warned["rule"]], warned["message"]) for warned in row["warnings"]),
+        }
+    )
     # What it will fail for is not what it has failed for.
     return replace(job, failure=None, fail_reason=None) if job.failure and job.status in UNFINISHED else job
+
+
+def _warning_to_json(warned: Warned) -> dict[str, str]:
+    return {"rule": warned.rule.name, "message": warned.message}
 
 
 def _in_order(rows: Sequence[Row[Any]]) -> list[Row[Any]]:

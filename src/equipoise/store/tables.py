@@ -198,6 +198,7 @@ jobs = Table(
     Column("changes", JSON, nullable=False),
     Column("failure", String(64)),
     Column("fail_reason", Text),
+    Column("warnings", JSON, nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("resource_id", _ID, nullable=False),
     Column("begin_time", BigInteger, nullable=False),

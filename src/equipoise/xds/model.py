@@ -106,11 +106,15 @@ class ProxyListener:
 
 @dataclass(frozen=True, slots=True)
 class ProxyLoadBalancer:
-    """What of a load balancer is to be in force; no listeners means that nothing is to be served."""
+    """What of a load balancer is to be in force; no listeners means that nothing is to be served.
+
+    `bandwidth` is the limit of all its listeners together, in Mbit/s for each direction; None means without limit.
+    """
 
     load_balancer_id: str
     address: str
     listeners: tuple[ProxyListener, ...]
+    bandwidth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,8 +102,15 @@ class TransitionDocument(TypedDict):
     cause: str
 
 
+class JobWarning(TypedDict):
+    """What a job does not bring about on this machine although it succeeds."""
+
+    code: str
+    message: str
+
+
 class JobDocument(TypedDict):
-    """A job. Error code and reason are null unless it failed. Sub-jobs are left out where there are none.
+    """A job. Error code and reason are null unless it failed. Warnings and sub-jobs are left out where there are none.
 
     The history is there when it was asked for.
     """
@@ -116,6 +123,7 @@ class JobDocument(TypedDict):
     end_time: t.JobEndTime
     error_code: str | None
     fail_reason: str | None
+    warnings: NotRequired[list[JobWarning]]
     sub_jobs: NotRequired[list["JobDocument"]]
     history: NotRequired[list[TransitionDocument]]
 
@@ -154,7 +162,7 @@ def job(record: Job, *, empty_sub_jobs: bool = False) -> JobDocument:
 
 
 def _alone(record: Job) -> JobDocument:
-    return {
+    document: JobDocument = {
         "status": record.status.value,
         "entities": _entities(record),
         "job_id": record.id,
@@ -164,6 +172,11 @@ def _alone(record: Job) -> JobDocument:
         "error_code": None if record.failure is None else catalogue.code_of(Rule[record.failure]),
         "fail_reason": record.fail_reason,
     }
+    if record.warnings:
+        document["warnings"] = [
+            {"code": catalogue.code_of(warned.rule), "message": warned.message} for warned in record.warnings
+        ]
+    return document
 
 
 def jobs(records: Iterable[Job]) -> JobList:

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("changes", sa.JSON(), nullable=False),
         sa.Column("failure", sa.String(length=64), nullable=True),
         sa.Column("fail_reason", sa.Text(), nullable=True),
+        sa.Column("warnings", sa.JSON(), nullable=False),
         sa.Column("request_id", sa.String(length=64), nullable=False),
         sa.Column("resource_id", sa.String(length=32), nullable=False),
         sa.Column("begin_time", sa.BigInteger(), nullable=False),
