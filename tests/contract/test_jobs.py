@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.contract.wire import ID, JOB_TIME, NO_SUCH_ID, assert_job, member, refusal
-from tests.stand import Api, Service
+from tests.stand import Api, Service, eventually
 
 
 def test_jobs_of_every_type_have_exactly_the_fields_and_types_of_the_contract(project: Api) -> None:
@@ -104,10 +104,15 @@ def test_the_jobs_of_synchronous_operations_are_in_the_log_too(project: Api, sha
     load_balancer = project.create_load_balancer()["id"]
     listener = project.listener_body(load_balancer)
     project.ok("POST", "/elbaas/listeners", json=listener, headers={"X-Request-Id": request_id})
-    lines = [line for line in shared_service.log_events() if line.get("request_id") == request_id]
-    story = [(line["job_type"], line["status"]) for line in lines if line["event"] == "job"]
+
+    def lines(event: str) -> list[dict[str, Any]]:
+        of_request = [line for line in shared_service.log_events() if line.get("request_id") == request_id]
+        return [line for line in of_request if line["event"] == event]
+
+    # The line of the request is written when its answer is on its way already.
+    eventually(lambda: [line["status"] for line in lines("request")] == [200])
+    story = [(line["job_type"], line["status"]) for line in lines("job")]
     assert story == [("createListener", status) for status in ("INIT", "RUNNING", "SUCCESS")]
-    assert [line["status"] for line in lines if line["event"] == "request"] == [200]
 
 
 def test_no_password_and_no_token_is_in_the_log(api: Api, project: Api, shared_service: Service) -> None:
