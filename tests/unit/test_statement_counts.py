@@ -1,0 +1,156 @@
+"""What operations cost in SQL statements and commits: figures that do not depend on the machine.
+
+Counted is what the service sends to the database, without what begins and ends a transaction.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, event
+
+from equipoise.domain.commands import NewMember, PutWebhook
+from equipoise.store.database import Transaction
+from equipoise.usecases import jobs, load_balancers, members, webhooks
+from equipoise.usecases.context import Accepted
+from tests.unit.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
+
+_BRACKETS = ("BEGIN", "SAVEPOINT", "RELEASE", "SELECT pg_advisory_xact_lock")
+
+T = TypeVar("T")
+
+
+@contextmanager
+def statements_of(connection: Connection) -> Iterator[list[str]]:
+    """The statements that go over this connection inside the block."""
+    found: list[str] = []
+
+    def on_statement(used: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if used is connection and not statement.startswith(_BRACKETS):
+            found.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", on_statement)
+    try:
+        yield found
+    finally:
+        event.remove(Engine, "before_cursor_execute", on_statement)
+
+
+@contextmanager
+def writing_commits() -> Iterator[list[list[str]]]:
+    """What is executed, with its values, in each transaction that is committed inside the block and has written."""
+    under_way: defaultdict[Connection, list[str]] = defaultdict(list)
+    committed: list[list[str]] = []
+
+    def on_statement(used: Connection, _cursor: object, statement: str, values: object, *_: object) -> None:
+        if not statement.startswith(_BRACKETS):
+            under_way[used].append(f"{statement} {values}")
+
+    def on_commit(used: Connection) -> None:
+        statements = under_way.pop(used, [])
+        if not all(statement.startswith("SELECT") for statement in statements):
+            committed.append(statements)
+
+    event.listen(Engine, "before_cursor_execute", on_statement)
+    event.listen(Engine, "commit", on_commit)
+    try:
+        yield committed
+    finally:
+        event.remove(Engine, "before_cursor_execute", on_statement)
+        event.remove(Engine, "commit", on_commit)
+
+
+async def cost_of_reading(stand: Stand, work: Callable[[Connection], T]) -> tuple[T, list[str]]:
+    def count(connection: Connection) -> tuple[T, list[str]]:
+        with statements_of(connection) as found:
+            return work(connection), found
+
+    return await stand.database.read(count)
+
+
+async def cost_of_writing(stand: Stand, work: Callable[[Transaction], T]) -> tuple[T, list[str]]:
+    def count(tx: Transaction) -> tuple[T, list[str]]:
+        with statements_of(tx.connection) as found:
+            return work(tx), found
+
+    return await stand.write(count)
+
+
+async def test_reading_a_job_is_one_statement(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        created = await stand.create_load_balancer()
+        await stand.ended(created)
+        job, statements = await cost_of_reading(stand, lambda c: jobs.show_job(c, CALLER, created.job_id))
+        assert job.ended
+        assert len(statements) == 1, statements
+
+
+async def test_reading_a_job_with_many_parts_is_one_statement(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        listener_id = await a_listener(stand)
+        accepted, _ = await add_members(stand, listener_id, 50)
+        job, statements = await cost_of_reading(stand, lambda c: jobs.show_job(c, CALLER, accepted.job_id))
+        assert len(job.sub_jobs) == 50
+        assert len(statements) == 1, statements
+
+
+async def test_accepting_a_load_balancer_takes_at_most_8_statements(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        accepted, statements = await cost_of_writing(
+            stand,
+            lambda tx: load_balancers.create_load_balancer(tx, CALLER, stand.policy, new_load_balancer()),
+        )
+        assert stand.job(accepted).id == accepted.job_id
+        assert 0 < len(statements) <= 8, statements
+
+
+async def test_a_load_balancer_is_one_commit_to_be_accepted_and_at_most_two_more_to_succeed(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        # Of the first one a part of the work is to note the node.
+        await stand.ended(await stand.create_load_balancer())
+        stand.node.confirms_at_once = False
+        with writing_commits() as committed:
+            created = await stand.create_load_balancer()
+            await stand.until(lambda: stand.story(created) == ["INIT", "RUNNING"])
+            generations = {created.resource_id: stand.node.desired[created.resource_id].generation}
+            stand.controller.confirmed(NODE, generations)
+            await stand.ended(created)
+        assert stand.story(created) == ["INIT", "RUNNING", "SUCCESS"]
+        about = [one for one in committed if any(created.resource_id in executed for executed in one)]
+        assert 2 <= len(about) <= 3, about
+
+
+async def test_the_number_of_members_does_not_count_in_statements(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        listener_id = await a_listener(stand)
+        _, of_few = await add_members(stand, listener_id, 2)
+        _, of_many = await add_members(stand, listener_id, 200)
+        assert len(of_many) == len(of_few)
+
+
+async def test_a_project_without_a_webhook_pays_no_statement_for_it_and_one_with_it_one(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+
+        async def cancel() -> int:
+            created = await stand.create_load_balancer()
+            job, statements = await cost_of_writing(stand, lambda tx: jobs.cancel_job(tx, CALLER, created.job_id))
+            assert job.ended
+            return len(statements)
+
+        without = await cancel()
+        command = PutWebhook("http://127.0.0.1:9/", None, keeps_secret=False)
+        await stand.write(lambda tx: webhooks.put_webhook(tx, CALLER, stand.vault, command))
+        assert await cancel() == without + 1
+
+
+async def a_listener(stand: Stand) -> str:
+    created = await stand.create_load_balancer()
+    listener = await stand.create_listener(created.resource_id)
+    await stand.ended(listener)
+    return listener.resource_id
+
+
+async def add_members(stand: Stand, listener_id: str, count: int) -> tuple[Accepted, list[str]]:
+    wanted = [NewMember("server", f"127.0.{count}.{number}") for number in range(1, count + 1)]
+    return await cost_of_writing(stand, lambda tx: members.add_members(tx, CALLER, stand.policy, listener_id, wanted))
