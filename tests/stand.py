@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+
+from equipoise.data_directory import DataDirectory
 
 T = TypeVar("T")
 
@@ -134,6 +137,14 @@ class Service:
             self._out.close()
         if (self.data_dir / "run" / "envoy.pid").exists() and process_is_there(self.envoy_pid):
             os.kill(self.envoy_pid, signal.SIGKILL)
+        self._remove_counters()
+
+    def _remove_counters(self) -> None:
+        """Take away the packet counters that a killed service left in the kernel: here nobody starts it again."""
+        command = shutil.which("nft", path=f"{os.defpath}:/usr/sbin:/sbin")
+        if command is not None and self.data_dir.exists():
+            table = f"equipoise_{DataDirectory(self.data_dir).instance}_packets"
+            subprocess.run([command, "delete", "table", "ip", table], stderr=subprocess.DEVNULL)
 
 
 @contextmanager
