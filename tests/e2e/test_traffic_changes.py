@@ -58,7 +58,9 @@ def test_a_moved_listener_answers_at_the_new_port_and_no_more_at_the_old_one(
 def test_a_removed_member_gets_no_request_that_begins_after_the_success(
     api: Api, place: tuple[str, str], backends: Backends, protocol: str
 ) -> None:
-    listener = api.create_listener(place[0], protocol=protocol, backend_port=backends.port)
+    # Without draining the connections of a removed member are cut, with the requests on them.
+    draining = {"tcp_draining": True, "tcp_draining_timeout": 1} if protocol == "TCP" else {}
+    listener = api.create_listener(place[0], protocol=protocol, backend_port=backends.port, **draining)
     stays, goes = backends.addresses[:2]
     api.add_members(listener["id"], stays)
     with asking(place[1], PORT) as asker:
