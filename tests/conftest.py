@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from equipoise.store.database import sqlite_url
 from tests.contract.catalogue_cases import World
 from tests.databases import Postgres, running_postgres
 from tests.stand import Api, Backends, Service, running_backends, running_service
+
+# The same examples every time: a run says something about the change before it. `make fuzz` looks for new ones.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -441,7 +441,9 @@ def _cluster_differences(cluster: dict[str, Any], listener: Listener) -> Iterato
     algorithm = listener.shown["lb_algorithm"]
     # Envoy does not count sessions of UDP: docs/reference/udp.md.
     wanted_policy = _POLICIES["roundrobin" if listener.udp and algorithm == "leastconn" else algorithm]
-    yield from _unequal(f"policy of {id}", cluster.get("lb_policy", "ROUND_ROBIN"), wanted_policy)
+    least = "least_request" in json.dumps(cluster.get("load_balancing_policy", {}))
+    policy = "LEAST_REQUEST" if least else cluster.get("lb_policy", "ROUND_ROBIN")
+    yield from _unequal(f"policy of {id}", policy, wanted_policy)
     check = listener.health_check
     found = [one["unhealthy_threshold"] for one in cluster.get("health_checks", [])]
     # Envoy has no checks for UDP: these are made beside it.

@@ -100,6 +100,11 @@ class World:
         """An administrator where jobs have little time."""
         return self._administrator("impatient", "jobs.time_limit=2")
 
+    @cached_property
+    def unlimited(self) -> Api:
+        """An administrator where bandwidth limits cannot be put in force."""
+        return self._administrator("unlimited", "bandwidth.enforcement=off")
+
     @property
     def impatient_service(self) -> Service:
         assert self.impatient
@@ -380,6 +385,12 @@ def _(world: World) -> Job:
 def _(world: World) -> Job:
     with _taken(world.strict, EXTERNAL, 2):
         return world.strict.ended(world.strict.ok("POST", LB, json=EXTERNAL)["job_id"])
+
+
+@case("ELB.5005")
+def _(world: World) -> Job:
+    """The job of a load balancer whose bandwidth is not limited: it succeeds, with a warning."""
+    return world.unlimited.succeed("POST", LB, json=EXTERNAL)
 
 
 @case("ELB.9006")

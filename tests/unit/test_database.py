@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from equipoise.store import nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction, open_engine, sqlite_url
@@ -108,3 +109,24 @@ async def test_writes_accepted_before_the_stop_are_done(database_url: str) -> No
     await database.stop()
     await asyncio.gather(*writes)
     assert len(names(database_url)) == 100
+
+
+async def test_a_commit_that_fails_stores_nothing_and_the_next_write_goes_on(
+    database: Database, database_url: str
+) -> None:
+    def point_nowhere(tx: Transaction) -> None:
+        nodes.set_live(tx.connection, "bad", True)
+        # Noticed by the commit, not by the statement.
+        tx.connection.execute(text("INSERT INTO pointers VALUES ('nobody')"))
+
+    reference = "node_id VARCHAR(64) REFERENCES nodes (id) DEFERRABLE INITIALLY DEFERRED"
+    await database.write(lambda tx: tx.connection.execute(text(f"CREATE TABLE pointers ({reference})")))
+    with pytest.raises(IntegrityError):
+        await database.write(point_nowhere)
+    await database.write(partial(put, name="a"))
+    together = await asyncio.gather(
+        database.write(point_nowhere), database.write(partial(put, name="b")), return_exceptions=True
+    )
+    assert {type(result) for result in together} == {IntegrityError}
+    await database.write(partial(put, name="c"))
+    assert names(database_url) == ["a", "c"]

@@ -214,8 +214,7 @@ class Database:
             if len(units) > 1 or outcomes[0][2] is None:
                 await asyncio.wrap_future(self._committer.submit(group.commit))
         finally:
-            if group.is_active:
-                group.rollback()
+            _leave_nothing_open(connection)
         return outcomes
 
     def _run_there(self, units: list[_Unit[Any]], events: list[Event]) -> list[_Outcome]:
@@ -298,6 +297,19 @@ def _patient_writer(engine: Engine) -> Connection:
     driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA busy_timeout=0")
     return connection
+
+
+def _leave_nothing_open(connection: Connection) -> None:
+    """Roll back whatever has not been committed.
+
+    A commit that fails, on a full disk for example, leaves the transaction open, though SQLAlchemy takes it for over.
+    """
+    unfinished = connection.get_transaction()
+    if unfinished is not None:
+        unfinished.rollback()
+    driver: Any = connection.connection.driver_connection
+    if driver.in_transaction:
+        driver.rollback()
 
 
 async def _begin_patiently(connection: Connection) -> RootTransaction:
