@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.http.body import MAX_BODY_BYTES, json_body
+from equipoise.http.body import decoded, raw_body
 from equipoise.http.middleware import RequestBoundary
 from equipoise.http.protocol import Limits
 from equipoise.http.respond import json_response, no_content
@@ -29,6 +29,7 @@ from equipoise.http.server import HttpServer, ListenError
 IMPATIENT = Limits(request_seconds=0.5)
 GENERATED_ID = re.compile(r"[0-9a-f]{32}")
 THINGS = "/v1.0/p/things"
+MAX_BODY_BYTES = 1 << 20
 
 
 class Handlers:
@@ -42,7 +43,7 @@ class Handlers:
         return json_response({"project": request.path_params["project_id"]})
 
     async def echo(self, request: Request) -> Response:
-        return json_response(await json_body(request))
+        return json_response(decoded(await raw_body(request, limit=MAX_BODY_BYTES)))
 
     async def delete(self, _request: Request) -> Response:
         return no_content()

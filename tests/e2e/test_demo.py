@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,10 +18,13 @@ LAST_LINE = "Ctrl-C ends everything"
 
 
 @contextmanager
-def running_demo(folder: Path, *options: str) -> Iterator[Demo]:
-    """The demo with all its files below `folder`, and with a standard input that stays open."""
+def running_demo(folder: Path, *options: str, through: Sequence[str] = ()) -> Iterator[Demo]:
+    """The demo with all its files below `folder`, and with a standard input that stays open.
+
+    `through` is a command that runs it.
+    """
     process = subprocess.Popen(
-        [COMMAND, "demo", *options],
+        [*through, COMMAND, "demo", *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -118,6 +121,16 @@ def test_an_interrupt_before_the_walk_is_over_ends_everything_too(tmp_path: Path
         eventually(lambda: processes_of(tmp_path))
         interrupt(demo)
         assert demo.wait(PATIENCE) == 128 + signal.SIGINT
+    assert_nothing_is_left(tmp_path)
+
+
+def test_an_interrupt_ends_what_a_script_has_started_in_the_background(tmp_path: Path) -> None:
+    # A shell without job control has SIGINT ignored in all that it starts with &.
+    in_background = ("sh", "-c", 'trap "" INT; exec "$0" "$@"')
+    with running_demo(tmp_path, through=in_background) as demo:
+        read_until(demo, LAST_LINE)
+        interrupt(demo)
+        assert demo.wait(PATIENCE) == 0
     assert_nothing_is_left(tmp_path)
 
 

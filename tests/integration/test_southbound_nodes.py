@@ -10,7 +10,7 @@ from envoy.config.core.v3.base_pb2 import Node
 from envoy.service.discovery.v3.ads_pb2_grpc import AggregatedDiscoveryServiceStub
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
-from equipoise.dataplane.unix_path import short_path
+from equipoise.unix_path import short_path
 from equipoise.xds.server import AdsServer
 from equipoise.xds.type_urls import CLUSTER, LISTENER
 from tests.integration.southbound import Recorder, desired, until

@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from equipoise.dataplane.unix_path import short_path
+from equipoise.unix_path import short_path
 
 
 def test_a_socket_in_a_directory_with_a_long_name_can_be_bound_and_reached(tmp_path: Path) -> None:

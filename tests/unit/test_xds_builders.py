@@ -6,8 +6,8 @@ import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.listener.v3.listener_pb2 import Listener
 
-from equipoise.dataplane.labels import label
 from equipoise.xds.builders import build
+from equipoise.xds.labels import label
 from equipoise.xds.model import (
     Algorithm,
     CipherSet,

@@ -10,10 +10,12 @@ from equipoise.store.database import Database, StoreUnavailable, Transaction
 
 _log = structlog.get_logger("equipoise.retention")
 
-KEY_LIFETIME: Final = 24 * 3600 * 1000
+_DAY: Final = 24 * 3600 * 1000
+"""Milliseconds."""
+
+_KEY_LIFETIME: Final = _DAY
 """Milliseconds for which an idempotency key is remembered."""
 
-DAY: Final = 24 * 3600 * 1000
 _PERIOD: Final = 600.0
 _BATCH: Final = 500
 """Jobs deleted in one go: bounds how long others wait for the writer."""
@@ -28,7 +30,7 @@ class Retention:
 
     def __init__(self, database: Database, job_days: float) -> None:
         self._database = database
-        self._job_milliseconds = int(job_days * DAY)
+        self._job_milliseconds = int(job_days * _DAY)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -54,5 +56,5 @@ class Retention:
             await asyncio.sleep(_PERIOD)
 
     def _forget_some(self, tx: Transaction) -> int:
-        idempotency.forget(tx, tx.now - KEY_LIFETIME)
+        idempotency.forget(tx, tx.now - _KEY_LIFETIME)
         return jobs.forget_ended(tx, tx.now - self._job_milliseconds, _BATCH)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 
-from equipoise.dataplane.unix_path import short_path
+from equipoise.unix_path import short_path
 
 _TIMEOUT_SECONDS = 5.0
 

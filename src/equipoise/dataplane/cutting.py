@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from equipoise.dataplane.connected import is_connected
-from equipoise.dataplane.labels import LABEL_BYTES, LABEL_LEVEL, LABEL_OPTION, label
+from equipoise.xds.labels import LABEL_BYTES, LABEL_LEVEL, LABEL_OPTION, label
 
 _SYS_PIDFD_GETFD = 438
 """The same on every architecture; Python has no name for it."""

@@ -7,23 +7,11 @@ from starlette.requests import Request
 
 from equipoise.domain.errors import Rule, RuleBroken
 
-MAX_BODY_BYTES: Final = 1 << 20
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _DECODER: Final = msgspec.json.Decoder()
 
 
-async def json_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> object:
-    """The decoded body, whatever its Content-Type says: old clients send none. Of doubled keys the last one counts.
-
-    Raises:
-        RuleBroken: BODY_MISSING, BODY_TOO_LARGE (more than `limit` bytes) or BODY_MALFORMED.
-        ClientDisconnect: the client has gone before the body was complete.
-    """
-    raw = await raw_body(request, limit=limit)
-    return decoded(raw)
-
-
-async def raw_body(request: Request, *, limit: int = MAX_BODY_BYTES) -> bytes:
+async def raw_body(request: Request, *, limit: int) -> bytes:
     """The body as it came.
 
     Raises:
@@ -46,7 +34,11 @@ def _too_large(limit: int) -> RuleBroken:
 
 
 def decoded(raw: bytes) -> object:
-    """The JSON of a body. Raises RuleBroken: BODY_MISSING or BODY_MALFORMED."""
+    """The JSON of a body, whatever its Content-Type says: old clients send none. Of doubled keys the last one counts.
+
+    Raises:
+        RuleBroken: BODY_MISSING or BODY_MALFORMED.
+    """
     # Some clients begin every text with a byte order mark; a parser may ignore it (RFC 8259, section 8.1).
     raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw.strip():

@@ -11,9 +11,9 @@ from envoy.type.v3.percent_pb2 import Percent
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from equipoise.dataplane.labels import LABEL_LEVEL, LABEL_OPTION, label
 from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed
 from equipoise.xds.health_checks import health_check
+from equipoise.xds.labels import LABEL_LEVEL, LABEL_OPTION, label
 from equipoise.xds.model import Algorithm, Protocol, ProxyListener
 
 _UNLIMITED = 1_000_000

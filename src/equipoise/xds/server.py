@@ -21,10 +21,10 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Delt
 from envoy.service.discovery.v3.discovery_pb2 import Resource as WireResource
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from equipoise.dataplane.listening import is_listening, is_taken_for_datagrams
-from equipoise.dataplane.unix_path import short_path
+from equipoise.unix_path import short_path
 from equipoise.xds.desired import Desired, DesiredStates
 from equipoise.xds.exchange import Push, Request
+from equipoise.xds.listening import is_listening, is_taken_for_datagrams
 from equipoise.xds.model import Place, Resource, Transport
 from equipoise.xds.node_state import NodeState
 from equipoise.xds.observer import NodeObserver

@@ -42,8 +42,10 @@ class Ending:
     def by_signals(self) -> Iterator[None]:
         """Let signals end the demo within the block; a second one hurries nothing, so that nothing is left over."""
         loop = asyncio.get_running_loop()
-        # nohup has SIGHUP ignored, and means it.
-        taken = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        # nohup has SIGHUP ignored, and means it. SIGINT is ignored in whatever a script starts in the background, and
+        # nobody who sends it there means it to be.
+        hang_up_is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        taken = [number for number in _SIGNALS if number != signal.SIGHUP or not hang_up_is_ignored]
         for number in taken:
             loop.add_signal_handler(number, self._take, number)
         try:

@@ -1,4 +1,4 @@
-"""The label by which a connection to a member is known as one of a certain listener. How it is read is `cutting`.
+"""The label by which a connection to a member is known as one of a certain listener. `dataplane.cutting` reads it.
 
 A connection between Envoy and a member does not tell which listener it serves, and several listeners may have the
 same member. So the cluster of a listener sets a socket option on its connections: a receive time-out, which the

@@ -1,0 +1,80 @@
+"""Imports point one way (docs/explanation/architecture.md): which room of the package may import which others."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[2] / "src" / "equipoise"
+
+ROOMS = {
+    "domain": set(),
+    "store": {"domain"},
+    "identity": {"domain"},
+    "certificates": {"domain", "identity"},
+    "webhooks": {"domain", "store"},
+    "usecases": {"domain", "store", "certificates", "webhooks"},
+    "http": {"domain", "store", "identity", "certificates", "webhooks", "usecases"},
+    "xds": set(),
+    "dataplane": {"xds"},
+    "observe": {"domain", "store", "dataplane"},
+    "controller": {"domain", "store", "xds"},
+}
+"""Each room with those that it may import. `app.py` wires all of them; what `cli` shows may come from anywhere."""
+
+SHARED = {"unix_path"}
+"""Modules beside the rooms that know none of them."""
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that is imported in a file, in functions and for types, too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports(room: str) -> Iterator[tuple[Path, list[str]]]:
+    """Each file of a room and what it imports, as lists of names."""
+    for path in sorted((PACKAGE / room).rglob("*.py")):
+        yield from ((path.relative_to(PACKAGE), name.split(".")) for name in imported(path))
+
+
+def test_every_room_has_its_place_in_the_order() -> None:
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert rooms == ROOMS.keys() | {"cli"}
+
+
+def test_no_room_imports_against_the_direction() -> None:
+    wrong = [
+        (str(path), ".".join(name))
+        for room, allowed in ROOMS.items()
+        for path, name in imports(room)
+        if name[0] == "equipoise" and name[1] not in allowed | SHARED | {room}
+    ]
+    assert wrong == []
+
+
+def test_the_direction_has_no_way_round() -> None:
+    reached: dict[str, set[str]] = {}
+
+    def below(room: str, above: tuple[str, ...]) -> set[str]:
+        assert room not in above, f"{' -> '.join(above)} -> {room}"
+        if room not in reached:
+            reached[room] = ROOMS[room].union(*(below(other, (*above, room)) for other in ROOMS[room]))
+        return reached[room]
+
+    for room in ROOMS:
+        assert room not in below(room, ())
+
+
+def test_the_domain_imports_nothing_but_the_standard_library() -> None:
+    foreign = {name[0] for _, name in imports("domain")} - sys.stdlib_module_names - {"equipoise"}
+    assert foreign == set()
+
+
+def test_shared_modules_know_no_room() -> None:
+    names = [name.split(".") for module in SHARED for name in imported(PACKAGE / f"{module}.py")]
+    assert [name for name in names if name[0] == "equipoise"] == []
