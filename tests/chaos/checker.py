@@ -111,6 +111,11 @@ class Checker:
         ]
         return found + [violation for check in checks for violation in check]
 
+    def check_in_force(self) -> list[str]:
+        """What the API shows, against the traffic and Envoy's configuration; the journal does not matter here."""
+        world = self._world()
+        return [*self._traffic(world), *self._configuration(world)]
+
     def give_all_back(self, pools: Mapping[str, int]) -> list[str]:
         """Delete everything; then the whole of both pools must be there to be taken.
 

@@ -6,25 +6,30 @@ from equipoise.domain.model import Address
 from equipoise.usecases import elastic_ips, load_balancers
 from tests.unit.controller_stand import CALLER, Stand, open_stand
 
+LIMIT = 300.0
+
 
 def listed(stand: Stand) -> list[Address]:
     return list(stand.read(lambda c: elastic_ips.list_elastic_ips(c, CALLER, {}, None, None)))
 
 
 async def test_a_failed_creation_leaves_the_elastic_ip_free_again(database_url: str) -> None:
-    async with open_stand(database_url, time_limit=0.1, connected=False) as stand:
+    now = 1_000_000.0
+    async with open_stand(database_url, time_limit=LIMIT, connected=False, clock=lambda: now) as stand:
         command = CreateElasticIp("5_bgp", None, 40, "traffic")
         held = await stand.write(lambda tx: elastic_ips.create_elastic_ip(tx, CALLER, stand.policy, command))
         created = await stand.create_load_balancer(vip_address=held.address, bandwidth=None)
         shown = stand.read(lambda c: load_balancers.show_load_balancer(c, CALLER, created.resource_id))
         assert (shown.bandwidth, shown.charge_mode, shown.eip_type) == (40, "traffic", "5_bgp")
         assert listed(stand)[0].load_balancer_id == created.resource_id
+        now += LIMIT
         assert (await stand.ended(created)).status == JobStatus.FAIL
         assert listed(stand) == [held]
 
 
 async def test_a_failed_update_returns_the_bandwidth_of_the_elastic_ip(database_url: str) -> None:
-    async with open_stand(database_url, time_limit=0.2) as stand:
+    now = 1_000_000.0
+    async with open_stand(database_url, time_limit=LIMIT, clock=lambda: now) as stand:
         created = await stand.create_load_balancer()
         await stand.ended(created)
         before = listed(stand)
@@ -34,5 +39,6 @@ async def test_a_failed_update_returns_the_bandwidth_of_the_elastic_ip(database_
             lambda tx: load_balancers.update_load_balancer(tx, CALLER, stand.policy, created.resource_id, command)
         )
         assert listed(stand)[0].bandwidth == 99
+        now += LIMIT
         assert (await stand.ended(update)).status == JobStatus.FAIL
         assert listed(stand) == before

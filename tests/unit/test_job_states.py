@@ -13,8 +13,10 @@ from equipoise.domain.jobs import SOURCES, UNFINISHED, JobStatus
 from equipoise.store import jobs, nodes
 from equipoise.store.database import Transaction
 from equipoise.store.tables import jobs as job_table
-from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import NODE, open_stand
+from equipoise.usecases import load_balancers
+from equipoise.usecases.context import Policy
+from equipoise.usecases.jobs import show_job
+from tests.unit.controller_stand import CALLER, NODE, new_load_balancer, open_stand
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/jobs.md"
 ARROW = re.compile(r"^\s*(\w+) --> (\w+): ([\w, ]+)$", re.MULTILINE)
@@ -39,22 +41,25 @@ def test_the_diagram_shows_the_transitions_of_the_table_and_names_functions_that
 
 async def test_a_statement_moves_a_job_only_along_the_table(database_url: str) -> None:
     async with open_stand(database_url, connected=False) as stand:
-        stand.node.confirms_at_once = False
         for (name, (target, statement)), source in product(STATEMENTS.items(), JobStatus):
-            accepted = await stand.create_load_balancer()
-            await stand.write(partial(put_and_move, statement, accepted, source))
+            became = await stand.write(partial(put_and_move, stand.policy, statement, source))
             expected = target if source in SOURCES[target] else source
-            assert stand.job(accepted).status == expected, f"{name} from {source}"
+            assert became == expected, f"{name} from {source}"
 
 
-def put_and_move(statement: Statement, accepted: Accepted, source: JobStatus, tx: Transaction) -> None:
-    """Put a job into a state, let everything but that state allow it to go on, and execute the statement."""
+def put_and_move(policy: Policy, statement: Statement, source: JobStatus, tx: Transaction) -> JobStatus:
+    """Put a job into a state, let everything but that state allow it to go on, and execute the statement.
+
+    In one transaction, so that no controller moves the job meanwhile.
+    """
+    accepted = load_balancers.create_load_balancer(tx, CALLER, policy, new_load_balancer())
     nodes.set_live(tx.connection, NODE, True)
     nodes.observe(tx.connection, NODE, {accepted.resource_id: 1})
     ended = None if source in UNFINISHED else 1
     put = update(job_table).where(job_table.c.id == accepted.job_id)
     tx.connection.execute(put.values(status=source, end_time=ended))
     statement(tx, accepted.resource_id, accepted.job_id)
+    return show_job(tx.connection, CALLER, accepted.job_id).status
 
 
 def test_what_has_ended_leads_nowhere_and_everything_begins_with_init() -> None:

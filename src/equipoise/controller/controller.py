@@ -13,6 +13,7 @@ from itertools import chain, islice, repeat
 from typing import Final, Protocol, TypeVar
 
 import structlog
+from sqlalchemy import Connection
 
 from equipoise.controller import reasons
 from equipoise.controller.compile import Unseal, compile_load_balancer
@@ -72,7 +73,7 @@ class Controller:
     """One controller; it is the `NodeObserver` of its publisher.
 
     Args:
-        time_limit: seconds after which a job fails; only for the sentence, the deadline is in the job.
+        time_limit: seconds after which a job fails; the deadline itself is in the job.
         unseal: makes PEM of a private key as it is stored.
         draining: what ends the connections of removed members; started and stopped with the controller.
         limits: brought up to date before anything is published, so that what is confirmed is limited, too.
@@ -304,12 +305,21 @@ class Controller:
                 await self._durably(self._fail_overdue)
 
     async def _any_overdue(self) -> bool:
+        def look(connection: Connection) -> bool:
+            now = self._database.now()
+            return jobs.has_late(connection, now, self._latest(now))
+
         try:
-            return bool(await self._database.read(lambda connection: jobs.overdue(connection, self._database.now())))
+            return await self._database.read(look)
         except StoreUnavailable:
             return False
 
+    def _latest(self, now: int) -> int:
+        """No deadline can be later, unless the clock was set back."""
+        return now + int(self._time_limit * 1000)
+
     def _fail_overdue(self, tx: Transaction) -> None:
+        jobs.limit_deadlines(tx, self._latest(tx.now))
         for id, status in jobs.overdue(tx.connection, tx.now):
             reason = reasons.of_time_limit(JobStatus(status), self._time_limit, self._live)
             jobs.fail(tx, [id], Rule.DATA_PLANE_REFUSED, reason)

@@ -72,7 +72,10 @@ class CreateListener:
 
 @dataclass(frozen=True, slots=True)
 class UpdateListener:
+    """`repeated` was given as it stands already. It counts, too: the job that brought it there may still fail."""
+
     changes: Mapping[str, Column]
+    repeated: Mapping[str, Column] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,10 @@ class CreateHealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class UpdateHealthCheck:
+    """`repeated` was given as it stands already. It counts, too: the job that brought it there may still fail."""
+
     changes: Mapping[str, Column]
+    repeated: Mapping[str, Column] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -25,6 +25,10 @@ from equipoise.usecases.context import Accepted, Caller, Policy
 from equipoise.usecases.idempotency import once
 
 T = TypeVar("T")
+
+_NOT_STORED: Final = "The database cannot be used just now; nothing was stored, try again in a few seconds."
+# After a change that was accepted, too: then a look at the resource tells what became of it.
+_NOT_READ: Final = "The database cannot be used just now; look again in a few seconds."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ class Edge:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read. Raises RuleBroken: UNAVAILABLE."""
-        with _available():
+        with _available(_NOT_READ):
             return await self._database.read(work)
 
     async def write(self, caller: Caller, work: Callable[[Transaction], T]) -> T:
@@ -140,6 +144,7 @@ class Edge:
         """
         with _available():
             accepted = await self._write_once(caller, work)
+        with _available(_NOT_READ):
             waits = (self._waiters.wait(caller.project_id, id, self._sync_wait) for id in accepted.job_ids)
             jobs = await asyncio.gather(*waits)
         for job in jobs:
@@ -184,14 +189,12 @@ def token_of(request: Request) -> str:
 
 
 @contextmanager
-def _available() -> Iterator[None]:
+def _available(detail: str = _NOT_STORED) -> Iterator[None]:
     """A database that cannot be used just now is a condition that passes, not a defect."""
     try:
         yield
     except StoreUnavailable as error:
-        raise RuleBroken(
-            Rule.UNAVAILABLE, "The database cannot be used just now; nothing was stored, try again in a few seconds."
-        ) from error
+        raise RuleBroken(Rule.UNAVAILABLE, detail) from error
 
 
 def root_url(request: Request) -> str:

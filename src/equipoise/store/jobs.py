@@ -43,10 +43,18 @@ from equipoise.domain.jobs import (
     JobType,
     Warned,
 )
-from equipoise.store import certificates, changes, load_balancers, webhooks
+from equipoise.store import certificates, changes, inheritance, load_balancers, webhooks
 from equipoise.store.database import Transaction
 from equipoise.store.events import JobMoved, LoadBalancerGone, PartsMoved
-from equipoise.store.tables import jobs, listeners, nodes, observations, unfinished, webhook_deliveries
+from equipoise.store.tables import (
+    health_checks,
+    jobs,
+    listeners,
+    nodes,
+    observations,
+    unfinished,
+    webhook_deliveries,
+)
 from equipoise.store.tables import load_balancers as load_balancer_table
 from equipoise.store.tables import webhooks as webhook_table
 
@@ -215,6 +223,9 @@ _ORPHANED = select(jobs.c.id).where(
             jobs.c.job_type != JobType.UPDATE_CERTIFICATE,
             ~exists().where(listeners.c.id == jobs.c.scope),
         ),
+        # A change that no listener of the data plane can refuse names the listener all the same.
+        and_(jobs.c.job_type == JobType.UPDATE_LISTENER, ~exists().where(listeners.c.id == jobs.c.resource_id)),
+        and_(jobs.c.job_type == JobType.UPDATE_HEALTH_CHECK, ~exists().where(health_checks.c.id == jobs.c.resource_id)),
     ),
 )
 _ADDING = select(jobs.c.id, jobs.c.entities).where(
@@ -247,6 +258,14 @@ _OF_LOAD_BALANCERS = select(jobs.c.id, jobs.c.entities, jobs.c.warnings).where(
 )
 _WARN = update(jobs).where(jobs.c.id == bindparam("job_id"), unfinished).values(warnings=bindparam("about"))
 _OVERDUE = select(jobs.c.id, jobs.c.status).where(unfinished, _IS_WHOLE, jobs.c.deadline <= bindparam("now"))
+_LATE = (
+    select(jobs.c.id)
+    .where(unfinished, _IS_WHOLE, or_(jobs.c.deadline <= bindparam("now"), jobs.c.deadline > bindparam("latest")))
+    .limit(1)
+)
+_LIMIT_DEADLINES = (
+    update(jobs).where(unfinished, jobs.c.deadline > bindparam("latest")).values(deadline=bindparam("latest"))
+)
 _COUNT_UNFINISHED = select(func.count()).select_from(jobs).where(unfinished, _IS_WHOLE)
 _WAITING = select(jobs.c.load_balancer_id).where(unfinished).distinct()
 
@@ -371,7 +390,8 @@ def fail(tx: Transaction, ids: Sequence[str], rule: Rule, reason: str) -> bool:
     values = {"ids": together, "now": tx.now, "because": rule.name, "reason": reason}
     ended = _in_order(tx.connection.execute(_FAIL, values).all())
     made = _changes_of(ended)
-    changes.take_back(tx.connection, made)
+    changes.take_back(tx.connection, inheritance.not_written_over(tx.connection, ended))
+    inheritance.let_doubles_stay(tx.connection, made)
     _prune_certificates(tx.connection, made)
     # Of a renewed certificate, those whose own job has succeeded already have to go back, too.
     touched = {row.load_balancer_id for row in ended} | _users_of_renewed(tx.connection, made)
@@ -391,6 +411,7 @@ def cancel_part(tx: Transaction, id: str, rule: Rule, reason: str) -> bool:
     ended = tx.connection.execute(_CANCEL_PART, values).all()
     made = _changes_of(ended)
     changes.take_back(tx.connection, made)
+    inheritance.let_doubles_stay(tx.connection, made)
     _tell(tx, ended)
     for row in ended:
         naming = [id for id in _naming(tx.connection, row.load_balancer_id, made) if id != row.parent_id]
@@ -479,6 +500,16 @@ def gives_up_certificate(connection: Connection, certificate_id: str) -> bool:
 def overdue(connection: Connection, now: int) -> Sequence[tuple[str, str]]:
     """Unfinished jobs whose deadline is not after `now`: id and state."""
     return [(row.id, row.status) for row in connection.execute(_OVERDUE, {"now": now})]
+
+
+def has_late(connection: Connection, now: int, latest: int) -> bool:
+    """Whether any unfinished job has a deadline that is not after `now`, or is after `latest`."""
+    return connection.execute(_LATE, {"now": now, "latest": latest}).first() is not None
+
+
+def limit_deadlines(tx: Transaction, latest: int) -> None:
+    """Bring deadlines after `latest` near: the clock was set back since, and no job waits longer for that."""
+    tx.connection.execute(_LIMIT_DEADLINES, {"latest": latest})
 
 
 def list_of(

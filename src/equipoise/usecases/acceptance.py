@@ -6,7 +6,7 @@ from typing import Any
 from equipoise.domain.changes import Change, Updated
 from equipoise.domain.commands import Column
 from equipoise.domain.jobs import JobType
-from equipoise.store import jobs, load_balancers, rows, tables
+from equipoise.store import inheritance, jobs, load_balancers, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 
@@ -51,11 +51,36 @@ def accept_change(
 
 
 def write_changes(
-    tx: Transaction, table: str, id: str, current: Mapping[str, Column], wanted: Mapping[str, Column]
+    tx: Transaction,
+    table: str,
+    id: str,
+    current: Mapping[str, Column],
+    wanted: Mapping[str, Column],
+    load_balancer_id: str | None = None,
 ) -> list[Change]:
-    """Write those of the wanted columns that differ, and say what was there before."""
-    after = {name: value for name, value in wanted.items() if current[name] != value}
-    if not after:
-        return []
-    rows.set_columns(tx.connection, tables.metadata.tables[table], id, {**after, "update_time": tx.now})
-    return [Updated(table, id, {name: current[name] for name in after}, after)]
+    """Write those of the wanted columns that differ, and say what was there before.
+
+    Args:
+        load_balancer_id: of the row, if it has one. A column that an unfinished job of it has brought to the wanted
+            value already counts as well: should that job fail, the column keeps what was wanted here.
+    """
+    different = {name: value for name, value in wanted.items() if current[name] != value}
+    if different:
+        rows.set_columns(tx.connection, tables.metadata.tables[table], id, {**different, "update_time": tx.now})
+    equal = {name: value for name, value in wanted.items() if name not in different}
+    after = different | _repeated(tx, table, id, equal, load_balancer_id)
+    return [Updated(table, id, {name: current[name] for name in after}, after)] if after else []
+
+
+def written(changes: Sequence[Change]) -> set[str]:
+    """The columns that these changes write."""
+    return {name for change in changes if isinstance(change, Updated) for name in change.after}
+
+
+def _repeated(
+    tx: Transaction, table: str, id: str, equal: Mapping[str, Column], load_balancer_id: str | None
+) -> dict[str, Column]:
+    if not equal or load_balancer_id is None:
+        return {}
+    under_way = inheritance.columns_under_way(tx.connection, load_balancer_id, table, id)
+    return {name: value for name, value in equal.items() if name in under_way}

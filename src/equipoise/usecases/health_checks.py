@@ -76,7 +76,8 @@ def update_health_check(tx: Transaction, caller: Caller, policy: Policy, id: str
     command = rules.update_health_check(body, current=columns)
     protocol = str(command.changes.get("healthcheck_protocol", current.healthcheck_protocol))
     rules.check_health_check_on_listener(protocol, listener.protocol, Rule.HEALTH_CHECK_UPDATE_INVALID)
-    changes = write_changes(tx, "health_checks", id, columns, command.changes)
+    wanted = {**command.changes, **command.repeated}
+    changes = write_changes(tx, "health_checks", id, columns, wanted, listener.load_balancer_id)
     return accept_change(
         tx, caller, policy, JobType.UPDATE_HEALTH_CHECK, listener.load_balancer_id, id, changes, scope=listener.id
     )

@@ -14,7 +14,7 @@ from equipoise.domain.rules import listener as rules
 from equipoise.store import certificates, jobs, listeners, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases import lookup
-from equipoise.usecases.acceptance import accept_change, write_changes
+from equipoise.usecases.acceptance import accept_change, write_changes, written
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 
 # What the data plane never sees: a refusal cannot be about it.
@@ -97,8 +97,10 @@ def update_listener(tx: Transaction, caller: Caller, policy: Policy, id: str, bo
         _check_port_is_free(tx.connection, current.load_balancer_id, current.protocol, port)
     certificate_id = command.changes.get("certificate_id")
     _check_certificate(tx.connection, caller, None if certificate_id is None else str(certificate_id))
-    changes = write_changes(tx, "listeners", id, columns, command.changes)
-    scope = NOTHING if command.changes.keys() <= _DESCRIPTIVE else id
+    changes = write_changes(
+        tx, "listeners", id, columns, {**command.changes, **command.repeated}, current.load_balancer_id
+    )
+    scope = NOTHING if written(changes) <= _DESCRIPTIVE else id
     return accept_change(tx, caller, policy, JobType.UPDATE_LISTENER, current.load_balancer_id, id, changes, scope)
 
 

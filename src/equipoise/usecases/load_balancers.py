@@ -16,7 +16,7 @@ from equipoise.domain.model import EXTERNAL, Address, LoadBalancer, Status
 from equipoise.store import addresses, jobs, load_balancers, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases import lookup, members
-from equipoise.usecases.acceptance import accept_change, write_changes
+from equipoise.usecases.acceptance import accept_change, write_changes, written
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 from equipoise.usecases.pools import exhausted, free_address
 
@@ -78,13 +78,13 @@ def update_load_balancer(
     if current.type != EXTERNAL:
         # Without meaning for Internal, as on creation.
         meant.pop("bandwidth", None)
-    changes = write_changes(tx, "load_balancers", id, asdict(current), meant)
+    changes = write_changes(tx, "load_balancers", id, asdict(current), meant, id)
     if "bandwidth" in meant:
         # It is the elastic IP's, and stays with it when the load balancer goes.
         changes += _write_address(tx, addresses.of_load_balancer(tx.connection, id), "bandwidth", meant["bandwidth"])
     wanted = replace(current, **meant)
     # Only starting and stopping reach the listeners; a listener's refusal says nothing about a new name.
-    scope = EVERY_LISTENER if wanted.admin_state_up != current.admin_state_up else NOTHING
+    scope = EVERY_LISTENER if "admin_state_up" in written(changes) else NOTHING
     return accept_change(
         tx, caller, policy, JobType.UPDATE_LOAD_BALANCER, id, id, changes, scope, load_balancer_entities(wanted)
     )
@@ -181,9 +181,8 @@ def _new_address(tx: Transaction, load_balancer: LoadBalancer) -> Address:
 
 def _write_address(tx: Transaction, address: Address, column: str, value: Column) -> list[Change]:
     before = asdict(address)[column]
-    if before == value:
-        return []
-    rows.set_columns(tx.connection, tables.addresses, address.id, {column: value})
+    if before != value:
+        rows.set_columns(tx.connection, tables.addresses, address.id, {column: value})
     return [Updated("addresses", address.id, {column: before}, {column: value})]
 
 

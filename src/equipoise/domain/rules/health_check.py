@@ -69,7 +69,8 @@ def update_health_check(body: object, *, current: Mapping[str, object]) -> Updat
     if port is not None:
         wanted["healthcheck_connect_port"] = port
     wanted |= _numbers(given, rule)
-    return UpdateHealthCheck({name: value for name, value in wanted.items() if value != current.get(name)})
+    changes = {name: value for name, value in wanted.items() if value != current.get(name)}
+    return UpdateHealthCheck(changes, {name: wanted[name] for name in wanted.keys() & given.keys() - changes.keys()})
 
 
 def check_health_check_on_listener(protocol: str, listener_protocol: str, rule: Rule) -> None:

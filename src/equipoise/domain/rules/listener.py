@@ -132,7 +132,8 @@ def update_listener(body: object, *, current: Mapping[str, object]) -> UpdateLis
     for field, check in _UPDATE_CHECKS.items():
         if given.get(field) is not None:
             wanted |= check(field, given, current)
-    return UpdateListener({field: value for field, value in wanted.items() if value != current.get(field)})
+    changes = {field: value for field, value in wanted.items() if value != current.get(field)}
+    return UpdateListener(changes, {field: value for field, value in wanted.items() if field not in changes})
 
 
 # --- fields of both operations; each raises the rule of its field -------------------------------------------------

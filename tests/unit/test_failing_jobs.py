@@ -1,0 +1,207 @@
+"""What a failed job takes back when others have changed the same things since (jobs.md, promise 4)."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from equipoise.domain.commands import CreateHealthCheck, UpdateLoadBalancer
+from equipoise.domain.jobs import JobStatus
+from equipoise.store.database import Transaction
+from equipoise.store.tables import jobs as job_table
+from equipoise.usecases import health_checks, jobs, listeners, load_balancers, members
+from equipoise.usecases.context import Accepted
+from tests.unit.controller_stand import CALLER, Stand, open_stand
+
+LIMIT = 300.0
+
+
+async def describe(stand: Stand, id: str, text: str) -> Accepted:
+    command = UpdateLoadBalancer({"description": text})
+    policy = stand.policy
+    return await stand.write(lambda tx: load_balancers.update_load_balancer(tx, CALLER, policy, id, command))
+
+
+async def update_listener(stand: Stand, id: str, body: dict[str, Any]) -> Accepted:
+    return await stand.write(lambda tx: listeners.update_listener(tx, CALLER, stand.policy, id, body))
+
+
+async def cancel(stand: Stand, accepted: Accepted) -> None:
+    await stand.write(lambda tx: jobs.cancel_job(tx, CALLER, accepted.job_id))
+
+
+def description(stand: Stand, id: str) -> str:
+    return stand.read(lambda c: load_balancers.show_load_balancer(c, CALLER, id)).description
+
+
+async def a_load_balancer_without_node(stand: Stand) -> str:
+    """One that is in force, but whose node has gone: what comes now stays INIT."""
+    id = (await stand.create_load_balancer()).resource_id
+    stand.node.connect()
+    await settled(stand)
+    stand.node.confirms_at_once = False
+    stand.node.disconnect()
+    await stand.until(lambda: not stand.read(lambda c: c.exec_driver_sql("SELECT 1 FROM nodes WHERE live").all()))
+    return id
+
+
+async def settled(stand: Stand) -> None:
+    unfinished = select(job_table.c.id).where(job_table.c.end_time.is_(None))
+    await stand.until(lambda: not stand.read(lambda c: c.execute(unfinished).all()))
+
+
+async def test_two_changes_that_fail_one_after_the_other_leave_what_was_there_before_both(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        id = await a_load_balancer_without_node(stand)
+        first, second = await describe(stand, id, "first"), await describe(stand, id, "second")
+        await cancel(stand, first)
+        assert description(stand, id) == "second"
+        await cancel(stand, second)
+        assert description(stand, id) == ""
+
+
+async def test_a_change_to_what_a_failing_job_had_made_it_already_stays(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        id = await a_load_balancer_without_node(stand)
+        first, second = await describe(stand, id, "same"), await describe(stand, id, "same")
+        await cancel(stand, first)
+        assert description(stand, id) == "same"
+        await cancel(stand, second)
+        assert description(stand, id) == ""
+
+
+async def test_a_change_that_fails_goes_back_to_an_earlier_one_that_is_still_under_way(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        id = await a_load_balancer_without_node(stand)
+        first, second = await describe(stand, id, "first"), await describe(stand, id, "")
+        await cancel(stand, second)
+        assert description(stand, id) == "first"
+        await cancel(stand, first)
+        assert description(stand, id) == ""
+
+
+async def test_changes_that_run_out_of_time_one_after_the_other_leave_nothing(database_url: str) -> None:
+    now = 1_000_000.0
+    async with open_stand(database_url, connected=False, clock=lambda: now, time_limit=LIMIT) as stand:
+        id = await a_load_balancer_without_node(stand)
+        first = await describe(stand, id, "first")
+        now += LIMIT / 2
+        second = await describe(stand, id, "second")
+        now += LIMIT / 2
+        assert (await stand.ended(first)).status == JobStatus.FAIL
+        now += LIMIT / 2
+        assert (await stand.ended(second)).status == JobStatus.FAIL
+        assert description(stand, id) == ""
+
+
+async def test_a_member_added_again_while_its_removal_fails_is_there_once(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        id = await a_load_balancer_without_node(stand)
+        listener = (await stand.create_listener(id)).resource_id
+        await stand.add_member(listener, "127.0.1.1")
+        stand.node.confirms_at_once = True
+        stand.node.connect()
+        await settled(stand)
+        stand.node.confirms_at_once = False
+        stand.node.disconnect()
+        await stand.until(lambda: not stand.read(lambda c: c.exec_driver_sql("SELECT 1 FROM nodes WHERE live").all()))
+        removal = await stand.remove_members(listener, *stand.members(listener))
+        again = await stand.add_member(listener, "127.0.1.1")
+        await cancel(stand, removal)
+        assert len(stand.members(listener)) == 1
+        # It was a member before: that adding it again fails does not take it away.
+        await cancel(stand, again)
+        [left] = stand.read(lambda c: members.list_members(c, CALLER, listener, {}, None, None))
+        assert (left.member.address, left.member.status) == ("127.0.1.1", "ACTIVE")
+
+
+async def test_a_change_of_a_health_check_that_was_not_made_fails_with_it(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        id = await a_load_balancer_without_node(stand)
+        listener = (await stand.create_listener(id)).resource_id
+        command = CreateHealthCheck(listener, "TCP", None, None, 1, 1, 1, 1)
+        made = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, command))
+        body = {"healthy_threshold": 2}
+        changed = await stand.write(
+            lambda tx: health_checks.update_health_check(tx, CALLER, stand.policy, made.resource_id, body)
+        )
+        await cancel(stand, made)
+        assert stand.job(changed).status == JobStatus.FAIL
+
+
+async def test_a_new_name_for_a_listener_that_was_not_made_fails_with_it(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        id = await a_load_balancer_without_node(stand)
+        made = await stand.create_listener(id)
+        changed = await update_listener(stand, made.resource_id, {"description": "new"})
+        await cancel(stand, made)
+        assert stand.job(changed).status == JobStatus.FAIL
+
+
+async def test_a_clock_that_was_set_back_makes_no_job_wait_longer_than_its_time_limit(database_url: str) -> None:
+    now = 1_000_000.0
+    async with open_stand(database_url, connected=False, clock=lambda: now, time_limit=LIMIT) as stand:
+        created = await stand.create_load_balancer()
+        now -= 24 * 3600
+        deadline = select(job_table.c.deadline).where(job_table.c.id == created.job_id)
+        await stand.until(lambda: stand.read(lambda c: c.execute(deadline).scalar_one()) <= (now + LIMIT) * 1000)
+        assert stand.job(created).status == JobStatus.INIT
+        now += LIMIT
+        ended = await stand.ended(created)
+        assert ended.status == JobStatus.FAIL
+        assert ended.end_time is not None
+        assert ended.end_time >= ended.begin_time
+
+
+async def test_a_listener_told_again_what_a_failing_job_had_told_it_keeps_it(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        id = await a_load_balancer_without_node(stand)
+        stand.node.confirms_at_once = True
+        stand.node.connect()
+        listener = (await stand.create_listener(id)).resource_id
+        command = CreateHealthCheck(listener, "TCP", None, None, 1, 1, 1, 1)
+        made = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, command))
+        await settled(stand)
+        stand.node.confirms_at_once = False
+        stand.node.disconnect()
+        await stand.until(lambda: not stand.read(lambda c: c.exec_driver_sql("SELECT 1 FROM nodes WHERE live").all()))
+        body = {"healthy_threshold": 2}
+
+        def change_check(tx: Transaction) -> Accepted:
+            return health_checks.update_health_check(tx, CALLER, stand.policy, made.resource_id, body)
+
+        first = [await update_listener(stand, listener, {"port": 8081}), await stand.write(change_check)]
+        await update_listener(stand, listener, {"port": 8081})
+        await stand.write(change_check)
+        for job in first:
+            await cancel(stand, job)
+        assert stand.read(lambda c: listeners.show_listener(c, CALLER, listener)).listener.port == 8081
+        shown = stand.read(lambda c: health_checks.show_health_check(c, CALLER, made.resource_id))
+        assert shown.healthy_threshold == 2
+
+
+async def test_a_deletion_without_a_node_waits_and_at_its_time_limit_the_load_balancer_is_back(
+    database_url: str,
+) -> None:
+    now = 1_000_000.0
+    async with open_stand(database_url, connected=False, clock=lambda: now, time_limit=LIMIT) as stand:
+        id = await a_load_balancer_without_node(stand)
+        deleted = await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, id))
+        assert stand.job(deleted).status == JobStatus.INIT
+        now += LIMIT
+        assert (await stand.ended(deleted)).status == JobStatus.FAIL
+        shown = stand.read(lambda c: load_balancers.show_load_balancer(c, CALLER, id))
+        assert (shown.status, shown.deleting) == ("ACTIVE", False)
+        again = await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, id))
+        stand.node.confirms_at_once = True
+        stand.node.connect()
+        assert (await stand.ended(again)).status == JobStatus.SUCCESS
+
+
+async def test_a_deletion_fails_with_the_creation_that_it_waited_for(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        created = await stand.create_load_balancer()
+        id = created.resource_id
+        deleted = await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, id))
+        await cancel(stand, created)
+        assert stand.job(deleted).status == JobStatus.FAIL
+        assert stand.read(lambda c: load_balancers.list_load_balancers(c, CALLER, {}, None, None)) == []
