@@ -15,6 +15,8 @@ from equipoise.usecases.certificates import CertificateView, Renewal
 from equipoise.usecases.context import Accepted
 from tests.unit.controller_stand import CALLER, NODE, Stand, new_listener, open_stand
 
+LIMIT = 300.0
+
 
 class Shop:
     """A certificate and the listeners that use it."""
@@ -121,6 +123,24 @@ async def test_a_refusal_by_one_listener_takes_the_renewal_back_from_all_also_wh
         assert (shop.view().content.certificate, shop.view().certificate.name) == ("first", "")
         assert shop.stored() == ["first"]
         assert shop.generations() == {id: generation + 1 for id, generation in before.items()}
+
+
+async def test_two_renewals_that_fail_one_after_the_other_leave_what_was_there_before_both(database_url: str) -> None:
+    now = 1_000_000.0
+    async with open_stand(database_url, time_limit=LIMIT, clock=lambda: now) as stand:
+        shop = Shop(stand)
+        await shop.open(load_balancers=2)
+        stand.node.confirms_at_once = False
+        first = await shop.renew("second")
+        now += LIMIT / 2
+        second = await shop.renew("third")
+        now += LIMIT / 2
+        assert await shop.ends(first) == [JobStatus.FAIL] * 2
+        assert (shop.view().certificate.name, shop.view().content.certificate) == ("third", "third")
+        now += LIMIT / 2
+        assert await shop.ends(second) == [JobStatus.FAIL] * 2
+        assert (shop.view().certificate.name, shop.view().content.certificate) == ("", "first")
+        assert shop.stored() == ["first"]
 
 
 async def test_a_renewal_that_was_checked_against_what_is_there_no_more_changes_nothing(database_url: str) -> None:

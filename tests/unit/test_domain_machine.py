@@ -368,20 +368,15 @@ class Domain(RuleBasedStateMachine):
         if found is None:
             return
         id, listener = found
-        if any(job.unfinished and job.writes == f"{listener} without {address}" for job in self.jobs):
-            # What is added again while it is being removed is `tests/unit/test_failing_jobs.py`.
-            return
 
         def effect(one: ModelLoadBalancer) -> None:
             if listener in one.listeners:
                 one.listeners[listener].members.add(address)
 
-        new = address not in self.standing()[id].listeners[listener].members
         accepted = self.runner.run(self.stand.add_member(listener, address))
-        [named] = self.stand.job(accepted).entities["members"]
         state = JobStatus.RUNNING if self.connected else JobStatus.INIT
-        makes, needs = frozenset({named["id"]} if new else ()), frozenset({id, listener, named["id"]})
-        self.jobs.append(ModelJob(accepted, id, self.now + TIME_LIMIT, listener, effect, makes, needs, state))
+        needs = frozenset({id, listener})
+        self.jobs.append(ModelJob(accepted, id, self.now + TIME_LIMIT, listener, effect, needs=needs, state=state))
 
     @rule(number=any_number, address=st.sampled_from(ADDRESSES))
     def remove_member(self, number: int, address: str) -> None:
@@ -400,7 +395,7 @@ class Domain(RuleBasedStateMachine):
 
         policy = self.stand.policy
         work = partial(members.remove_members, caller=CALLER, policy=policy, listener_id=listener, ids=[member])
-        self.take(work, id, listener, effect, needs=[listener], writes=f"{listener} without {address}")
+        self.take(work, id, listener, effect, needs=[listener])
 
     @rule(number=any_number, threshold=st.integers(1, 3))
     def check_health(self, number: int, threshold: int) -> None:

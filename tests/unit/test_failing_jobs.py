@@ -1,18 +1,25 @@
 """What a failed job takes back when others have changed the same things since (jobs.md, promise 4)."""
 
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from equipoise.domain.commands import CreateHealthCheck, UpdateLoadBalancer
+from equipoise.domain.errors import RuleBroken
 from equipoise.domain.jobs import JobStatus
-from equipoise.store.database import Transaction
+from equipoise.domain.quotas import Quotas
+from equipoise.store.database import Transaction, sqlite_url
 from equipoise.store.tables import jobs as job_table
-from equipoise.usecases import health_checks, jobs, listeners, load_balancers, members
+from equipoise.usecases import health_checks, jobs, listeners, load_balancers, members, quotas
 from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import CALLER, Stand, open_stand
+from tests.unit.controller_stand import CALLER, NODE, Stand, open_stand
 
 LIMIT = 300.0
+MEMBER = "127.0.1.1"
 
 
 async def describe(stand: Stand, id: str, text: str) -> Accepted:
@@ -93,25 +100,115 @@ async def test_changes_that_run_out_of_time_one_after_the_other_leave_nothing(da
         assert description(stand, id) == ""
 
 
-async def test_a_member_added_again_while_its_removal_fails_is_there_once(database_url: str) -> None:
+async def a_member_without_node(stand: Stand) -> tuple[str, str]:
+    """A listener with one member that is in force, but whose node has gone; returns the ids of both."""
+    id = await a_load_balancer_without_node(stand)
+    listener = (await stand.create_listener(id)).resource_id
+    await stand.add_member(listener, MEMBER)
+    await settle_and_leave(stand)
+    [member] = stand.members(listener)
+    return listener, member
+
+
+async def settle_and_leave(stand: Stand) -> None:
+    """Let the node confirm everything, and go."""
+    stand.node.confirms_at_once = True
+    stand.node.connect()
+    await settled(stand)
+    stand.node.confirms_at_once = False
+    stand.node.disconnect()
+    await stand.until(lambda: not stand.read(lambda c: c.exec_driver_sql("SELECT 1 FROM nodes WHERE live").all()))
+
+
+async def remove_and_add(stand: Stand, times: int) -> tuple[str, list[Accepted]]:
+    """A member, removed and added again in turn, without an end of any of these jobs; the last one is an addition."""
+    listener, member = await a_member_without_node(stand)
+    jobs = []
+    for _ in range(times):
+        jobs += [await stand.remove_members(listener, member), await stand.add_member(listener, MEMBER)]
+        assert stand.members(listener) == [member]
+    return listener, jobs
+
+
+async def test_a_member_added_again_before_its_removal_has_ended_is_the_same_member(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        listener, _ = await remove_and_add(stand, times=2)
+        before = stand.members(listener)
+        await settle_and_leave(stand)
+        assert stand.members(listener) == before
+        views = stand.read(lambda c: members.list_members(c, CALLER, listener, {}, None, None))
+        assert [view.member.status for view in views] == ["ACTIVE"]
+
+
+@pytest.mark.parametrize("failing", [failing for size in range(5) for failing in permutations(range(4), size)])
+async def test_of_removals_and_additions_those_that_did_not_fail_say_what_is_there(
+    tmp_path: Path, failing: tuple[int, ...]
+) -> None:
+    async with open_stand(sqlite_url(tmp_path / "test.db"), connected=False) as stand:
+        listener, (remove, add, again, last) = await remove_and_add(stand, times=2)
+        jobs = [remove, add, again, last]
+        left = set(range(4))
+        for number in failing:
+            await cancel(stand, jobs[number])
+            left.remove(number)
+            assert bool(stand.members(listener)) == is_member_after(left)
+        await settle_and_leave(stand)
+        assert bool(stand.members(listener)) == is_member_after(left)
+
+
+def is_member_after(succeeding: set[int]) -> bool:
+    """Removals have even numbers, additions odd ones."""
+    return not succeeding or max(succeeding) % 2 == 1
+
+
+async def test_an_addition_that_fails_after_the_removal_before_it_succeeded_leaves_no_member(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        listener, member = await a_member_without_node(stand)
+        load_balancer = stand.read(lambda c: listeners.show_listener(c, CALLER, listener)).listener.load_balancer_id
+        removal = await stand.remove_members(listener, member)
+        await stand.handed_over(load_balancer)
+        stand.node.connect()
+        confirmed = {load_balancer: stand.job(removal).generation}
+        again = await stand.add_member(listener, MEMBER)
+        stand.controller.confirmed(NODE, confirmed)
+        assert (await stand.ended(removal)).status == JobStatus.SUCCESS
+        assert stand.members(listener) == [member]
+        await stand.handed_over(load_balancer)
+        stand.node.refuse(load_balancer, listener, "no")
+        assert (await stand.ended(again)).status == JobStatus.FAIL
+        assert stand.members(listener) == []
+
+
+async def test_a_member_that_two_jobs_have_added_stays_when_one_of_them_fails(database_url: str) -> None:
     async with open_stand(database_url, connected=False) as stand:
         id = await a_load_balancer_without_node(stand)
         listener = (await stand.create_listener(id)).resource_id
-        await stand.add_member(listener, "127.0.1.1")
-        stand.node.confirms_at_once = True
-        stand.node.connect()
-        await settled(stand)
-        stand.node.confirms_at_once = False
-        stand.node.disconnect()
-        await stand.until(lambda: not stand.read(lambda c: c.exec_driver_sql("SELECT 1 FROM nodes WHERE live").all()))
-        removal = await stand.remove_members(listener, *stand.members(listener))
-        again = await stand.add_member(listener, "127.0.1.1")
-        await cancel(stand, removal)
+        first, second = await stand.add_member(listener, MEMBER), await stand.add_member(listener, MEMBER)
+        await cancel(stand, first)
         assert len(stand.members(listener)) == 1
-        # It was a member before: that adding it again fails does not take it away.
-        await cancel(stand, again)
-        [left] = stand.read(lambda c: members.list_members(c, CALLER, listener, {}, None, None))
-        assert (left.member.address, left.member.status) == ("127.0.1.1", "ACTIVE")
+        await cancel(stand, second)
+        assert stand.members(listener) == []
+
+
+async def test_what_is_being_deleted_counts_until_it_is_gone_so_that_it_can_come_back(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        listener, member = await a_member_without_node(stand)
+        id = stand.read(lambda c: listeners.show_listener(c, CALLER, listener)).listener.load_balancer_id
+        stand.policy = replace(stand.policy, quotas=Quotas(load_balancers=1, listeners=1, members=1))
+        removal = await stand.remove_members(listener, member)
+        with pytest.raises(RuleBroken, match="MEMBER_QUOTA"):
+            await stand.add_member(listener, "127.0.1.2")
+        closed = await stand.write(lambda tx: listeners.delete_listener(tx, CALLER, stand.policy, listener))
+        with pytest.raises(RuleBroken, match="LISTENER_QUOTA"):
+            await stand.create_listener(id, 8081)
+        deleted = await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, id))
+        with pytest.raises(RuleBroken, match="LB_QUOTA"):
+            await stand.create_load_balancer()
+        used = stand.read(lambda c: quotas.show_quotas(c, CALLER, stand.policy))
+        assert [(each.used, each.quota) for each in used] == [(1, 1), (1, 1)]
+        for job in (deleted, closed, removal):
+            await cancel(stand, job)
+        assert stand.members(listener) == [member]
 
 
 async def test_a_change_of_a_health_check_that_was_not_made_fails_with_it(database_url: str) -> None:

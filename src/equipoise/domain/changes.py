@@ -33,10 +33,23 @@ class Updated:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """A row was marked as `deleting`. SUCCESS: it is deleted with all below it. FAIL: the mark is taken away."""
+    """A row was marked as `deleting`. SUCCESS: it is deleted with all below it. FAIL: the mark is as it was before."""
 
     table: str
     id: str
+    was_deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A row is wanted that unfinished jobs have made, or marked. SUCCESS: it stays. FAIL: the mark is as it was before.
+
+    Should the job that made it fail, or one that removes it succeed, this becomes `Created`: now it is this job's.
+    """
+
+    table: str
+    id: str
+    was_deleting: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +59,4 @@ class AddressKept:
     load_balancer_id: str
 
 
-Change = Created | Updated | Removed | AddressKept
+Change = Created | Updated | Removed | Wanted | AddressKept

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, select
 
-from equipoise.domain.changes import AddressKept, Change, Created, Removed, Updated
+from equipoise.domain.changes import AddressKept, Change, Created, Removed, Updated, Wanted
 from equipoise.domain.model import Status
 from equipoise.store import addresses, rows
 from equipoise.store.tables import metadata
 
-_KINDS: Final = {kind.__name__: kind for kind in (Created, Updated, Removed, AddressKept)}
+_KINDS: Final = {kind.__name__: kind for kind in (Created, Updated, Removed, Wanted, AddressKept)}
 
 
 def to_json(changes: Iterable[Change]) -> list[dict[str, Any]]:
@@ -43,8 +43,8 @@ def take_back(connection: Connection, changes: Sequence[Change]) -> None:
         match group:
             case [Created(), *_]:
                 rows.delete_rows(connection, *_rows_of(group))
-            case [Removed(), *_]:
-                rows.mark_deleting(connection, *_rows_of(group), deleting=False)
+            case [Removed(was_deleting=was_deleting) | Wanted(was_deleting=was_deleting), *_]:
+                rows.mark_deleting(connection, *_rows_of(group), deleting=was_deleting)
             case [Updated() as change]:
                 _restore(connection, change)
 
@@ -54,7 +54,12 @@ def _alike(changes: Iterable[Change]) -> Iterator[list[Change]]:
 
     def key(numbered: tuple[int, Change]) -> tuple[object, ...]:
         number, change = numbered
-        return (type(change), change.table) if isinstance(change, Created | Removed) else (number,)
+        match change:
+            case Created():
+                return Created, change.table
+            case Removed() | Wanted():
+                return type(change), change.table, change.was_deleting
+        return (number,)
 
     for _, group in groupby(enumerate(changes), key):
         yield [change for _, change in group]
@@ -62,7 +67,7 @@ def _alike(changes: Iterable[Change]) -> Iterator[list[Change]]:
 
 def _rows_of(group: Sequence[Change]) -> tuple[Table, list[str]]:
     """The table and the ids that a group of `_alike` is about."""
-    rows_of_one_table = [change for change in group if isinstance(change, Created | Removed)]
+    rows_of_one_table = [change for change in group if isinstance(change, Created | Removed | Wanted)]
     return metadata.tables[rows_of_one_table[0].table], [change.id for change in rows_of_one_table]
 
 

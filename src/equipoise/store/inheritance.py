@@ -1,16 +1,24 @@
-"""What a failing job leaves alone, and hands on, because other jobs have changed the same things since."""
+"""What a job that ends leaves alone, and hands on, because later jobs have changed the same things since.
 
-from collections.abc import Iterable, Sequence
+A change remembers what it found. When a job fails, the next unfinished one that has written the same column, or has
+marked the same row, takes over what the failed one had found; then nothing of the failed one is left to take back.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
-from equipoise.domain.changes import Change, Created, Removed, Updated
+from equipoise.domain.changes import Change, Created, Removed, Updated, Wanted
+from equipoise.domain.commands import Column
 from equipoise.domain.jobs import JobType
-from equipoise.domain.model import Status
-from equipoise.store import changes, rows
-from equipoise.store.tables import jobs, listeners, members, unfinished
+from equipoise.store import changes
+from equipoise.store.tables import jobs, unfinished
+
+_RowKey = tuple[str, str]
+"""Table and id."""
 
 _UNFINISHED_CHANGES = (
     select(jobs.c.id, jobs.c.generation, jobs.c.changes)
@@ -24,23 +32,6 @@ _UNFINISHED_CHANGES = (
     .order_by(jobs.c.generation, jobs.c.position)
 )
 _SET_CHANGES = update(jobs).where(jobs.c.id == bindparam("job_id")).values(changes=bindparam("made"))
-_again = members.alias()
-_DOUBLES = (
-    select(members.c.id.label("old_id"), _again.c.id.label("new_id"), listeners.c.load_balancer_id)
-    .select_from(members)
-    .join(
-        _again,
-        and_(
-            _again.c.listener_id == members.c.listener_id,
-            _again.c.server_id == members.c.server_id,
-            _again.c.address == members.c.address,
-            _again.c.id != members.c.id,
-            _again.c.deleting.is_(False),
-        ),
-    )
-    .join(listeners, listeners.c.id == members.c.listener_id)
-    .where(members.c.id.in_(bindparam("ids", expanding=True)), members.c.deleting.is_(False))
-)
 
 
 def columns_under_way(connection: Connection, load_balancer_id: str, table: str, id: str) -> set[str]:
@@ -50,64 +41,63 @@ def columns_under_way(connection: Connection, load_balancer_id: str, table: str,
     return {name for one in updates if (one.table, one.id) == (table, id) for name in one.after}
 
 
-def not_written_over(connection: Connection, failed: Sequence[Row[Any]]) -> list[Change]:
-    """The changes of failed jobs without the columns that an unfinished job has written since.
+def rows_under_way(connection: Connection, load_balancer_id: str, table: str) -> set[str]:
+    """The rows of a table that unfinished jobs of a load balancer have made, marked as deleting, or wanted."""
+    found = connection.execute(_UNFINISHED_CHANGES, {"lb_ids": [load_balancer_id]})
+    return {
+        one.id
+        for row in found
+        for one in changes.from_json(row.changes)
+        if isinstance(one, Created | Removed | Wanted) and one.table == table
+    }
 
-    Such a column stays as it is. The job that wrote it inherits what the failed one had found there, for the case that
-    it fails, too.
+
+def left_to_take_back(connection: Connection, failed: Sequence[Row[Any]]) -> list[Change]:
+    """The changes of failed jobs without what unfinished jobs have written over since; those inherit what was there."""
+    made = [(row.generation, change) for row in failed for change in changes.from_json(row.changes)]
+    if not any(_may_be_inherited(change) for _, change in made):
+        return [change for _, change in made]
+    writers = _Writers(connection, {row.load_balancer_id for row in failed})
+    # The last one first: so each finds with its heir what it had written itself.
+    left = [writers.inherit(change, generation) for generation, change in reversed(made)]
+    writers.save(connection)
+    return [change for change in reversed(left) if change is not None]
+
+
+def left_to_make_final(connection: Connection, succeeded: Sequence[Row[Any]]) -> list[Change]:
+    """The changes of jobs that succeeded without the removals of what later jobs have wanted again.
+
+    A later job that is unfinished has then made the row, for the case that it fails.
     """
-    made = [change for row in failed for change in changes.from_json(row.changes)]
-    if not any(isinstance(change, Updated) for change in made):
-        return made
-    load_balancer_ids = list({row.load_balancer_id for row in failed})
-    under_way = connection.execute(_UNFINISHED_CHANGES, {"lb_ids": load_balancer_ids}).all()
-    writers = [_Writer(row.id, row.generation, changes.from_json(row.changes)) for row in under_way]
-    left = [
-        _without_inherited(change, row.generation, writers) if isinstance(change, Updated) else change
-        for row in reversed(failed)
-        for change in reversed(changes.from_json(row.changes))
-    ]
-    for writer in writers:
-        if writer.has_inherited:
-            connection.execute(_SET_CHANGES, {"job_id": writer.id, "made": changes.to_json(writer.changes)})
-    return left[::-1]
+    made = [(row.generation, change) for row in succeeded for change in changes.from_json(row.changes)]
+    last_wanted = {_key(change): number for number, (_, change) in enumerate(made) if isinstance(change, Wanted)}
+    wanted_again = {
+        number
+        for number, (_, change) in enumerate(made)
+        if isinstance(change, Removed) and last_wanted.get(_key(change), -1) > number
+    }
+    if any(isinstance(change, Removed) and change.table == "members" for _, change in made):
+        writers = _Writers(connection, {row.load_balancer_id for row in succeeded})
+        wanted_again |= {
+            number
+            for number, (generation, change) in enumerate(made)
+            if isinstance(change, Removed) and writers.let_make(change, generation)
+        }
+        writers.save(connection)
+    return [change for number, (_, change) in enumerate(made) if number not in wanted_again]
 
 
-def _without_inherited(change: Updated, generation: int, writers: Sequence["_Writer"]) -> Updated:
-    """Let the next job that has written a column inherit what was there; return what then is left to take back."""
-    left = dict(change.after)
-    for name in change.after:
-        if change.table == "certificates":
-            # Several jobs of different load balancers carry the same renewal. They have no common order, but the id
-            # of a content is given once, so it says which renewal came next.
-            heirs = [each for each in writers if name == "content_id" and each.found(change, name)]
-        else:
-            heirs = [each for each in writers if each.generation > generation and each.has_written(change, name)][:1]
-        for heir in heirs:
-            heir.inherit(change, name)
-            left.pop(name, None)
-    return replace(change, before={name: change.before[name] for name in left}, after=left)
+def _may_be_inherited(change: Change) -> bool:
+    """Of rows, only members are wanted by several jobs."""
+    return isinstance(change, Updated) or (isinstance(change, Created | Removed | Wanted) and _of_member(change))
 
 
-def let_doubles_stay(connection: Connection, taken_back: Iterable[Change]) -> None:
-    """Members that come back because their removal failed, and were added again meanwhile: one of each is enough.
+def _of_member(change: Created | Removed | Wanted) -> bool:
+    return change.table == "members"
 
-    The new one stays, whatever becomes of the job that added it: the server was a member before.
-    """
-    back = [change.id for change in taken_back if isinstance(change, Removed) and change.table == "members"]
-    if not back:
-        return
-    doubles = connection.execute(_DOUBLES, {"ids": back}).all()
-    if not doubles:
-        return
-    stay = {row.new_id for row in doubles}
-    rows.delete_rows(connection, members, [row.old_id for row in doubles])
-    rows.set_status(connection, members, list(stay), Status.ACTIVE)
-    for row in connection.execute(_UNFINISHED_CHANGES, {"lb_ids": [row.load_balancer_id for row in doubles]}).all():
-        made = changes.from_json(row.changes)
-        others = [change for change in made if not (isinstance(change, Created) and change.id in stay)]
-        if len(others) < len(made):
-            connection.execute(_SET_CHANGES, {"job_id": row.id, "made": changes.to_json(others)})
+
+def _key(change: Created | Removed | Wanted | Updated) -> _RowKey:
+    return change.table, change.id
 
 
 @dataclass(slots=True)
@@ -119,23 +109,98 @@ class _Writer:
     changes: list[Change]
     has_inherited: bool = False
 
-    def _of_the_same_row(self, other: Updated, name: str) -> list[Updated]:
-        return [
-            own
-            for own in self.changes
-            if isinstance(own, Updated) and (own.table, own.id) == (other.table, other.id) and name in own.after
-        ]
 
-    def has_written(self, other: Updated, name: str) -> bool:
-        """Whether it has written the same column of the same row."""
-        return bool(self._of_the_same_row(other, name))
+_Heir = tuple[_Writer, int]
+"""An unfinished job, and the place of a change among its changes."""
 
-    def found(self, other: Updated, name: str) -> bool:
-        """Whether it found in that column what the other one had written there."""
-        return any(own.before[name] == other.after[name] for own in self._of_the_same_row(other, name))
 
-    def inherit(self, failed: Updated, name: str) -> None:
-        """Remember for that column what the failed one had found there."""
-        for own in self._of_the_same_row(failed, name):
-            own.before[name] = failed.before[name]
-        self.has_inherited = True
+class _Writers:
+    """The unfinished jobs of some load balancers, and those that renew a certificate, in the order of acceptance."""
+
+    def __init__(self, connection: Connection, load_balancer_ids: Collection[str]) -> None:
+        found = connection.execute(_UNFINISHED_CHANGES, {"lb_ids": list(load_balancer_ids)})
+        self._all = [_Writer(row.id, row.generation, changes.from_json(row.changes)) for row in found]
+        self._of_row: defaultdict[_RowKey, list[_Heir]] = defaultdict(list)
+        for writer in self._all:
+            for number, change in enumerate(writer.changes):
+                if isinstance(change, Created | Removed | Wanted | Updated):
+                    self._of_row[_key(change)].append((writer, number))
+
+    def save(self, connection: Connection) -> None:
+        """Store what has been inherited."""
+        for writer in self._all:
+            if writer.has_inherited:
+                connection.execute(_SET_CHANGES, {"job_id": writer.id, "made": changes.to_json(writer.changes)})
+
+    def inherit(self, failed: Change, generation: int) -> Change | None:
+        """Hand on what a change of a failed job had found; returns what is left of it to take back."""
+        match failed:
+            case Updated(table="certificates"):
+                return self._inherit_columns(failed, self._renewals_since(failed))
+            case Updated():
+                return self._inherit_columns(failed, ([heir] for heir in self._since(failed, generation)))
+            case Created(table="members"):
+                return None if self.let_make(failed, generation) else failed
+            case Removed(table="members") | Wanted():
+                return self._inherit_mark(failed, generation)
+        return failed
+
+    def let_make(self, ended: Created | Removed, generation: int) -> bool:
+        """Whether a later job wants the row, which then has made it: without it there is none."""
+        for writer, number in self._since(ended, generation):
+            match writer.changes[number]:
+                case Wanted(table, id):
+                    self._put(writer, number, Created(table, id))
+                    return True
+                case Created():
+                    return True
+        return False
+
+    def _inherit_mark(self, failed: Removed | Wanted, generation: int) -> Change | None:
+        for writer, number in self._since(failed, generation):
+            change = writer.changes[number]
+            if isinstance(change, Removed | Wanted):
+                self._put(writer, number, replace(change, was_deleting=failed.was_deleting))
+            return None
+        return failed
+
+    def _inherit_columns(self, failed: Updated, since: Iterable[Sequence[_Heir]]) -> Updated:
+        left = failed.after
+        for heirs in since:
+            names = set(left)
+            for writer, number in heirs:
+                change = writer.changes[number]
+                if isinstance(change, Updated) and (common := names & change.after.keys()):
+                    before = change.before | _some(failed.before, common)
+                    self._put(writer, number, replace(change, before=before))
+                    left = _some(left, names - common)
+        return replace(failed, before=_some(failed.before, left), after=left)
+
+    def _renewals_since(self, failed: Updated) -> Iterator[Sequence[_Heir]]:
+        """One renewal after the other, each with all the jobs that carry it.
+
+        They may be of several load balancers and have no common order. But the id of a content is given once, so it
+        says which renewal came next.
+        """
+        content_id = failed.after["content_id"]
+        while heirs := [heir for heir in self._of_row[_key(failed)] if _contents(heir)[0] == content_id]:
+            content_id = _contents(heirs[0])[1]
+            yield heirs
+
+    def _since(self, change: Created | Removed | Wanted | Updated, generation: int) -> list[_Heir]:
+        return [(writer, number) for writer, number in self._of_row[_key(change)] if writer.generation > generation]
+
+    def _put(self, writer: _Writer, number: int, change: Change) -> None:
+        writer.changes[number] = change
+        writer.has_inherited = True
+
+
+def _contents(heir: _Heir) -> tuple[Column, Column]:
+    """The content of a certificate that a renewal has found, and the one that it has put in its place."""
+    writer, number = heir
+    change = writer.changes[number]
+    return (change.before["content_id"], change.after["content_id"]) if isinstance(change, Updated) else (None, None)
+
+
+def _some(values: Mapping[str, Column], names: Collection[str]) -> dict[str, Column]:
+    return {name: value for name, value in values.items() if name in names}

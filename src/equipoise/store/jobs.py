@@ -30,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 
-from equipoise.domain.changes import Change, Created, Updated
+from equipoise.domain.changes import Change, Updated
 from equipoise.domain.errors import Rule
 from equipoise.domain.jobs import (
     EVERY_LISTENER,
@@ -228,9 +228,6 @@ _ORPHANED = select(jobs.c.id).where(
         and_(jobs.c.job_type == JobType.UPDATE_HEALTH_CHECK, ~exists().where(health_checks.c.id == jobs.c.resource_id)),
     ),
 )
-_ADDING = select(jobs.c.id, jobs.c.entities).where(
-    jobs.c.load_balancer_id == bindparam("lb_id"), jobs.c.job_type == JobType.CREATE_MEMBER, unfinished, _IS_WHOLE
-)
 _UPDATES_OF_LISTENERS = select(jobs.c.changes).where(
     jobs.c.load_balancer_id == bindparam("lb_id"), jobs.c.job_type == JobType.UPDATE_LISTENER, unfinished
 )
@@ -372,7 +369,7 @@ def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     ended = _in_order(tx.connection.execute(_SUCCEED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
     # A job that fails here has no changes of its own: they are those of its parts.
     made = _changes_of(ended)
-    changes.make_final(tx.connection, made)
+    changes.make_final(tx.connection, inheritance.left_to_make_final(tx.connection, ended))
     _prune_certificates(tx.connection, made)
     _tell_of_end(tx, ended)
     for row in ended:
@@ -390,15 +387,13 @@ def fail(tx: Transaction, ids: Sequence[str], rule: Rule, reason: str) -> bool:
     values = {"ids": together, "now": tx.now, "because": rule.name, "reason": reason}
     ended = _in_order(tx.connection.execute(_FAIL, values).all())
     made = _changes_of(ended)
-    changes.take_back(tx.connection, inheritance.not_written_over(tx.connection, ended))
-    inheritance.let_doubles_stay(tx.connection, made)
+    changes.take_back(tx.connection, inheritance.left_to_take_back(tx.connection, ended))
     _prune_certificates(tx.connection, made)
     # Of a renewed certificate, those whose own job has succeeded already have to go back, too.
     touched = {row.load_balancer_id for row in ended} | _users_of_renewed(tx.connection, made)
     _tell_of_end(tx, ended)
     for load_balancer_id in sorted(touched):
-        naming = _naming(tx.connection, load_balancer_id, made)
-        _close_after_failure(tx, load_balancer_id, naming, rule, reason)
+        _close_after_failure(tx, load_balancer_id, rule, reason)
     return bool(ended)
 
 
@@ -409,13 +404,10 @@ def cancel_part(tx: Transaction, id: str, rule: Rule, reason: str) -> bool:
     """
     values = {"part_id": id, "now": tx.now, "because": rule.name, "reason": reason}
     ended = tx.connection.execute(_CANCEL_PART, values).all()
-    made = _changes_of(ended)
-    changes.take_back(tx.connection, made)
-    inheritance.let_doubles_stay(tx.connection, made)
+    changes.take_back(tx.connection, inheritance.left_to_take_back(tx.connection, ended))
     _tell(tx, ended)
     for row in ended:
-        naming = [id for id in _naming(tx.connection, row.load_balancer_id, made) if id != row.parent_id]
-        _close_after_failure(tx, row.load_balancer_id, naming, rule, reason)
+        _close_after_failure(tx, row.load_balancer_id, rule, reason)
     return bool(ended)
 
 
@@ -456,20 +448,9 @@ def _prune_certificates(connection: Connection, made: Iterable[Change]) -> None:
         certificates.prune(connection, id, [str(content_id) for content_id in needed])
 
 
-def _naming(connection: Connection, load_balancer_id: str, taken_back: Iterable[Change]) -> list[str]:
-    """The unfinished jobs that were asked for members which are gone: they were there, and were not added again."""
-    gone = {change.id for change in taken_back if isinstance(change, Created) and change.table == "members"}
-    if not gone:
-        return []
-    adding = connection.execute(_ADDING, {"lb_id": load_balancer_id})
-    return [row.id for row in adding if any(member["id"] in gone for member in row.entities["members"])]
-
-
-def _close_after_failure(
-    tx: Transaction, load_balancer_id: str, naming: Sequence[str], rule: Rule, reason: str
-) -> None:
+def _close_after_failure(tx: Transaction, load_balancer_id: str, rule: Rule, reason: str) -> None:
     """Fail what is about something that is gone, or else let the data plane go back, too."""
-    orphaned = [*tx.connection.execute(_ORPHANED, {"lb_id": load_balancer_id}).scalars(), *naming]
+    orphaned = tx.connection.execute(_ORPHANED, {"lb_id": load_balancer_id}).scalars().all()
     if orphaned:
         fail(tx, orphaned, rule, f"What it was about does not exist: {reason}")
     elif load_balancers.exists(tx.connection, load_balancer_id):

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from equipoise.domain.commands import Column
 from equipoise.domain.model import Listener
 from equipoise.store import rows
-from equipoise.store.tables import health_checks, listeners, load_balancers, members
+from equipoise.store.tables import health_checks, listeners, members
 
 _read = rows.reader(Listener)
 
@@ -16,21 +16,8 @@ _GET = select(listeners).where(
     listeners.c.project_id == bindparam("project_id"),
     listeners.c.deleting.is_(False),
 )
-_COUNT = (
-    select(func.count())
-    .select_from(listeners)
-    .where(listeners.c.load_balancer_id == bindparam("lb_id"), listeners.c.deleting.is_(False))
-)
-_COUNT_OF_PROJECT = (
-    select(func.count())
-    .select_from(listeners)
-    .join(load_balancers, load_balancers.c.id == listeners.c.load_balancer_id)
-    .where(
-        listeners.c.project_id == bindparam("project_id"),
-        listeners.c.deleting.is_(False),
-        load_balancers.c.deleting.is_(False),
-    )
-)
+_COUNT = select(func.count()).select_from(listeners).where(listeners.c.load_balancer_id == bindparam("lb_id"))
+_COUNT_OF_PROJECT = select(func.count()).select_from(listeners).where(listeners.c.project_id == bindparam("project_id"))
 _ON_PORT = select(listeners.c.id, listeners.c.protocol).where(
     listeners.c.load_balancer_id == bindparam("lb_id"),
     listeners.c.port == bindparam("port"),
@@ -71,7 +58,7 @@ def protocols(connection: Connection, ids: Sequence[str]) -> Sequence[str]:
 
 
 def count(connection: Connection, load_balancer_id: str) -> int:
-    """How many listeners count against the quota of the load balancer."""
+    """How many listeners count against the quota of the load balancer: while it is being deleted one may come back."""
     return connection.execute(_COUNT, {"lb_id": load_balancer_id}).scalar_one()
 
 

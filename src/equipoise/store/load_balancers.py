@@ -17,11 +17,7 @@ _read = rows.reader(LoadBalancer)
 _GET = select(load_balancers).where(
     load_balancers.c.id == bindparam("id"), load_balancers.c.project_id == bindparam("project_id")
 )
-_COUNT = (
-    select(func.count())
-    .select_from(load_balancers)
-    .where(load_balancers.c.project_id == bindparam("project_id"), load_balancers.c.deleting.is_(False))
-)
+_COUNT = select(func.count()).select_from(load_balancers).where(load_balancers.c.project_id == bindparam("project_id"))
 _RAISE = (
     update(load_balancers)
     .where(load_balancers.c.id == bindparam("lb_id"))
@@ -72,7 +68,7 @@ def list_of(
 
 
 def count(connection: Connection, project_id: str) -> int:
-    """How many load balancers count against the quota of the project."""
+    """How many load balancers count against the quota of the project: while it is being deleted one may come back."""
     return connection.execute(_COUNT, {"project_id": project_id}).scalar_one()
 
 

@@ -12,15 +12,10 @@ from equipoise.store.tables import listeners, members
 
 _read = rows.reader(Member)
 
-_COUNT = (
-    select(func.count())
-    .select_from(members)
-    .where(members.c.listener_id == bindparam("listener_id"), members.c.deleting.is_(False))
-)
+_COUNT = select(func.count()).select_from(members).where(members.c.listener_id == bindparam("listener_id"))
 _AT_ADDRESSES = select(members).where(
     members.c.listener_id == bindparam("listener_id"),
     members.c.address.in_(bindparam("addresses", expanding=True)),
-    members.c.deleting.is_(False),
 )
 _BY_IDS = select(members).where(
     members.c.listener_id == bindparam("listener_id"),
@@ -36,6 +31,12 @@ _OBSERVE = (
     .where(members.c.listener_id.in_(_CHECKED_BY_ENVOY), members.c.address == bindparam("at_address"))
     .values(healthy=bindparam("is_healthy"))
 )
+_RESTORE = (
+    update(members)
+    .where(members.c.id.in_(bindparam("ids", expanding=True)))
+    # What was seen of its health was seen before it was removed.
+    .values(deleting=False, healthy=None, update_time=bindparam("now"))
+)
 _FORGET_HEALTH = update(members).where(members.c.listener_id == bindparam("on_listener")).values(healthy=None)
 
 
@@ -49,7 +50,7 @@ def list_of(
 
 
 def at_addresses(connection: Connection, listener_id: str, addresses: Sequence[str]) -> Sequence[Member]:
-    """The members of a listener at any of the addresses."""
+    """The members of a listener at any of the addresses, those whose removal has not ended included."""
     found = connection.execute(_AT_ADDRESSES, {"listener_id": listener_id, "addresses": list(addresses)})
     return [_read(row) for row in found.mappings()]
 
@@ -60,8 +61,13 @@ def by_ids(connection: Connection, listener_id: str, ids: Sequence[str]) -> Sequ
     return [_read(row) for row in found.mappings()]
 
 
+def restore(tx: Transaction, ids: Sequence[str]) -> None:
+    """Take the mark of deletion away from members that are added again."""
+    tx.connection.execute(_RESTORE, {"ids": list(ids), "now": tx.now})
+
+
 def count(connection: Connection, listener_id: str) -> int:
-    """How many members count against the quota of the listener."""
+    """How many members count against the quota of the listener: while it is being removed one may come back."""
     return connection.execute(_COUNT, {"listener_id": listener_id}).scalar_one()
 
 

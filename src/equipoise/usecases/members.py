@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from equipoise.domain.changes import Change, Created, Removed
+from equipoise.domain.changes import Change, Created, Removed, Wanted
 from equipoise.domain.commands import Column, NewMember
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import JobType
 from equipoise.domain.model import DrainingMember, Listener, Member, Status
 from equipoise.store import draining as draining_store
-from equipoise.store import listeners, members, rows, tables
+from equipoise.store import inheritance, listeners, members, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import NewPart
 from equipoise.usecases import lookup
@@ -46,6 +46,7 @@ def add_members(
         (member.server_id, member.address): member
         for member in members.at_addresses(tx.connection, listener_id, [one.address for one in wanted])
     }
+    changes = _wanted(tx, listener, list(known.values()))
     new: list[Member] = []
     named: list[Member] = []
     for one in wanted:
@@ -62,9 +63,9 @@ def add_members(
     if new:
         rows.insert(tx.connection, tables.members, *new)
     entities = {"members": [_entity(member) for member in named]}
-    created = {member.id: Created("members", member.id) for member in new}
+    changes |= {member.id: Created("members", member.id) for member in new}
     parts = _parts(
-        NewPart(JobType.CREATE_MEMBER, {"members": [_entity(member)]}, [created[id]] if id in created else [])
+        NewPart(JobType.CREATE_MEMBER, {"members": [_entity(member)]}, [changes[id]] if id in changes else [])
         for id, member in {member.id: member for member in named}.items()
     )
     return accept_change(
@@ -74,7 +75,7 @@ def add_members(
         JobType.CREATE_MEMBER,
         listener.load_balancer_id,
         listener_id,
-        [] if parts else list(created.values()),
+        [] if parts else list(changes.values()),
         listener_id,
         entities,
         parts,
@@ -168,6 +169,20 @@ def _parts(each: Iterable[NewPart]) -> list[NewPart]:
     """One sub-job a member, for a request about several; for one the job itself says it all."""
     parts = list(each)
     return parts if len(parts) > 1 else []
+
+
+def _wanted(tx: Transaction, listener: Listener, known: Sequence[Member]) -> dict[str, Change]:
+    """What adding known members changes, by id: nothing, unless other jobs under way have made or removed them.
+
+    One whose removal has not ended is the same member still, and is taken back.
+    """
+    if not known:
+        return {}
+    leaving = [member.id for member in known if member.deleting]
+    if leaving:
+        members.restore(tx, leaving)
+    under_way = inheritance.rows_under_way(tx.connection, listener.load_balancer_id, "members")
+    return {member.id: Wanted("members", member.id, member.deleting) for member in known if member.id in under_way}
 
 
 def _new_member(tx: Transaction, listener_id: str, wanted: NewMember) -> Member:
