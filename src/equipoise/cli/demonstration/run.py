@@ -25,8 +25,9 @@ async def run(screen: Screen, *, once: bool) -> int:
         performance = asyncio.create_task(demo.perform())
         asked = asyncio.create_task(ending.wait())
         await asyncio.wait((performance, asked), return_when=asyncio.FIRST_COMPLETED)
-        for task in (performance, asked):
-            task.cancel()
+        asked.cancel()
+        if not demo.ends_by_itself:
+            performance.cancel()
         # Cancelled once and for all: whatever is started is ended here, however long that takes.
         await asyncio.wait((performance, asked))
         if performance.cancelled():
@@ -45,6 +46,8 @@ class _Demo:
         self._screen = screen
         self._once = once
         self.completed = False
+        # It is putting everything in order already, and knows what to say at the end.
+        self.ends_by_itself = False
 
     async def perform(self) -> None:
         """Walk, then wait until cancelled. Raises DemoFailed."""
@@ -57,7 +60,9 @@ class _Demo:
             self.completed = True
             if not self._once:
                 self._invite(stand)
-                raise await stand.service.ended()
+                failure = await stand.service.ended()
+                self.ends_by_itself = True
+                raise failure
 
     def _invite(self, stand: Stand) -> None:
         with_token = f'curl -H "X-Auth-Token: $(cat {stand.token})" {stand.api}'

@@ -13,6 +13,7 @@ from equipoise.cli.demonstration.addresses import Addresses
 from equipoise.cli.demonstration.failure import DemoFailed
 from equipoise.dataplane.envoy import EnvoyNotRunningError, EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.dataplane.standby import end_standby
 from equipoise.identity.credentials import FILE_NAME
 from equipoise.settings import ENVIRONMENT_PREFIX
 
@@ -81,9 +82,11 @@ class ServiceProcess:
             await self._end_envoy()
 
     async def _end_envoy(self) -> None:
-        """End the Envoy of a service that was killed: it goes on serving, as it should everywhere but here."""
+        """End the Envoy of a service that was killed, and who looks after it: it goes on serving, as it should
+        everywhere but here."""
         if not DataPlaneFiles(self._data).lock.exists():
             return
+        await end_standby(self._data)
         supervisor = EnvoySupervisor(EnvoySettings(self._data, NODE_ID))
         with suppress(EnvoyNotRunningError, OSError):
             await supervisor.start()
