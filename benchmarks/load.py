@@ -22,7 +22,7 @@ from tests.stand import Api, Service, running_service
 from benchmarks.client import BenchmarkError
 from benchmarks.memory import measure_memory
 
-_SETTINGS: Final = ("quotas.elb=1000000", "jobs.busy_mark=0", "addresses.external=127.240.0.0/14")
+_SETTINGS: Final = ("quotas.elb=1000000", "api.sync_wait=30", "jobs.busy_mark=0", "addresses.external=127.240.0.0/14")
 _CLIENTS: Final = 64
 _READ_ROUNDS: Final = 7
 _WAITING: Final = 1000

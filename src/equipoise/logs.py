@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
 
 import msgspec
@@ -16,6 +17,9 @@ _SECRET_KEY: Final = re.compile(
     r"passw|secret|token(?!_lifetime)|(private|access|api)_?key|authorization|signature|cookie|credential",
     re.IGNORECASE,
 )
+_SIMPLE: Final = frozenset({str, int, float, bool, type(None)})
+"""Types of values that have nothing inside; most are, and looking further costs more than the rest of a line."""
+
 _TOO_CHATTY: Final = ("alembic", "asyncio", "httpcore", "httpx", "uvicorn.access")
 """Loggers that tell of each step: from these only warnings are of interest."""
 
@@ -41,15 +45,12 @@ def configure_logs(
         structlog.processors.format_exc_info,
         mask_secrets,
     ]
+    # Our own events are written straight away: the way through the standard library costs several times as much as
+    # the line itself, and there is a line for every request and every transition of a job.
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            structlog.stdlib.PositionalArgumentsFormatter(),
-            *common,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*common, _renderer(output)],
+        logger_factory=lambda *names: _Lines(stream, *names),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
@@ -65,19 +66,34 @@ def configure_logs(
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
+class _Lines(structlog.PrintLogger):
+    """Writes the lines of one logger, which `structlog.stdlib.add_logger_name` asks for its name."""
+
+    def __init__(self, stream: TextIO, name: str = "equipoise") -> None:
+        super().__init__(stream)
+        self.name = name
+
+
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Replace the values of keys that look like secrets, at any depth. A guard; the rule is not to log them at all."""
     return {key: _masked(key, value) for key, value in event.items()}
 
 
 def _masked(key: object, value: object) -> object:
-    if isinstance(key, str) and _SECRET_KEY.search(key.replace("-", "_")):
+    if isinstance(key, str) and _is_secret(key):
         return MASK
+    if type(value) in _SIMPLE:
+        return value
     if isinstance(value, Mapping):
         return {inner: _masked(inner, content) for inner, content in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(None, content) for content in value]
     return value
+
+
+@lru_cache(1024)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key.replace("-", "_")) is not None
 
 
 def _add_time(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -3,15 +3,17 @@
 Counted is what the service sends to the database, without what begins and ends a transaction.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
+from unittest.mock import patch
 
 from sqlalchemy import Connection, Engine, event
 
 from equipoise.domain.commands import NewMember, PutWebhook
-from equipoise.store.database import Transaction
+from equipoise.store.database import Database, Transaction
+from equipoise.store.transaction import Outcome, Unit
 from equipoise.usecases import jobs, load_balancers, members, webhooks
 from equipoise.usecases.context import Accepted
 from tests.unit.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
@@ -23,12 +25,12 @@ T = TypeVar("T")
 
 @contextmanager
 def statements_of(connection: Connection) -> Iterator[list[str]]:
-    """The statements that go over this connection inside the block."""
+    """The statements that go over this connection inside the block, with their values."""
     found: list[str] = []
 
-    def on_statement(used: Connection, _cursor: object, statement: str, *_: object) -> None:
+    def on_statement(used: Connection, _cursor: object, statement: str, values: object, *_: object) -> None:
         if used is connection and not statement.startswith(_BRACKETS):
-            found.append(statement)
+            found.append(f"{statement} {values}")
 
     event.listen(Engine, "before_cursor_execute", on_statement)
     try:
@@ -38,27 +40,27 @@ def statements_of(connection: Connection) -> Iterator[list[str]]:
 
 
 @contextmanager
-def writing_commits() -> Iterator[list[list[str]]]:
-    """What is executed, with its values, in each transaction that is committed inside the block and has written."""
-    under_way: defaultdict[Connection, list[str]] = defaultdict(list)
+def writing_commits(database: Database) -> Iterator[list[list[str]]]:
+    """What is executed in each group of units that is committed inside the block and has written."""
+    commit = database._access.commit
     committed: list[list[str]] = []
 
-    def on_statement(used: Connection, _cursor: object, statement: str, values: object, *_: object) -> None:
-        if not statement.startswith(_BRACKETS):
-            under_way[used].append(f"{statement} {values}")
+    async def count(units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[Outcome]:
+        statements: list[str] = []
 
-    def on_commit(used: Connection) -> None:
-        statements = under_way.pop(used, [])
+        def noting(work: Callable[[Transaction], T], tx: Transaction) -> T:
+            with statements_of(tx.connection) as found:
+                result = work(tx)
+            statements.extend(found)
+            return result
+
+        outcomes = await commit([Unit(partial(noting, unit.work), unit.future) for unit in units], now)
         if not all(statement.startswith("SELECT") for statement in statements):
             committed.append(statements)
+        return outcomes
 
-    event.listen(Engine, "before_cursor_execute", on_statement)
-    event.listen(Engine, "commit", on_commit)
-    try:
+    with patch.object(database._access, "commit", count):
         yield committed
-    finally:
-        event.remove(Engine, "before_cursor_execute", on_statement)
-        event.remove(Engine, "commit", on_commit)
 
 
 async def cost_of_reading(stand: Stand, work: Callable[[Connection], T]) -> tuple[T, list[str]]:
@@ -110,7 +112,7 @@ async def test_a_load_balancer_is_one_commit_to_be_accepted_and_at_most_two_more
         # Of the first one a part of the work is to note the node.
         await stand.ended(await stand.create_load_balancer())
         stand.node.confirms_at_once = False
-        with writing_commits() as committed:
+        with writing_commits(stand.database) as committed:
             created = await stand.create_load_balancer()
             await stand.until(lambda: stand.story(created) == ["INIT", "RUNNING"])
             generations = {created.resource_id: stand.node.desired[created.resource_id].generation}

@@ -1,10 +1,10 @@
 """Statements and conversions that hold for every resource table: insert a record, read records, list with paging."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, RowMapping, Select, Table, delete, update
+from sqlalchemy import Connection, Insert, RowMapping, Select, Table, delete, update
 
 from equipoise.domain.commands import Column
 from equipoise.domain.model import Status
@@ -26,7 +26,14 @@ def reader(kind: type[Record]) -> Callable[[RowMapping], Record]:
 
 def insert(connection: Connection, table: Table, *records: Any) -> None:
     """Store dataclass records whose fields are the columns of `table`."""
-    connection.execute(table.insert(), [asdict(record) for record in records])
+    names = table.columns.keys()
+    connection.execute(_insertion(table), [{name: getattr(record, name) for name in names} for record in records])
+
+
+# A statement that is made anew each time is also taken apart anew to be found among the compiled ones.
+@cache
+def _insertion(table: Table) -> Insert:
+    return table.insert()
 
 
 def set_columns(connection: Connection, table: Table, id: str, values: Mapping[str, Column]) -> None:
