@@ -470,6 +470,23 @@ def test_after_a_restart_certificates_that_the_node_has_are_not_sent_again() -> 
     assert SECRET not in [type_url for type_url, _, _ in wire.pushed]
 
 
+def test_a_cluster_stays_while_a_listener_that_leads_to_it_is_under_way() -> None:
+    wire = a_wire()
+    wire.publish(desired("a", 1, Wanted("l1", routes=1)))
+    wire.advance()
+    while LISTENER not in {push.type_url for push in wire.envoy.inbox}:
+        wire.envoy.take()
+        while wire.envoy.outbox:
+            wire.hear()
+    wire.publish(desired("a", 2))
+    # Envoy asks for the routes of the listener before it answers the push, and removes nothing that is in use.
+    wire.envoy.take()
+    wire.run()
+    assert not wire.listening()
+    assert not wire.envoy.held[CLUSTER]
+    assert wire.confirmed[-1] == ("a", 2)
+
+
 def test_a_name_that_nobody_wants_is_answered_as_removed() -> None:
     wire = a_wire(desired("a", 1, Wanted("l1")))
     wire.node.receive(Request(ROUTES, subscribe=("nobody",)))

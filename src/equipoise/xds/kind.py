@@ -35,12 +35,19 @@ class Refusal:
 
 @dataclass(slots=True)
 class InFlight:
-    """A push without an answer yet. `void` names what Envoy will have forgotten by the time it answers."""
+    """A push without an answer yet.
+
+    `void` names what Envoy will have forgotten by the time it answers, `listener_ids` what it is about.
+    """
 
     nonce: str
     sent: dict[str, Sent]
     removed: frozenset[str]
     void: set[str] = field(default_factory=set)
+    listener_ids: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.listener_ids = frozenset(sent.resource.listener_id for sent in self.sent.values())
 
     def touches(self, name: str) -> bool:
         return name in self.sent or name in self.removed

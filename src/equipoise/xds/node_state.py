@@ -282,6 +282,10 @@ class NodeState:
     def _is_in_use(self, load_balancer_id: str, cluster: str) -> bool:
         if self._leading_to[cluster] or not self._kinds[LISTENER].requested:
             return True
+        under_way = self._kinds[LISTENER].in_flight
+        if under_way is not None and cluster in under_way.listener_ids:
+            # Envoy may have taken the listener already, and its answer be on its way.
+            return True
         if not self._leading_to[None]:
             return False
         if load_balancer_id == _NOBODY:
