@@ -32,11 +32,11 @@ class Postgres:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def new_database(self) -> str:
-        """Make an empty database and return its URL."""
+    def new_database(self, like: str = "template1") -> str:
+        """Make a database, empty or like another one of this server, and return its URL."""
         name = f"test_{next(_NAMES)}"
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}".encode())
         return self._address(name)
 
     def answers(self) -> bool:

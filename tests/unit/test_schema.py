@@ -8,9 +8,9 @@ from equipoise.store.migrate import upgrade
 from equipoise.store.tables import metadata
 
 
-def test_the_migrations_make_what_the_tables_declare(database_url: str) -> None:
-    upgrade(database_url)
-    engine = open_engine(database_url)
+def test_the_migrations_make_what_the_tables_declare(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    engine = open_engine(empty_database_url)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
