@@ -14,7 +14,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK: Final = "***"
 _SECRET_KEY: Final = re.compile(
-    r"passw|secret|token(?!_lifetime)|(private|access|api)_?key|authorization|signature|cookie|credential",
+    r"passw|secret|token(?!_lifetime)|(?<!show_)(private|access|api)_?key|authorization|signature|cookie|credential",
     re.IGNORECASE,
 )
 _SIMPLE: Final = frozenset({str, int, float, bool, type(None)})

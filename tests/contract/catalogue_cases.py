@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from tests.certificates import rsa_pair
 from tests.contract.odd_identity import OddIdentity, odd_identity
 from tests.people import member_of_new_project
 from tests.stand import Api, Service, eventually, running_service, unused_network
@@ -73,6 +74,11 @@ class World:
     @cached_property
     def internal(self) -> dict[str, Any]:
         return self.api.create_load_balancer(**INTERNAL)
+
+    @cached_property
+    def certificate(self) -> dict[str, Any]:
+        made: dict[str, Any] = self.api.ok("POST", CERTIFICATES, json=rsa_pair().body)
+        return made
 
     @cached_property
     def health_check(self) -> dict[str, Any]:

@@ -86,6 +86,32 @@ OF_LISTENER_CHANGE: list[Broken] = [
     ("session_sticky", True, "ELB.6015"),
     ("admin_state_up", "on", "Bad Request"),
 ]
+# What is looked up has its turn, too: the load balancer, the port, the certificate, the listener.
+OF_LISTENER_LOOKUPS: list[Broken] = [
+    ("name", "a b", "ELB.6021"),
+    ("loadbalancer_id", NOBODY, "ELB.6040"),
+    ("port", 0, "ELB.6041"),
+    ("backend_protocol", "UDP", "ELB.6071"),
+]
+OF_TAKEN_PORT: list[Broken] = [
+    ("protocol", "SCTP", "ELB.6061"),
+    ("port", 8080, "ELB.6101"),
+    ("backend_protocol", "UDP", "ELB.6071"),
+]
+OF_LISTENER_ON_INTERNAL: list[Broken] = [
+    ("protocol", "UDP", "ELB.6061"),
+    ("port", 0, "ELB.6041"),
+]
+OF_CERTIFICATE_LOOKUP: list[Broken] = [
+    ("lb_algorithm", "random", "ELB.6051"),
+    ("certificate_id", NOBODY, "Bad Request"),
+    ("ssl_protocols", "SSLv3", "Bad Request"),
+]
+OF_HEALTH_CHECK_LOOKUPS: list[Broken] = [
+    ("listener_id", NOBODY, "ELB.7010"),
+    ("healthcheck_protocol", "UDP", "ELB.7001"),
+    ("healthcheck_connect_port", 0, "ELB.7001"),
+]
 OF_HEALTH_CHECK: list[Broken] = [
     ("listener_id", "", "ELB.7000"),
     ("healthcheck_protocol", "ICMP", "ELB.7001"),
@@ -106,7 +132,6 @@ OF_CERTIFICATE: list[Broken] = [
 
 _STICKY = {"session_sticky": True}
 _TCP = {"protocol": "TCP", "backend_protocol": "TCP"}
-_HTTPS = {"protocol": "HTTPS", "certificate_id": NOBODY}
 _LISTENER = {
     "name": "l",
     "protocol": "HTTP",
@@ -126,7 +151,20 @@ TABLES: list[tuple[str, Target, list[Broken]]] = [
     ("listener", lambda world: _listener(world), OF_LISTENER),
     ("sticky", lambda world: _listener(world, **_STICKY), OF_STICKINESS),
     ("TCP", lambda world: _listener(world, **_TCP), OF_TCP),
-    ("HTTPS", lambda world: _listener(world, **_HTTPS), OF_HTTPS),
+    ("HTTPS", lambda world: _https(world), OF_HTTPS),
+    ("listener-lookups", lambda world: _listener(world), OF_LISTENER_LOOKUPS),
+    ("taken-port", lambda world: _listener(world, loadbalancer_id=world.listener["loadbalancer_id"]), OF_TAKEN_PORT),
+    (
+        "on-internal",
+        lambda world: _listener(world, loadbalancer_id=world.internal["id"]),
+        OF_LISTENER_ON_INTERNAL,
+    ),
+    ("certificate-lookup", lambda world: _https(world), OF_CERTIFICATE_LOOKUP),
+    (
+        "health-check-lookups",
+        lambda world: ("POST", CHECKS, {"listener_id": world.listener["id"]}),
+        OF_HEALTH_CHECK_LOOKUPS,
+    ),
     ("listener-change", lambda world: ("PUT", f"{LISTENERS}/{world.listener['id']}", {}), OF_LISTENER_CHANGE),
     (
         "health-check",
@@ -139,6 +177,10 @@ TABLES: list[tuple[str, Target, list[Broken]]] = [
 
 def _listener(world: World, **fields: Any) -> tuple[str, str, dict[str, Any]]:
     return "POST", LISTENERS, _LISTENER | {"loadbalancer_id": world.external["id"]} | fields
+
+
+def _https(world: World) -> tuple[str, str, dict[str, Any]]:
+    return _listener(world, protocol="HTTPS", certificate_id=world.certificate["id"])
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,23 @@ def test_what_is_not_given_has_defaults_and_a_tcp_check_has_no_uri(project: Api,
     created = project.ok("POST", PATH, json={"listener_id": listener, "healthcheck_uri": "not looked at"})
     assert_shape(created, HEALTH_CHECK)
     assert (
-        created | {"healthcheck_protocol": "TCP", "healthcheck_uri": None, "healthcheck_connect_port": None} == created
+        created | {"healthcheck_protocol": "TCP", "healthcheck_uri": None, "healthcheck_connect_port": 9000} == created
     )
+
+
+def test_the_port_of_a_check_is_the_backend_port_until_it_has_one_of_its_own(project: Api, listener: str) -> None:
+    check = f"{PATH}/{project.ok('POST', PATH, json={'listener_id': listener})['id']}"
+
+    def moved_to(port: int) -> int:
+        project.ok("PUT", f"/elbaas/listeners/{listener}", json={"backend_port": port})
+        return int(project.ok("GET", check)["healthcheck_connect_port"])
+
+    assert moved_to(9001) == 9001
+    # Clients send whole objects back: that makes no port of its own of the one that was read.
+    assert project.ok("PUT", check, json=project.ok("GET", check))["healthcheck_connect_port"] == 9001
+    assert moved_to(9002) == 9002
+    assert project.ok("PUT", check, json={"healthcheck_connect_port": 81})["healthcheck_connect_port"] == 81
+    assert moved_to(9003) == 81
 
 
 @pytest.mark.parametrize(

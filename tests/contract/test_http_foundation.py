@@ -89,7 +89,7 @@ class Stand:
 @asynccontextmanager
 async def running(limits: Limits | None = None) -> AsyncIterator[Stand]:
     handlers = Handlers()
-    app = RequestBoundary(router(handlers.operations()), identity_uri="http://here/v3")
+    app = RequestBoundary(router(handlers.operations()))
     server = HttpServer(app, "127.0.0.1", 0, limits=limits)
     await server.start()
     try:
@@ -222,7 +222,7 @@ async def test_a_defect_is_a_500_with_the_id_under_which_the_log_has_the_cause(s
 async def test_a_broken_rule_becomes_its_answer(stand: Stand) -> None:
     answer = await stand.client.get("/refuse")
     assert_is_error(answer, 401, "Unauthorized")
-    assert answer.headers["www-authenticate"] == 'Keystone uri="http://here/v3"'
+    assert answer.headers["www-authenticate"] == f'Keystone uri="{stand.client.base_url.join("/v3")}"'
 
 
 async def test_a_client_that_goes_away_gets_a_line_and_harms_nobody(stand: Stand) -> None:

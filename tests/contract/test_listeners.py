@@ -149,7 +149,7 @@ REFUSED_ON_CREATE: list[tuple[dict[str, Any], tuple[int, str]]] = [
     ({"lb_algorithm": "random", "port": 0}, (400, "ELB.6041")),
     ({"port": 0, "protocol": "SCTP"}, (400, "ELB.6061")),
     ({"name": "a b", "loadbalancer_id": MISSING}, (400, "ELB.6021")),
-    ({"loadbalancer_id": NO_SUCH_ID, "port": 0}, (400, "ELB.6041")),
+    ({"loadbalancer_id": NO_SUCH_ID, "port": 0}, (400, "ELB.6040")),
 ]
 
 

@@ -1,5 +1,7 @@
 """Load balancers on the wire (classic-api.md): fields, filters, updates, deletes and their errors."""
 
+import gzip
+import json
 from typing import Any
 
 import pytest
@@ -194,6 +196,14 @@ def test_a_body_that_is_no_json_object_is_refused(
     tables: Api, path: str, body: bytes, expected: tuple[int, str]
 ) -> None:
     assert refusal(tables.call("POST", path, content=body)) == expected
+
+
+def test_a_compressed_body_is_refused_by_its_name(project: Api) -> None:
+    body = gzip.compress(json.dumps(EXTERNAL).encode())
+    answer = project.call("POST", PATH, content=body, headers={"Content-Encoding": "gzip"})
+    assert refusal(answer) == (400, "Bad Request")
+    assert 'Content-Encoding "gzip"' in answer.json()["detail"]
+    assert project.call("POST", PATH, json=EXTERNAL, headers={"Content-Encoding": "identity"}).status_code == 200
 
 
 def test_two_load_balancers_never_share_an_address(project: Api) -> None:

@@ -68,6 +68,16 @@ def test_a_listener_without_members_has_an_empty_list(project: Api, path: str) -
     assert listed(project, path) == []
 
 
+def test_a_job_names_as_many_members_as_were_sent(project: Api, path: str) -> None:
+    one = {"server_id": "s1", "address": "127.0.1.1"}
+    other = {"server_id": "s2", "address": "127.0.1.2"}
+    job = project.succeed("POST", path, json=[one, other, one])
+    named = [(member["server_id"], member["address"]) for member in job["entities"]["members"]]
+    assert named == [("s1", "127.0.1.1"), ("s2", "127.0.1.2"), ("s1", "127.0.1.1")]
+    assert job["entities"]["members"][0] == job["entities"]["members"][2]
+    assert len(job["sub_jobs"]) == len(project.ok("GET", path)) == 2
+
+
 def test_adding_the_same_member_again_adds_nothing_and_names_it(project: Api, path: str) -> None:
     first = project.succeed("POST", path, json=[member(1)])["entities"]["members"]
     again = project.succeed("POST", path, json=[member(1), member(2)])["entities"]["members"]

@@ -73,7 +73,7 @@ HEALTH_CHECK: Shape = {
     "listener_id": (str,),
     "healthcheck_protocol": (str,),
     "healthcheck_uri": (str, NULL),
-    "healthcheck_connect_port": (int, NULL),
+    "healthcheck_connect_port": (int,),
     "healthy_threshold": (int,),
     "unhealthy_threshold": (int,),
     "healthcheck_timeout": (int,),

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ from sqlalchemy import Connection
 from equipoise.certificates.vault import Vault
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
-from equipoise.domain.commands import CreateListener, CreateLoadBalancer, NewMember
+from equipoise.domain.commands import CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
 from equipoise.domain.quotas import Quotas
 from equipoise.store.database import Clock, Database, Transaction, open_engine
@@ -165,8 +164,16 @@ class Stand:
         )
 
     async def create_listener(self, load_balancer_id: str, port: int = 8080, **fields: Any) -> Accepted:
-        command = replace(new_listener(load_balancer_id, port), **fields)
-        return await self.write(lambda tx: listeners.create_listener(tx, CALLER, self.policy, command))
+        body = {
+            "name": "listener",
+            "loadbalancer_id": load_balancer_id,
+            "protocol": "TCP",
+            "port": port,
+            "backend_protocol": "TCP",
+            "backend_port": 9000,
+            "lb_algorithm": "roundrobin",
+        } | fields
+        return await self.write(lambda tx: listeners.create_listener(tx, CALLER, self.policy, body))
 
     async def add_member(self, listener_id: str, address: str = "127.0.1.1") -> Accepted:
         wanted = [NewMember("server", address)]
@@ -223,29 +230,6 @@ def new_load_balancer(**fields: object) -> CreateLoadBalancer:
         "eip_type": "5_bgp",
     }
     return CreateLoadBalancer(**(values | fields))  # type: ignore[arg-type]
-
-
-def new_listener(load_balancer_id: str, port: int = 8080) -> CreateListener:
-    return CreateListener(
-        name="listener",
-        description="",
-        loadbalancer_id=load_balancer_id,
-        protocol="TCP",
-        port=port,
-        backend_protocol="TCP",
-        backend_port=9000,
-        lb_algorithm="roundrobin",
-        session_sticky=False,
-        sticky_session_type=None,
-        cookie_timeout=None,
-        tcp_timeout=None,
-        tcp_draining=None,
-        tcp_draining_timeout=None,
-        udp_timeout=None,
-        certificate_id=None,
-        ssl_protocols=None,
-        ssl_ciphers=None,
-    )
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """Renewing a certificate: a job for each listener that uses it, and all of them share one fate."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from equipoise.store.tables import certificate_contents, load_balancers
 from equipoise.usecases import certificates, listeners
 from equipoise.usecases.certificates import CertificateView, Renewal
 from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import CALLER, NODE, Stand, new_listener, open_stand
+from tests.unit.controller_stand import CALLER, NODE, Stand, open_stand
 
 LIMIT = 300.0
 
@@ -36,15 +36,8 @@ class Shop:
 
     async def listener(self) -> Accepted:
         made = await self.stand.create_load_balancer()
-        command = replace(
-            new_listener(made.resource_id),
-            protocol="HTTPS",
-            backend_protocol="HTTP",
-            certificate_id=self.id,
-            ssl_protocols="TLSv1.2",
-            ssl_ciphers="Default",
-        )
-        accepted = await self.stand.write(lambda tx: listeners.create_listener(tx, CALLER, self.stand.policy, command))
+        https: dict[str, Any] = {"protocol": "HTTPS", "backend_protocol": "HTTP", "certificate_id": self.id}
+        accepted = await self.stand.create_listener(made.resource_id, **https)
         await self.stand.ended(accepted)
         return accepted
 

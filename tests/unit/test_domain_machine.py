@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from equipoise.domain.commands import CreateHealthCheck, UpdateLoadBalancer
+from equipoise.domain.commands import UpdateLoadBalancer
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import EVERY_LISTENER, NOTHING, JobStatus
 from equipoise.store.database import Transaction, sqlite_url
@@ -406,8 +406,8 @@ class Domain(RuleBasedStateMachine):
         present = self.standing()[id].listeners[listener].health_check
         policy = self.stand.policy
         if present is None:
-            command = CreateHealthCheck(listener, "TCP", None, None, threshold, 3, 1, 1)
-            create = partial(health_checks.create_health_check, caller=CALLER, policy=policy, command=command)
+            body = {"listener_id": listener, "healthy_threshold": threshold}
+            create = partial(health_checks.create_health_check, caller=CALLER, policy=policy, body=body)
             try:
                 job = self.take(create, id, listener, lambda _: None, needs=[listener])
             except RuleBroken as error:
@@ -555,7 +555,8 @@ class Domain(RuleBasedStateMachine):
         assert len(addresses) == len(set(addresses)), "a member twice"
         check = None
         if view.healthcheck_id is not None:
-            shown = self.stand.read(lambda c: health_checks.show_health_check(c, CALLER, str(view.healthcheck_id)))
+            id = view.healthcheck_id
+            shown = self.stand.read(lambda c: health_checks.show_health_check(c, CALLER, id)).check
             check = (shown.id, shown.healthy_threshold)
         listener = view.listener
         return ModelListener(listener.port, listener.description, listener.lb_algorithm, set(addresses), check)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from equipoise.domain.commands import CreateHealthCheck, UpdateLoadBalancer
+from equipoise.domain.commands import UpdateLoadBalancer
 from equipoise.domain.errors import RuleBroken
 from equipoise.domain.jobs import JobStatus
 from equipoise.domain.quotas import Quotas
@@ -215,8 +215,8 @@ async def test_a_change_of_a_health_check_that_was_not_made_fails_with_it(databa
     async with open_stand(database_url, connected=False) as stand:
         id = await a_load_balancer_without_node(stand)
         listener = (await stand.create_listener(id)).resource_id
-        command = CreateHealthCheck(listener, "TCP", None, None, 1, 1, 1, 1)
-        made = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, command))
+        check = {"listener_id": listener}
+        made = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, check))
         body = {"healthy_threshold": 2}
         changed = await stand.write(
             lambda tx: health_checks.update_health_check(tx, CALLER, stand.policy, made.resource_id, body)
@@ -255,8 +255,8 @@ async def test_a_listener_told_again_what_a_failing_job_had_told_it_keeps_it(dat
         stand.node.confirms_at_once = True
         stand.node.connect()
         listener = (await stand.create_listener(id)).resource_id
-        command = CreateHealthCheck(listener, "TCP", None, None, 1, 1, 1, 1)
-        made = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, command))
+        check = {"listener_id": listener}
+        made = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, check))
         await settled(stand)
         stand.node.confirms_at_once = False
         stand.node.disconnect()
@@ -273,7 +273,7 @@ async def test_a_listener_told_again_what_a_failing_job_had_told_it_keeps_it(dat
             await cancel(stand, job)
         assert stand.read(lambda c: listeners.show_listener(c, CALLER, listener)).listener.port == 8081
         shown = stand.read(lambda c: health_checks.show_health_check(c, CALLER, made.resource_id))
-        assert shown.healthy_threshold == 2
+        assert shown.check.healthy_threshold == 2
 
 
 async def test_a_deletion_without_a_node_waits_and_at_its_time_limit_the_load_balancer_is_back(

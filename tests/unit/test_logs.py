@@ -70,10 +70,13 @@ def test_secrets_are_masked_at_any_depth(stream: io.StringIO, output: Any) -> No
         private_key="hunter2",
         headers={"X-Auth-Token": "hunter2", "Authorization": "hunter2", "list": [{"api-key": "hunter2"}]},
         token_lifetime=5,
+        show_private_key=True,
     )
     logging.getLogger("other").warning("y", extra={"x_subject_token": "hunter2"})
     assert "hunter2" not in stream.getvalue()
     assert stream.getvalue().count("***") == 7
+    # That is a switch, and whoever runs the service wants to know how it stands.
+    assert "rue" in stream.getvalue()
 
 
 @pytest.mark.parametrize("output", ["json", "console"])

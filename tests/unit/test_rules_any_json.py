@@ -37,8 +37,8 @@ READERS: list[Callable[[object], object]] = [
     remove_members,
     create_certificate,
     update_certificate,
-    create_health_check,
-    lambda body: update_health_check(body, current=CURRENT_HEALTH_CHECK),
+    lambda body: create_health_check(body, listener_protocol="TCP"),
+    lambda body: update_health_check(body, current=CURRENT_HEALTH_CHECK, listener_protocol="TCP", backend_port=1),
 ]
 FIELDS = sorted(
     {*EXTERNAL, *INTERNAL, *CURRENT_HTTPS, *CURRENT_HEALTH_CHECK, "az", "tenantId", "charge_mode", "eip_type"}

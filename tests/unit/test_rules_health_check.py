@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from equipoise.domain.commands import CreateHealthCheck
+from equipoise.domain.commands import CreateHealthCheck, UpdateHealthCheck
 from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.rules import check_health_check_on_listener, create_health_check, update_health_check
+from equipoise.domain.rules import health_check as rules
 
 LISTENER = "3ce8c4429478a5eb6ef4930de2d75b28"
 CURRENT: dict[str, Any] = {
@@ -19,6 +19,14 @@ CURRENT: dict[str, Any] = {
     "healthcheck_timeout": 10,
     "healthcheck_interval": 5,
 }
+
+
+def create_health_check(body: object, listener_protocol: str = "HTTP") -> CreateHealthCheck:
+    return rules.create_health_check(body, listener_protocol=listener_protocol)
+
+
+def update_health_check(body: object, *, current: dict[str, Any], listener_protocol: str = "HTTP") -> UpdateHealthCheck:
+    return rules.update_health_check(body, current=current, listener_protocol=listener_protocol, backend_port=9000)
 
 
 def test_what_is_not_given_has_the_published_values() -> None:
@@ -42,9 +50,8 @@ def test_everything_given_is_taken() -> None:
 
 @pytest.mark.parametrize(("given", "protocol"), [("http", "HTTP"), ("Tcp", "TCP"), ("udp", "UDP"), ("", "TCP")])
 def test_the_protocol_may_be_in_any_case(given: str, protocol: str) -> None:
-    assert (
-        create_health_check({"listener_id": LISTENER, "healthcheck_protocol": given}).healthcheck_protocol == protocol
-    )
+    body = {"listener_id": LISTENER, "healthcheck_protocol": given}
+    assert create_health_check(body, "UDP" if protocol == "UDP" else "TCP").healthcheck_protocol == protocol
 
 
 def test_the_uri_has_two_names_and_a_default() -> None:
@@ -99,6 +106,13 @@ def test_an_object_sent_back_as_it_was_read_changes_nothing() -> None:
     assert update_health_check({}, current=CURRENT).changes == {}
 
 
+def test_the_backend_port_sent_back_is_no_port_of_its_own() -> None:
+    read = CURRENT | {"healthcheck_connect_port": 9000}
+    assert update_health_check(read, current=CURRENT) == update_health_check(CURRENT, current=CURRENT)
+    own = CURRENT | {"healthcheck_connect_port": 81}
+    assert update_health_check(read, current=own).changes == {"healthcheck_connect_port": 9000}
+
+
 def test_update_takes_what_differs() -> None:
     body = {
         "healthcheck_interval": "7",
@@ -143,9 +157,29 @@ def test_an_update_that_breaks_a_rule(body: object, rule: Rule) -> None:
     [("UDP", "UDP", True), ("TCP", "UDP", False), ("UDP", "TCP", False), ("HTTP", "TCP", True), ("TCP", "HTTPS", True)],
 )
 def test_udp_checks_are_for_udp_listeners(protocol: str, listener_protocol: str, fits: bool) -> None:
+    body = {"listener_id": LISTENER, "healthcheck_protocol": protocol, "healthcheck_interval": 5 if fits else 0}
+    current = CURRENT | {"healthcheck_protocol": "UDP" if listener_protocol == "UDP" else "HTTP"}
     if fits:
-        check_health_check_on_listener(protocol, listener_protocol, Rule.HEALTH_CHECK_INVALID)
+        assert create_health_check(body, listener_protocol).healthcheck_protocol == protocol
+        update_health_check(body, current=current, listener_protocol=listener_protocol)
+        return
+    with pytest.raises(RuleBroken, match="healthcheck_protocol") as on_creation:
+        create_health_check(body, listener_protocol)
+    assert on_creation.value.rule is Rule.HEALTH_CHECK_INVALID
+    with pytest.raises(RuleBroken, match="healthcheck_protocol") as on_update:
+        update_health_check(body, current=current, listener_protocol=listener_protocol)
+    assert on_update.value.rule is Rule.HEALTH_CHECK_UPDATE_INVALID
+
+
+@pytest.mark.parametrize(
+    ("listener_id", "rule"),
+    [(None, Rule.HEALTH_CHECK_LISTENER_MISSING), ("x", Rule.HEALTH_CHECK_LISTENER_UNKNOWN), (LISTENER, None)],
+)
+def test_the_listener_is_told_before_anything_else_is_read(listener_id: object, rule: Rule | None) -> None:
+    body = {"listener_id": listener_id, "healthcheck_interval": 0}
+    if rule is None:
+        assert rules.listener_id(body) == LISTENER
         return
     with pytest.raises(RuleBroken) as caught:
-        check_health_check_on_listener(protocol, listener_protocol, Rule.HEALTH_CHECK_INVALID)
-    assert caught.value.rule is Rule.HEALTH_CHECK_INVALID
+        rules.listener_id(body)
+    assert caught.value.rule is rule

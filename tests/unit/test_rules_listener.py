@@ -6,7 +6,7 @@ import pytest
 
 from equipoise.domain.commands import Column, CreateListener
 from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.rules import check_listener_on_load_balancer_type, create_listener, update_listener
+from equipoise.domain.rules import create_listener, update_listener
 
 LB_ID = "0b07acf06d243925bc24a0ac7445267a"
 CERTIFICATE = "23b8c3e1aeb74a4a8d7f1b2a3c4d5e6f"
@@ -249,12 +249,78 @@ def test_the_first_field_of_the_table_wins() -> None:
     assert create_listener(body)
 
 
+class Surroundings:
+    """An Internal load balancer; everything that is looked up is noted, and what is in `refused` is refused."""
+
+    def __init__(self, *refused: Rule) -> None:
+        self.asked: list[object] = []
+        self._refused = refused
+
+    def load_balancer_type(self, id: str) -> str:
+        self._note(Rule.LISTENER_LB_UNKNOWN, id)
+        return "Internal"
+
+    def check_port(self, protocol: str, port: int) -> None:
+        self._note(Rule.LISTENER_PORT_REPEATED, (protocol, port))
+
+    def check_certificate(self, id: str) -> None:
+        self._note(Rule.LISTENER_FIELD_INVALID, id)
+
+    def _note(self, rule: Rule, asked: object) -> None:
+        self.asked.append(asked)
+        if rule in self._refused:
+            raise RuleBroken(rule, "looked up")
+
+
 def test_udp_is_not_for_internal_load_balancers() -> None:
     with pytest.raises(RuleBroken) as caught:
-        check_listener_on_load_balancer_type(create_listener(UDP), "Internal")
+        create_listener({**UDP, "port": 0}, Surroundings())
     assert caught.value.rule is Rule.LISTENER_PROTOCOL_INVALID
-    check_listener_on_load_balancer_type(create_listener(UDP), "External")
-    check_listener_on_load_balancer_type(create_listener(TCP), "Internal")
+    assert create_listener(UDP).protocol == "UDP"
+    assert create_listener(TCP, Surroundings()).protocol == "TCP"
+
+
+@pytest.mark.parametrize(
+    ("refused", "earlier", "later"),
+    [
+        (Rule.LISTENER_LB_UNKNOWN, {"name": "a b"}, {"protocol": "SCTP"}),
+        (Rule.LISTENER_PORT_REPEATED, {"protocol": "SCTP"}, {"backend_protocol": "UDP"}),
+        (Rule.LISTENER_FIELD_INVALID, {"lb_algorithm": "x"}, {"ssl_protocols": "SSLv3"}),
+    ],
+)
+def test_what_is_looked_up_has_its_turn_among_the_fields(
+    refused: Rule, earlier: dict[str, Any], later: dict[str, Any]
+) -> None:
+    with pytest.raises(RuleBroken) as caught:
+        create_listener({**HTTPS, **later}, Surroundings(refused))
+    assert caught.value.detail == "looked up"
+    with pytest.raises(RuleBroken) as caught:
+        create_listener({**HTTPS, **earlier}, Surroundings(refused))
+    assert caught.value.detail != "looked up"
+
+
+@pytest.mark.parametrize(
+    ("refused", "asked", "earlier", "later"),
+    [
+        (Rule.LISTENER_PORT_REPEATED, {"port": 7}, {"name": "a b"}, {"lb_algorithm": "x"}),
+        (Rule.LISTENER_FIELD_INVALID, {"certificate_id": "c" * 32}, {"lb_algorithm": "x"}, {"ssl_protocols": "x"}),
+    ],
+)
+def test_an_update_looks_things_up_in_the_turn_of_their_field(
+    refused: Rule, asked: dict[str, Any], earlier: dict[str, Any], later: dict[str, Any]
+) -> None:
+    with pytest.raises(RuleBroken) as caught:
+        update_listener({**asked, **later}, current=CURRENT_HTTPS, around=Surroundings(refused))
+    assert caught.value.detail == "looked up"
+    with pytest.raises(RuleBroken) as caught:
+        update_listener({**asked, **earlier}, current=CURRENT_HTTPS, around=Surroundings(refused))
+    assert caught.value.detail != "looked up"
+
+
+def test_an_update_looks_up_only_what_changes() -> None:
+    around = Surroundings()
+    update_listener(CURRENT_HTTPS, current=CURRENT_HTTPS, around=around)
+    assert around.asked == []
 
 
 def test_an_object_sent_back_as_it_was_read_changes_nothing() -> None:

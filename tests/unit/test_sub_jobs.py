@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.domain.commands import CreateHealthCheck, NewMember
+from equipoise.domain.commands import NewMember
 from equipoise.domain.jobs import Job, JobStatus, JobType
 from equipoise.http.wire import jobs as wire
 from equipoise.store import jobs
@@ -95,8 +95,8 @@ async def test_deleting_an_internal_load_balancer_has_a_sub_job_for_each_thing_b
     async with open_stand(database_url) as stand:
         listener = await a_listener(stand, **INTERNAL)
         added = await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1", "127.0.1.2"))
-        command = CreateHealthCheck(listener.resource_id, "TCP", None, None, 3, 3, 5, 5)
-        check = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, command))
+        body = {"listener_id": listener.resource_id}
+        check = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, body))
         id = (await stand.ended(check)).load_balancer_id
         deleted = await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, id))
         job = await stand.ended(deleted)

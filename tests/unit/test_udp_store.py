@@ -1,14 +1,11 @@
 """Who is checked over UDP, and how what was seen becomes what is published: on both databases."""
 
-from dataclasses import replace
-
-from equipoise.domain.commands import CreateHealthCheck
 from equipoise.store import members as members_store
 from equipoise.store import udp_checks
 from equipoise.usecases import health_checks, listeners, members
 from equipoise.usecases.context import Accepted
 from equipoise.xds.type_urls import ENDPOINTS
-from tests.unit.controller_stand import CALLER, Stand, new_listener, open_stand
+from tests.unit.controller_stand import CALLER, Stand, open_stand
 
 ONE, TWO = "127.0.1.1", "127.0.1.2"
 
@@ -16,16 +13,23 @@ ONE, TWO = "127.0.1.1", "127.0.1.2"
 async def a_udp_listener(stand: Stand) -> tuple[str, str]:
     """The ids of a load balancer and of its listener, which has two members."""
     load_balancer = (await stand.create_load_balancer()).resource_id
-    command = replace(new_listener(load_balancer), protocol="UDP", backend_protocol="UDP")
-    created = await stand.write(lambda tx: listeners.create_listener(tx, CALLER, stand.policy, command))
+    created = await stand.create_listener(load_balancer, protocol="UDP", backend_protocol="UDP")
     for address in (ONE, TWO):
         await stand.ended(await stand.add_member(created.resource_id, address))
     return load_balancer, created.resource_id
 
 
 async def a_check(stand: Stand, listener: str) -> Accepted:
-    command = CreateHealthCheck(listener, "UDP", None, 99, 2, 3, 4, 5)
-    accepted = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, command))
+    body = {
+        "listener_id": listener,
+        "healthcheck_protocol": "UDP",
+        "healthcheck_connect_port": 99,
+        "healthy_threshold": 2,
+        "unhealthy_threshold": 3,
+        "healthcheck_timeout": 4,
+        "healthcheck_interval": 5,
+    }
+    accepted = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, body))
     await stand.ended(accepted)
     return accepted
 

@@ -6,6 +6,7 @@ import msgspec
 from starlette.requests import Request
 
 from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.rules.fields import shown
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _DECODER: Final = msgspec.json.Decoder()
@@ -27,6 +28,15 @@ async def raw_body(request: Request, *, limit: int) -> bytes:
         if len(body) > limit:
             raise _too_large(limit)
     return bytes(body)
+
+
+def check_encoding(request: Request) -> None:
+    """Raises RuleBroken: BODY_MALFORMED when the body is compressed: no client of this API does that."""
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise RuleBroken(
+            Rule.BODY_MALFORMED, f"A body in Content-Encoding {shown(coding)} is not taken; send the JSON as it is."
+        )
 
 
 def _too_large(limit: int) -> RuleBroken:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import Job, JobStatus
-from equipoise.http.body import decoded, raw_body
+from equipoise.http.body import check_encoding, decoded, raw_body
 from equipoise.http.respond import json_response
 from equipoise.http.wire import jobs as wire
 from equipoise.identity.actor import Actor
@@ -89,7 +89,8 @@ class Edge:
         return replace(await self._caller(request, actor, token), attempt=_attempt(request))
 
     async def body(self, request: Request) -> object:
-        """The decoded body. Raises as `raw_body` and `decoded` of `equipoise.http.body` do."""
+        """The decoded body. Raises as `check_encoding`, `raw_body` and `decoded` of `equipoise.http.body` do."""
+        check_encoding(request)
         return decoded(await self.raw_body(request))
 
     async def raw_body(self, request: Request) -> bytes:
@@ -183,7 +184,6 @@ def token_of(request: Request) -> str:
         raise RuleBroken(
             Rule.TOKEN_MISSING,
             "Send a token in the header X-Auth-Token; POST /v3/auth/tokens gives one.",
-            identity_uri=f"{root_url(request)}/v3",
         )
     return token
 
@@ -195,8 +195,3 @@ def _available(detail: str = _NOT_STORED) -> Iterator[None]:
         yield
     except StoreUnavailable as error:
         raise RuleBroken(Rule.UNAVAILABLE, detail) from error
-
-
-def root_url(request: Request) -> str:
-    """The service as this client reaches it, without a slash at the end."""
-    return str(request.base_url).rstrip("/")

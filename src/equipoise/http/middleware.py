@@ -5,12 +5,13 @@ from time import perf_counter
 from typing import Any, Final
 
 import structlog
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.http.catalogue import render_error
 from equipoise.http.request_id import HEADER, request_id_of
+from equipoise.http.root import root_url
 
 _log = structlog.get_logger("equipoise.http")
 
@@ -47,12 +48,10 @@ class RequestBoundary:
 
     Args:
         app: the application; it may raise RuleBroken at any time before its answer begins.
-        identity_uri: where tokens are given out, for the WWW-Authenticate header of a 401.
     """
 
-    def __init__(self, app: ASGIApp, *, identity_uri: str = "/v3") -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._identity_uri = identity_uri
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,7 +78,7 @@ class RequestBoundary:
         except RuleBroken as broken:
             if answer.status is not None:
                 raise
-            broken.parameters.setdefault("identity_uri", self._identity_uri)
+            broken.parameters.setdefault("identity_uri", f"{root_url(HTTPConnection(scope))}/v3")
             await answer.send_error(broken)
         except Exception:
             # The boundary: whatever fails, the client gets a plain 500 with the id under which the log has the cause.

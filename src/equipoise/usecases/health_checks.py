@@ -1,14 +1,13 @@
 """Health checks: at most one for each listener."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
 
 from equipoise.domain.changes import Created, Removed
-from equipoise.domain.commands import CreateHealthCheck
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import JobType
-from equipoise.domain.model import HealthCheck, Status
+from equipoise.domain.model import HealthCheck, Listener, Status
 from equipoise.domain.rules import health_check as rules
 from equipoise.store import health_checks, members, rows, tables
 from equipoise.store.database import Transaction
@@ -17,17 +16,25 @@ from equipoise.usecases.acceptance import accept_change, write_changes
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 
 
-def create_health_check(tx: Transaction, caller: Caller, policy: Policy, command: CreateHealthCheck) -> Accepted:
-    """Accept a health check for a listener that has none.
+@dataclass(frozen=True, slots=True)
+class HealthCheckView:
+    """A health check as users see it: with the port that it asks, its own or the backend port of its listener."""
+
+    check: HealthCheck
+    connect_port: int
+
+
+def create_health_check(tx: Transaction, caller: Caller, policy: Policy, body: object) -> Accepted:
+    """Accept a health check for a listener that has none. The body is checked here: its listener comes first.
 
     Raises:
-        RuleBroken: HEALTH_CHECK_LISTENER_UNKNOWN, HEALTH_CHECK_EXISTS, HEALTH_CHECK_INVALID (the protocol does not
-            fit the listener), LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+        RuleBroken: those of `rules.health_check`, HEALTH_CHECK_LISTENER_UNKNOWN, HEALTH_CHECK_EXISTS,
+            LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
     """
     listener = lookup.changeable_listener(
-        tx.connection, caller, command.listener_id, Rule.HEALTH_CHECK_LISTENER_UNKNOWN
+        tx.connection, caller, rules.listener_id(body), Rule.HEALTH_CHECK_LISTENER_UNKNOWN
     )
-    rules.check_health_check_on_listener(command.healthcheck_protocol, listener.protocol, Rule.HEALTH_CHECK_INVALID)
+    command = rules.create_health_check(body, listener_protocol=listener.protocol)
     present = health_checks.of_listener(tx.connection, listener.id)
     if present is not None:
         raise RuleBroken(
@@ -58,9 +65,10 @@ def create_health_check(tx: Transaction, caller: Caller, policy: Policy, command
     )
 
 
-def show_health_check(connection: Connection, caller: Caller, id: str) -> HealthCheck:
+def show_health_check(connection: Connection, caller: Caller, id: str) -> HealthCheckView:
     """One health check. Raises RuleBroken: HEALTH_CHECK_UNKNOWN."""
-    return lookup.health_check(connection, caller, id)
+    found = lookup.health_check(connection, caller, id)
+    return HealthCheckView(found, _connect_port(found, lookup.listener(connection, caller, found.listener_id)))
 
 
 def update_health_check(tx: Transaction, caller: Caller, policy: Policy, id: str, body: object) -> Accepted:
@@ -73,9 +81,9 @@ def update_health_check(tx: Transaction, caller: Caller, policy: Policy, id: str
     current = lookup.health_check(tx.connection, caller, id)
     listener = lookup.changeable_listener(tx.connection, caller, current.listener_id)
     columns = asdict(current)
-    command = rules.update_health_check(body, current=columns)
-    protocol = str(command.changes.get("healthcheck_protocol", current.healthcheck_protocol))
-    rules.check_health_check_on_listener(protocol, listener.protocol, Rule.HEALTH_CHECK_UPDATE_INVALID)
+    command = rules.update_health_check(
+        body, current=columns, listener_protocol=listener.protocol, backend_port=listener.backend_port
+    )
     wanted = {**command.changes, **command.repeated}
     changes = write_changes(tx, "health_checks", id, columns, wanted, listener.load_balancer_id)
     return accept_change(
@@ -96,3 +104,7 @@ def delete_health_check(tx: Transaction, caller: Caller, policy: Policy, id: str
     return accept_change(
         tx, caller, policy, JobType.DELETE_HEALTH_CHECK, listener.load_balancer_id, id, changes, scope=listener.id
     )
+
+
+def _connect_port(check: HealthCheck, listener: Listener) -> int:
+    return check.healthcheck_connect_port or listener.backend_port

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection
 
 from equipoise.domain.changes import Created, Removed
-from equipoise.domain.commands import Column, CreateListener
+from equipoise.domain.commands import Column
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import NOTHING, JobType
 from equipoise.domain.model import Listener, Status
@@ -32,25 +32,21 @@ class ListenerView:
     member_number: int
 
 
-def create_listener(tx: Transaction, caller: Caller, policy: Policy, command: CreateListener) -> Accepted:
-    """Accept a new listener.
+def create_listener(tx: Transaction, caller: Caller, policy: Policy, body: object) -> Accepted:
+    """Accept a new listener. The body is checked here: of what it says and what is stored the first field counts.
 
     Raises:
-        RuleBroken: LISTENER_LB_UNKNOWN, LISTENER_PROTOCOL_INVALID (UDP on Internal), LISTENER_FIELD_INVALID (no such
-            certificate), LISTENER_QUOTA, LISTENER_PORT_REPEATED, LB_BEING_DELETED, LB_UPDATE_FORBIDDEN or UNSUPPORTED.
+        RuleBroken: those of `rules.listener.create_listener`, LISTENER_LB_UNKNOWN, LB_BEING_DELETED,
+            LB_UPDATE_FORBIDDEN, LISTENER_PORT_REPEATED, LISTENER_FIELD_INVALID (no such certificate), LISTENER_QUOTA.
     """
-    load_balancer = lookup.changeable_load_balancer(
-        tx.connection, caller, command.loadbalancer_id, Rule.LISTENER_LB_UNKNOWN
-    )
-    rules.check_listener_on_load_balancer_type(command, load_balancer.type)
-    _check_certificate(tx.connection, caller, command.certificate_id)
+    command = rules.create_listener(body, _Surroundings(tx.connection, caller))
+    load_balancer_id = command.loadbalancer_id
     quota = policy.quotas_of(caller.project_id).listeners
-    if listeners.count(tx.connection, load_balancer.id) >= quota:
+    if listeners.count(tx.connection, load_balancer_id) >= quota:
         raise RuleBroken(
             Rule.LISTENER_QUOTA, f"The load balancer may have {quota} listeners; delete one or ask for more."
         )
-    _check_port_is_free(tx.connection, load_balancer.id, command.protocol, command.port)
-    values = asdict(command) | {"load_balancer_id": load_balancer.id}
+    values = asdict(command) | {"load_balancer_id": load_balancer_id}
     del values["loadbalancer_id"]
     record = Listener(
         **values,
@@ -65,7 +61,7 @@ def create_listener(tx: Transaction, caller: Caller, policy: Policy, command: Cr
     rows.insert(tx.connection, tables.listeners, record)
     changes = [Created("listeners", record.id)]
     return accept_change(
-        tx, caller, policy, JobType.CREATE_LISTENER, load_balancer.id, record.id, changes, scope=record.id
+        tx, caller, policy, JobType.CREATE_LISTENER, load_balancer_id, record.id, changes, scope=record.id
     )
 
 
@@ -91,12 +87,9 @@ def update_listener(tx: Transaction, caller: Caller, policy: Policy, id: str, bo
     """
     current = lookup.changeable_listener(tx.connection, caller, id)
     columns = asdict(current)
-    command = rules.update_listener(body, current=columns | {"loadbalancer_id": current.load_balancer_id})
-    port = command.changes.get("port", current.port)
-    if isinstance(port, int) and port != current.port:
-        _check_port_is_free(tx.connection, current.load_balancer_id, current.protocol, port)
-    certificate_id = command.changes.get("certificate_id")
-    _check_certificate(tx.connection, caller, None if certificate_id is None else str(certificate_id))
+    on_the_wire = columns | {"loadbalancer_id": current.load_balancer_id}
+    around = _Surroundings(tx.connection, caller, current.load_balancer_id)
+    command = rules.update_listener(body, current=on_the_wire, around=around)
     changes = write_changes(
         tx, "listeners", id, columns, {**command.changes, **command.repeated}, current.load_balancer_id
     )
@@ -123,25 +116,46 @@ def _views(connection: Connection, found: Sequence[Listener]) -> list[ListenerVi
     return [ListenerView(listener, checks.get(listener.id), numbers.get(listener.id, 0)) for listener in found]
 
 
-def _check_certificate(connection: Connection, caller: Caller, id: str | None) -> None:
-    if id is not None and certificates.get(connection, caller.project_id, id) is None:
-        raise RuleBroken(
-            Rule.LISTENER_FIELD_INVALID,
-            f"certificate_id: there is no certificate {id} in this project; list them to see which there are.",
-        )
+class _Surroundings:
+    """What stands beside a listener.
 
-
-def _check_port_is_free(connection: Connection, load_balancer_id: str, protocol: str, port: int) -> None:
-    """A port counts once for UDP and once for everything that runs over TCP.
-
-    A port that an unfinished job is about to free is still taken: if that job fails, its listener comes back.
+    Args:
+        load_balancer_id: of a listener that is there; of a new one it is named by its body.
     """
-    udp = protocol == "UDP"
-    taken = [id for id, other in listeners.on_port(connection, load_balancer_id, port) if (other == "UDP") == udp]
-    leaving = [id for id, left in jobs.ports_to_be_freed(connection, load_balancer_id) if left == port]
-    if taken:
-        raise RuleBroken(
-            Rule.LISTENER_PORT_REPEATED, f"port: {port} is taken by listener {taken[0]} of this load balancer."
-        )
-    if any((other == "UDP") == udp for other in listeners.protocols(connection, leaving)):
-        raise RuleBroken(Rule.LISTENER_PORT_REPEATED, f"port: {port} is still being given up by another listener.")
+
+    def __init__(self, connection: Connection, caller: Caller, load_balancer_id: str = "") -> None:
+        self._connection = connection
+        self._caller = caller
+        self._load_balancer_id = load_balancer_id
+
+    def load_balancer_type(self, id: str) -> str:
+        """Raises RuleBroken: LISTENER_LB_UNKNOWN, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN."""
+        found = lookup.changeable_load_balancer(self._connection, self._caller, id, Rule.LISTENER_LB_UNKNOWN)
+        self._load_balancer_id = id
+        return found.type
+
+    def check_port(self, protocol: str, port: int) -> None:
+        """Raises RuleBroken: LISTENER_PORT_REPEATED.
+
+        A port counts once for UDP and once for everything that runs over TCP. A port that an unfinished job is about
+        to free is still taken: if that job fails, its listener comes back.
+        """
+        udp = protocol == "UDP"
+        there = listeners.on_port(self._connection, self._load_balancer_id, port)
+        taken = [id for id, other in there if (other == "UDP") == udp]
+        to_be_freed = jobs.ports_to_be_freed(self._connection, self._load_balancer_id)
+        leaving = [id for id, left in to_be_freed if left == port]
+        if taken:
+            raise RuleBroken(
+                Rule.LISTENER_PORT_REPEATED, f"port: {port} is taken by listener {taken[0]} of this load balancer."
+            )
+        if any((other == "UDP") == udp for other in listeners.protocols(self._connection, leaving)):
+            raise RuleBroken(Rule.LISTENER_PORT_REPEATED, f"port: {port} is still being given up by another listener.")
+
+    def check_certificate(self, id: str) -> None:
+        """Raises RuleBroken: LISTENER_FIELD_INVALID."""
+        if certificates.get(self._connection, self._caller.project_id, id) is None:
+            raise RuleBroken(
+                Rule.LISTENER_FIELD_INVALID,
+                f"certificate_id: there is no certificate {id} in this project; list them to see which there are.",
+            )

@@ -38,6 +38,8 @@ def add_members(
 ) -> Accepted:
     """Accept new members. Those that the listener has already (same server and address) are named, not added again.
 
+    The job names as many as were asked for, also where one is among them twice: clients count them (jobs.md).
+
     Raises:
         RuleBroken: MEMBER_LISTENER_UNKNOWN, MEMBER_QUOTA, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
     """

@@ -6,7 +6,6 @@ table, that breaks a rule, and raises nothing else whatever the JSON value is.
 
 from equipoise.domain.rules.certificate import create_certificate, update_certificate
 from equipoise.domain.rules.health_check import (
-    check_health_check_on_listener,
     create_health_check,
     update_health_check,
 )
@@ -17,7 +16,7 @@ from equipoise.domain.rules.ids import (
     load_balancer_id,
     member_listener_id,
 )
-from equipoise.domain.rules.listener import check_listener_on_load_balancer_type, create_listener, update_listener
+from equipoise.domain.rules.listener import create_listener, update_listener
 from equipoise.domain.rules.load_balancer import create_load_balancer, update_load_balancer
 from equipoise.domain.rules.member import add_members, remove_members
 from equipoise.domain.rules.query import (
@@ -33,8 +32,6 @@ __all__ = [
     "add_members",
     "certificate_filters",
     "certificate_id",
-    "check_health_check_on_listener",
-    "check_listener_on_load_balancer_type",
     "create_certificate",
     "create_health_check",
     "create_listener",

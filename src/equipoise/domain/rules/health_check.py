@@ -25,16 +25,24 @@ _NUMBERS: Mapping[str, tuple[range, int]] = {
 _URI = re.compile(r"/[A-Za-z0-9\-/.%?#&_=]{0,79}")
 
 
-def create_health_check(body: object) -> CreateHealthCheck:
-    """What to create, with defaults for what is not given.
+def listener_id(body: object) -> str:
+    """The listener that is to be checked: the first field, so that it can be looked up before the others are read.
 
-    Raises HEALTH_CHECK_LISTENER_MISSING, HEALTH_CHECK_LISTENER_UNKNOWN for an id that cannot be one, or
-    HEALTH_CHECK_INVALID. Whether the protocol suits the listener: `check_health_check_on_listener`.
+    Raises HEALTH_CHECK_LISTENER_MISSING, or HEALTH_CHECK_LISTENER_UNKNOWN for an id that cannot be one.
+    """
+    return _listener_id(fields.json_object(body))
+
+
+def create_health_check(body: object, *, listener_protocol: str) -> CreateHealthCheck:
+    """What to create on a listener with this protocol, with defaults for what is not given.
+
+    Raises those of `listener_id`, or HEALTH_CHECK_INVALID.
     """
     given = fields.json_object(body)
     rule = Rule.HEALTH_CHECK_INVALID
     listener_id = _listener_id(given)
     protocol = _protocol(given, rule) or DEFAULT_PROTOCOL
+    _check_suits(protocol, listener_protocol, rule)
     uri = _uri(given, protocol, rule)
     port = _connect_port(given, rule)
     numbers = {name: default for name, (_, default) in _NUMBERS.items()} | _numbers(given, rule)
@@ -47,9 +55,12 @@ def create_health_check(body: object) -> CreateHealthCheck:
     )
 
 
-def update_health_check(body: object, *, current: Mapping[str, object]) -> UpdateHealthCheck:
+def update_health_check(
+    body: object, *, current: Mapping[str, object], listener_protocol: str, backend_port: int
+) -> UpdateHealthCheck:
     """What to change: whatever is given and differs from `current`, the present values by their names on the wire.
 
+    A check without a port of its own is shown with the backend port: that one, sent back, is no change.
     A change of protocol carries the URI with it: HTTP without one gets `/`, TCP and UDP have none.
     Raises HEALTH_CHECK_UPDATE_INVALID, also for another listener_id than the present one.
     """
@@ -58,6 +69,7 @@ def update_health_check(body: object, *, current: Mapping[str, object]) -> Updat
     wanted: dict[str, Column] = {}
     _check_same_listener(given, current, rule)
     protocol = _protocol(given, rule) or str(current["healthcheck_protocol"])
+    _check_suits(protocol, listener_protocol, rule)
     wanted["healthcheck_protocol"] = protocol
     uri = _uri(given, protocol, rule)
     present_uri = current.get("healthcheck_uri")
@@ -66,24 +78,11 @@ def update_health_check(body: object, *, current: Mapping[str, object]) -> Updat
     else:
         wanted["healthcheck_uri"] = uri or (present_uri if isinstance(present_uri, str) else None) or DEFAULT_URI
     port = _connect_port(given, rule)
-    if port is not None:
+    if port is not None and (port, current["healthcheck_connect_port"]) != (backend_port, None):
         wanted["healthcheck_connect_port"] = port
     wanted |= _numbers(given, rule)
     changes = {name: value for name, value in wanted.items() if value != current.get(name)}
     return UpdateHealthCheck(changes, {name: wanted[name] for name in wanted.keys() & given.keys() - changes.keys()})
-
-
-def check_health_check_on_listener(protocol: str, listener_protocol: str, rule: Rule) -> None:
-    """UDP checks are for UDP listeners and the other way round; raises `rule` otherwise.
-
-    With that, no UDP check comes to an Internal load balancer, which has no UDP listeners.
-    """
-    if (protocol == "UDP") != (listener_protocol == "UDP"):
-        raise RuleBroken(
-            rule,
-            f"healthcheck_protocol must be {'UDP' if listener_protocol == 'UDP' else 'HTTP or TCP'} "
-            f"for a {listener_protocol} listener, but it is {protocol}.",
-        )
 
 
 def _listener_id(given: JsonObject) -> str:
@@ -110,6 +109,19 @@ def _protocol(given: JsonObject, rule: Rule) -> str | None:
     if not isinstance(known, str) or known not in PROTOCOLS:
         raise RuleBroken(rule, f"healthcheck_protocol must be one of {', '.join(PROTOCOLS)}, but it is {shown(value)}.")
     return known
+
+
+def _check_suits(protocol: str, listener_protocol: str, rule: Rule) -> None:
+    """UDP checks are for UDP listeners and the other way round; raises `rule` otherwise.
+
+    With that, no UDP check comes to an Internal load balancer, which has no UDP listeners.
+    """
+    if (protocol == "UDP") != (listener_protocol == "UDP"):
+        raise RuleBroken(
+            rule,
+            f"healthcheck_protocol must be {'UDP' if listener_protocol == 'UDP' else 'HTTP or TCP'} "
+            f"for a {listener_protocol} listener, but it is {protocol}.",
+        )
 
 
 def _uri(given: JsonObject, protocol: str, rule: Rule) -> str | None:

@@ -1,15 +1,17 @@
 """The rules of a listener (classic-api.md, Listener): from a JSON value to a command.
 
-What has to be looked up (whether the port is free, the certificate exists, a quota is left) is the use case's.
+What has to be looked up (whether the port is free, the certificate exists) is asked of `Surroundings` in the turn of
+its field, so that the first field that is wrong is told. A quota belongs to no field and is the use case's.
 A field without meaning for the protocol is not looked at: clients send such fields, and they get null back.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from equipoise.domain.commands import Column, CreateListener, UpdateListener
 from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.model import INTERNAL
+from equipoise.domain.model import EXTERNAL, INTERNAL
 from equipoise.domain.rules import fields
 from equipoise.domain.rules.fields import JsonObject, NameRules, is_blank, shown
 
@@ -27,6 +29,33 @@ OLD_CIPHERS = "Extended"
 CIPHERS = (DEFAULT_CIPHERS, OLD_CIPHERS, "Strict")
 
 _COOKIE_PROTOCOLS = ("HTTP", "HTTPS")
+
+
+class Surroundings(Protocol):
+    """What a listener must fit beside itself. Each method raises the rule of its field."""
+
+    def load_balancer_type(self, id: str) -> str:
+        """The type of the load balancer that the listener is to have."""
+
+    def check_port(self, protocol: str, port: int) -> None:
+        """Whether the port is free for the protocol on that load balancer."""
+
+    def check_certificate(self, id: str) -> None:
+        """Whether there is such a certificate."""
+
+
+class _Anywhere:
+    """Surroundings where everything fits: what a body says by itself."""
+
+    def load_balancer_type(self, id: str) -> str:  # noqa: ARG002
+        return EXTERNAL
+
+    def check_port(self, protocol: str, port: int) -> None: ...
+
+    def check_certificate(self, id: str) -> None: ...
+
+
+ANYWHERE: Final[Surroundings] = _Anywhere()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +86,16 @@ _ON_UPDATE = _TextRules(
 )
 
 
-def create_listener(body: object) -> CreateListener:
+def create_listener(body: object, around: Surroundings = ANYWHERE) -> CreateListener:
     """What to create. Raises RuleBroken for the first field in the order of the published table that breaks a rule."""
     given = fields.json_object(body)
     name = _name(_mandatory(given, "name", blank_counts=False), _ON_CREATE)
     description = _description(given.get("description"), _ON_CREATE)
     loadbalancer_id = _load_balancer_id(_mandatory(given, "loadbalancer_id"))
-    protocol = _protocol(_mandatory(given, "protocol"))
+    lb_type = around.load_balancer_type(loadbalancer_id)
+    protocol = _protocol(_mandatory(given, "protocol"), lb_type)
     port = _port(_mandatory(given, "port"), "port")
+    around.check_port(protocol, port)
     backend_protocol = _backend_protocol(_mandatory(given, "backend_protocol"), protocol)
     backend_port = _port(_mandatory(given, "backend_port"), "backend_port")
     lb_algorithm = _algorithm(_mandatory(given, "lb_algorithm"))
@@ -79,6 +110,8 @@ def create_listener(body: object) -> CreateListener:
         tcp_draining_timeout = DEFAULT_DRAINING_MINUTES
     https = protocol == "HTTPS"
     certificate_id = _certificate_id(_mandatory(given, "certificate_id")) if https else None
+    if certificate_id is not None:
+        around.check_certificate(certificate_id)
     udp_timeout = _minutes(given, "udp_timeout", MINUTES) if protocol == "UDP" else None
     ssl_protocols = (_ssl_protocols(given) or TLS_1_2) if https else None
     ssl_ciphers = None
@@ -107,16 +140,7 @@ def create_listener(body: object) -> CreateListener:
     )
 
 
-def check_listener_on_load_balancer_type(command: CreateListener, lb_type: str) -> None:
-    """No UDP on an Internal load balancer. Raises LISTENER_PROTOCOL_INVALID."""
-    if command.protocol == "UDP" and lb_type == INTERNAL:
-        raise RuleBroken(
-            Rule.LISTENER_PROTOCOL_INVALID,
-            "protocol may not be UDP on an Internal load balancer; use TCP, HTTP or HTTPS.",
-        )
-
-
-def update_listener(body: object, *, current: Mapping[str, object]) -> UpdateListener:
+def update_listener(body: object, *, current: Mapping[str, object], around: Surroundings = ANYWHERE) -> UpdateListener:
     """What to change: whatever is given and differs from the present values.
 
     What cannot be changed raises LISTENER_UPDATE_FORBIDDEN, unless it is given as it is now: clients send whole
@@ -131,9 +155,19 @@ def update_listener(body: object, *, current: Mapping[str, object]) -> UpdateLis
     wanted: dict[str, Column] = {}
     for field, check in _UPDATE_CHECKS.items():
         if given.get(field) is not None:
-            wanted |= check(field, given, current)
+            asked = check(field, given, current)
+            _check_fit({name: value for name, value in asked.items() if value != current.get(name)}, current, around)
+            wanted |= asked
     changes = {field: value for field, value in wanted.items() if value != current.get(field)}
     return UpdateListener(changes, {field: value for field, value in wanted.items() if field not in changes})
+
+
+def _check_fit(changed: Mapping[str, Column], current: Mapping[str, object], around: Surroundings) -> None:
+    match changed:
+        case {"port": int(port)}:
+            around.check_port(str(current["protocol"]), port)
+        case {"certificate_id": str(id)}:
+            around.check_certificate(id)
 
 
 # --- fields of both operations; each raises the rule of its field -------------------------------------------------
@@ -161,8 +195,14 @@ def _load_balancer_id(value: object) -> str:
     return value
 
 
-def _protocol(value: object) -> str:
-    return fields.one_of(value, BACKEND_PROTOCOLS, "protocol", Rule.LISTENER_PROTOCOL_INVALID)
+def _protocol(value: object, lb_type: str) -> str:
+    protocol = fields.one_of(value, BACKEND_PROTOCOLS, "protocol", Rule.LISTENER_PROTOCOL_INVALID)
+    if protocol == "UDP" and lb_type == INTERNAL:
+        raise RuleBroken(
+            Rule.LISTENER_PROTOCOL_INVALID,
+            "protocol may not be UDP on an Internal load balancer; use TCP, HTTP or HTTPS.",
+        )
+    return protocol
 
 
 def _port(value: object, field: str) -> int:

@@ -9,14 +9,14 @@ from equipoise.domain.rules.fields import is_blank, shown
 
 
 def add_members(body: object) -> tuple[NewMember, ...]:
-    """The members to add, in the order given, each once: adding the same one again adds nothing."""
+    """The members to add, as many as given and in that order; the same one may be among them twice."""
     if body is None:
         raise RuleBroken(Rule.BODY_MISSING, 'The body is null; send an array of {"server_id", "address"}.')
     if not isinstance(body, list) or not body:
         raise RuleBroken(
             Rule.MEMBER_FIELD_INVALID, 'The body must be an array of at least one {"server_id", "address"}.'
         )
-    return tuple(dict.fromkeys(_new_member(number, element) for number, element in enumerate(body, start=1)))
+    return tuple(_new_member(number, element) for number, element in enumerate(body, start=1))
 
 
 def remove_members(body: object) -> tuple[str, ...]:

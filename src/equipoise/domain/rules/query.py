@@ -3,6 +3,7 @@
 What a filter matches is the business of the query; here only its name and the form of its value are checked.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from equipoise.domain.rules import fields, listener
 from equipoise.domain.rules.fields import shown
 
 FilterValue = str | int | bool
+_DIGITS = re.compile("[0-9]+")
+_ALL = 10**9
 _Reader = Callable[[str], FilterValue | None]
 
 
@@ -55,7 +58,7 @@ def _read(query: Mapping[str, str], readers: Mapping[str, _Reader], rule: Rule) 
     marker: str | None = None
     for name, given in query.items():
         if name == "limit":
-            limit = fields.integer(given)
+            limit = _limit(given)
             if limit is None:
                 raise RuleBroken(rule, f"limit must be an integer of 0 or more, but it is {shown(given)}.")
         elif name == "marker":
@@ -72,6 +75,14 @@ def _read(query: Mapping[str, str], readers: Mapping[str, _Reader], rule: Rule) 
                 rule, f"{shown(name)} is no filter here; there are {', '.join(readers)}, limit and marker."
             )
     return ListQuery(filters, limit, marker)
+
+
+def _limit(text: str) -> int | None:
+    """A number of any length: more than there can be is as good as all."""
+    if not _DIGITS.fullmatch(text):
+        return None
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) < len(str(_ALL)) else _ALL
 
 
 def _id(text: str) -> str | None:

@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from equipoise.domain.errors import Rule
-from equipoise.domain.rules import health_check as rules
 from equipoise.domain.rules import ids
 from equipoise.http.edge import Edge
 from equipoise.http.respond import json_response, no_content
@@ -54,9 +53,9 @@ class HealthChecks:
 
     async def create(self, request: Request) -> Response:
         caller = await self._edge.writer(request)
-        command = rules.create_health_check(await self._edge.body(request))
+        body = await self._edge.body(request)
         id = await self._edge.put_in_force(
-            caller, lambda tx: health_checks.create_health_check(tx, caller, self._edge.policy, command)
+            caller, lambda tx: health_checks.create_health_check(tx, caller, self._edge.policy, body)
         )
         return await self._shown(caller, id)
 

@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.http.edge import Edge, root_url, token_of
+from equipoise.http.edge import Edge, token_of
 from equipoise.http.respond import json_response, no_content
+from equipoise.http.root import root_url
 from equipoise.http.routing import Handler, Operation
 from equipoise.http.wire import identity as wire
 from equipoise.http.wire import requests

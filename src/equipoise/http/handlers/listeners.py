@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from equipoise.domain.rules import ids, query
-from equipoise.domain.rules import listener as rules
 from equipoise.http.edge import Edge
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation
@@ -60,9 +59,9 @@ class Listeners:
 
     async def create(self, request: Request) -> Response:
         caller = await self._edge.writer(request)
-        command = rules.create_listener(await self._edge.body(request))
+        body = await self._edge.body(request)
         id = await self._edge.put_in_force(
-            caller, lambda tx: listeners.create_listener(tx, caller, self._edge.policy, command)
+            caller, lambda tx: listeners.create_listener(tx, caller, self._edge.policy, body)
         )
         return await self._shown(caller, id)
 

@@ -5,8 +5,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from equipoise.http.edge import root_url
 from equipoise.http.respond import json_response
+from equipoise.http.root import root_url
 from equipoise.http.routing import Operation
 from equipoise.http.wire import versions as wire
 

@@ -151,7 +151,7 @@ class RemoveMembers(TypedDict):
 class Page(TypedDict, total=False):
     """Which part of a list."""
 
-    limit: Annotated[int, Meta(ge=0, le=999_999_999)]
+    limit: Annotated[int, Meta(ge=0)]
     marker: Annotated[t.Id, t.described("The id that ended the page before.")]
 
 

@@ -2,10 +2,11 @@
 
 from typing import Any, TypedDict
 
-from equipoise.domain.model import INTERNAL, HealthCheck, LoadBalancer, Status
+from equipoise.domain.model import INTERNAL, LoadBalancer, Status
 from equipoise.http.wire import types as t
 from equipoise.http.wire.times import resource_time
 from equipoise.usecases.certificates import CertificateView
+from equipoise.usecases.health_checks import HealthCheckView
 from equipoise.usecases.listeners import ListenerView
 from equipoise.usecases.members import MemberView
 
@@ -100,7 +101,7 @@ class HealthCheckDocument(TypedDict):
     listener_id: t.Id
     healthcheck_protocol: t.CheckProtocol
     healthcheck_uri: t.CheckUri | None
-    healthcheck_connect_port: t.Port | None
+    healthcheck_connect_port: t.Port
     healthy_threshold: t.Threshold
     unhealthy_threshold: t.Threshold
     healthcheck_timeout: t.Seconds
@@ -207,14 +208,15 @@ def member_status(status: Status) -> str:
     return "PENDING" if status == Status.PENDING_CREATE else status.value
 
 
-def health_check(record: HealthCheck) -> HealthCheckDocument:
-    """A health check."""
+def health_check(view: HealthCheckView) -> HealthCheckDocument:
+    """A health check, with the port that it asks."""
+    record = view.check
     return {
         "id": record.id,
         "listener_id": record.listener_id,
         "healthcheck_protocol": record.healthcheck_protocol,
         "healthcheck_uri": record.healthcheck_uri,
-        "healthcheck_connect_port": record.healthcheck_connect_port,
+        "healthcheck_connect_port": view.connect_port,
         "healthy_threshold": record.healthy_threshold,
         "unhealthy_threshold": record.unhealthy_threshold,
         "healthcheck_timeout": record.healthcheck_timeout,
