@@ -51,6 +51,8 @@ docs: setup ## write the generated pages below docs/reference
 	$(BIN)/python -c 'from equipoise.settings import settings_reference as page; print(page(), end="")' > $(READY).page
 	mkdir -p docs/reference
 	mv $(READY).page docs/reference/settings.md
+	$(BIN)/python -c 'from equipoise.metrics.families import metrics_reference as page; print(page(), end="")' > $(READY).page
+	mv $(READY).page docs/reference/metrics.md
 
 fuzz: setup ## send many random requests to a service and hold the answers against its OpenAPI document
 	EQUIPOISE_FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/contract/test_openapi.py $(PYTEST_ARGS)

@@ -41,6 +41,7 @@ from equipoise.http.handlers.jobs import Jobs
 from equipoise.http.handlers.listeners import Listeners
 from equipoise.http.handlers.load_balancers import LoadBalancers
 from equipoise.http.handlers.members import Members
+from equipoise.http.handlers.metrics import Access, Metrics
 from equipoise.http.handlers.monitor import Monitor
 from equipoise.http.handlers.quotas import Quotas as QuotaHandlers
 from equipoise.http.handlers.service import Service as ServiceHandlers
@@ -55,6 +56,8 @@ from equipoise.identity import credentials
 from equipoise.identity.external import ExternalKeystone
 from equipoise.identity.service import Identity
 from equipoise.journal import write_transitions
+from equipoise.metrics.page import Page
+from equipoise.metrics.token import TOKEN_FILE, read_or_make
 from equipoise.observe.health import HealthObserver
 from equipoise.observe.recorder import HealthRecorder
 from equipoise.observe.traffic import TrafficObserver
@@ -102,8 +105,8 @@ class Equipoise:
         What a killed predecessor left is taken over: its Envoy with the traffic on it, and every unfinished job.
 
         Raises:
-            DataDirectoryError, IdentityFileError, ListenError, StoreUnavailable, VaultError, OSError: why it
-                cannot start.
+            DataDirectoryError, IdentityFileError, ListenError, MetricsTokenError, StoreUnavailable, VaultError,
+                OSError: why it cannot start.
         """
         async with AsyncExitStack() as parts:
             await self._start(parts)
@@ -165,6 +168,8 @@ class Equipoise:
         cutter = EnvoyCutter(lambda: envoy.pid)
         draining = Draining(database, cutter)
         self._controller = Controller(database, settings.jobs.time_limit, vault.unseal, draining, limits)
+        page = Page(NODE_ID, lambda: envoy.pid)
+        database.on_commit(page.jobs.follow)
         last_good = LastGood(files.last_good)
         parts.callback(last_good.close)
 
@@ -172,7 +177,7 @@ class Equipoise:
             if node_id == NODE_ID:
                 last_good.keep(in_force, gone, vault.seal)
 
-        ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pid, keep)
+        ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pid, keep, page.stream)
         await self._controller.start(ads)
         parts.push_async_callback(self._controller.stop)
         last_good.keep_only(set(await database.read(desired_store.all_ids)))
@@ -221,13 +226,22 @@ class Equipoise:
         packets = PacketCounter(self._directory.instance, enabled=settings.monitor.packets == "auto")
         parts.push_async_callback(packets.stop)
         await packets.start()
-        traffic = TrafficObserver(database, EnvoyAdmin(files.admin_socket), packets, NODE_ID, settings.monitor.interval)
+        traffic = TrafficObserver(
+            database,
+            EnvoyAdmin(files.admin_socket),
+            packets,
+            NODE_ID,
+            settings.monitor.interval,
+            page.traffic.take,
+        )
         traffic.start()
         parts.push_async_callback(traffic.stop)
 
         if not await self._controller.wait_until_in_force(NODE_PATIENCE):
             _log.warning("data plane behind", effect="jobs wait for it", waited=NODE_PATIENCE)
-        readiness.serve(await _application(database, identity, vault, targets, settings))
+        token = read_or_make(Path(settings.metrics.token_file or self._directory.path / TOKEN_FILE))
+        metrics = Metrics(database, page, _access(settings), token)
+        readiness.serve(await _application(database, identity, vault, targets, metrics, settings))
         # First in, so that starting has an answer, and first out, while all that answers need is there.
         parts.push_async_callback(self._http.stop, STOP_GRACE)
         _log.info("started", url=self._http.url, data_directory=str(self._directory.path), **settings.shown())
@@ -253,6 +267,7 @@ async def _application(
     identity: Identity | ExternalKeystone,
     vault: Vault,
     targets: Targets,
+    metrics: Metrics,
     settings: Settings,
 ) -> ASGIApp:
     edge = Edge(
@@ -277,11 +292,18 @@ async def _application(
         ElasticIps(edge),
         QuotaHandlers(edge),
         Monitor(edge, interval=settings.monitor.interval),
+        metrics,
         BuiltInIdentity(edge, identity) if isinstance(identity, Identity) else ExternalIdentity(edge, identity),
     )
     operations = [operation for group in groups for operation in group.operations()]
     app = router([*operations, *Description(operations).operations()])
     return GatewayOnly(app, settings.http.gateway_secret) if settings.http.gateway_secret else app
+
+
+def _access(settings: Settings) -> Access:
+    access = Access(settings.metrics.access)
+    # A gateway on this machine asks from this machine, for whoever is before it.
+    return Access.TOKEN if access is Access.LOCAL and settings.http.gateway_secret else access
 
 
 def _render(empty_sub_jobs: bool) -> Callable[[Job], bytes]:

@@ -405,6 +405,22 @@ class Monitor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    access: Literal["local", "token", "open"] = _setting(
+        "local",
+        Choice(("local", "token", "open")),
+        "Who may read `/metrics`, which tells of all projects. local: whoever asks from this machine, by its loopback "
+        "address and through no proxy, and others with the token; with `http.gateway_secret` the same as token. "
+        "token: whoever has the token. open: everybody.",
+    )
+    token_file: str = _setting(
+        "",
+        Text(r"|/[^\0\n]+", "empty, or an absolute path"),
+        "Where the token for `/metrics` is. Empty: `metrics.token` in the data directory. Made when it is missing.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bandwidth:
     enforcement: Literal["auto", "off"] = _setting(
         "auto",
@@ -440,6 +456,7 @@ class Settings:
     http: Http = field(default_factory=Http)
     envoy: Envoy = field(default_factory=Envoy)
     monitor: Monitor = field(default_factory=Monitor)
+    metrics: Metrics = field(default_factory=Metrics)
     bandwidth: Bandwidth = field(default_factory=Bandwidth)
     log: Log = field(default_factory=Log)
 

@@ -75,6 +75,7 @@ def test_operations_without_a_token_are_described_so(described: dict[str, Any]) 
         "showIdentityVersion",
         "showIdentityVersionBySlash",
         "showOpenApi",
+        "showMetrics",
     }
 
 
@@ -108,6 +109,7 @@ def _walk(api: Api, service: Service) -> None:
     watch = Conformance(api)
     api.http.get("/openapi.json").raise_for_status()
     api.http.get("/healthz").raise_for_status()
+    api.http.get("/metrics").raise_for_status()
     _identity(api)
     _load_balancers(api)
     _listeners(api)

@@ -14,10 +14,11 @@ ROOMS = {
     "certificates": {"domain", "identity"},
     "webhooks": {"domain", "store"},
     "usecases": {"domain", "store", "certificates", "webhooks"},
-    "http": {"domain", "store", "identity", "certificates", "webhooks", "usecases"},
+    "http": {"domain", "store", "identity", "certificates", "webhooks", "usecases", "metrics"},
     "xds": set(),
-    "dataplane": {"xds"},
+    "dataplane": {"domain", "xds"},
     "observe": {"domain", "store", "dataplane"},
+    "metrics": {"domain", "store", "identity", "xds", "observe"},
     "controller": {"domain", "store", "xds"},
 }
 """Each room with those that it may import. `app.py` wires all of them; what `cli` shows may come from anywhere."""

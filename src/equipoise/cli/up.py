@@ -16,10 +16,19 @@ from equipoise.data_directory import DataDirectoryError
 from equipoise.http.server import ListenError
 from equipoise.identity.files import IdentityFileError
 from equipoise.logs import configure_logs
+from equipoise.metrics.token import MetricsTokenError
 from equipoise.settings import Settings, SettingsError
 from equipoise.store.database import StoreUnavailable
 
-_CANNOT_START: Final = (DataDirectoryError, IdentityFileError, ListenError, StoreUnavailable, VaultError, OSError)
+_CANNOT_START: Final = (
+    DataDirectoryError,
+    IdentityFileError,
+    ListenError,
+    MetricsTokenError,
+    StoreUnavailable,
+    VaultError,
+    OSError,
+)
 
 
 @click.command()

@@ -52,6 +52,11 @@ class PacketCounter:
         self._enabled = enabled
         self._held: frozenset[Place] | None = None
 
+    @property
+    def is_counting(self) -> bool:
+        """Whether there are figures: not where counting is switched off or the kernel does not do it."""
+        return self._enabled
+
     async def start(self) -> None:
         """Make the table, in place of one that a killed service left. Where that cannot be done, nothing is counted."""
         if not self._enabled:

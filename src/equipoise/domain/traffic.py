@@ -1,6 +1,10 @@
 """The traffic figures of a load balancer: what its data plane carried between two looks."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+RESPONSE_TIMES: Final = (5, 25, 100, 500, 2500, 10_000)
+"""The bounds in milliseconds by which answers are told apart by how long they took. A few: each listener has its own
+count for each."""
 
 
 class Traffic(NamedTuple):

@@ -242,7 +242,8 @@ def _headers_of_status(status: int, parameters: Mapping[str, str]) -> list[tuple
     match status:
         case HTTPStatus.UNAUTHORIZED:
             uri = parameters.get("identity_uri", DEFAULT_IDENTITY_URI)
-            return [(b"www-authenticate", f'Keystone uri="{uri}"'.encode("latin-1"))]
+            challenge = parameters.get("challenge", f'Keystone uri="{uri}"')
+            return [(b"www-authenticate", challenge.encode("latin-1"))]
         case HTTPStatus.METHOD_NOT_ALLOWED:
             return [(b"allow", parameters.get("allow", "").encode("latin-1"))]
         case HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:

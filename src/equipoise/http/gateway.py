@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from equipoise.domain.errors import Rule, RuleBroken
 
-OPEN_PATHS: Final = frozenset({"/healthz"})
-"""What supervisors of the machine itself ask."""
+OPEN_PATHS: Final = frozenset({"/healthz", "/metrics"})
+"""What supervisors of the machine itself ask; the figures have a lock of their own (`metrics.access`)."""
 
 
 class GatewayOnly:

@@ -1,48 +1,83 @@
 """Samples the traffic of load balancers on this machine's node and writes it down; `traffic_reading` says what counts.
 
-A sample is observed data: it stands in the store for whoever is asked, and the next one takes its place.
+A sample is observed data: it stands in the store for whoever is asked, and the next one takes its place. What was
+counted in all is not stored: whoever counts on (`Look`) is told of it at each look.
 """
 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
 from equipoise.dataplane.admin import AdminUnavailableError, EnvoyAdmin
 from equipoise.dataplane.packets import PacketCounter, Packets
 from equipoise.domain.traffic import Traffic
-from equipoise.observe.traffic_reading import Figures, from_statistics, since, together
-from equipoise.store import traffic
+from equipoise.observe.health_reading import Member
+from equipoise.observe.totals import Totals
+from equipoise.observe.traffic_reading import (
+    Figures,
+    Listener,
+    MemberFigures,
+    Members,
+    Statistics,
+    since,
+    together,
+)
+from equipoise.store import inventory, traffic
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.traffic import Place
 
 _log = structlog.get_logger("equipoise.traffic")
 
 
+class Look(NamedTuple):
+    """What was seen at one moment (milliseconds since 1970), and added up since the service was started.
+
+    Not `is_up`: Envoy did not answer, and what it holds now is not known.
+    """
+
+    moment: int
+    inventory: inventory.Inventory
+    listeners: Mapping[Listener, Figures]
+    members: Mapping[Member, MemberFigures]
+    is_up: bool
+    packets_are_counted: bool
+
+
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What was counted at one moment (seconds of the monotonic clock), by listener."""
+class _Count:
+    """What was counted at one moment (seconds of the monotonic clock), by listener and by member."""
 
     moment: float
-    figures: Mapping[str, Figures]
+    figures: Mapping[Listener, Figures]
+    members: Mapping[Member, MemberFigures]
 
 
 class TrafficObserver:
-    """Looks every `interval` seconds; a rate is over the time between two looks."""
+    """Looks every `interval` seconds; a rate is over the time between two looks. `on_look` is told of each."""
 
     def __init__(
-        self, database: Database, admin: EnvoyAdmin, packets: PacketCounter, node_id: str, interval: float
+        self,
+        database: Database,
+        admin: EnvoyAdmin,
+        packets: PacketCounter,
+        node_id: str,
+        interval: float,
+        on_look: Callable[[Look], None] = lambda _: None,
     ) -> None:
         self._database = database
         self._admin = admin
         self._packets = packets
         self._node_id = node_id
         self._interval = interval
-        self._last: _Look | None = None
+        self._on_look = on_look
+        self._totals = Totals()
+        self._last: _Count | None = None
         # What an earlier process wrote counts as something to take back.
         self._something_written = True
         self._looking: asyncio.Task[None] | None = None
@@ -68,26 +103,49 @@ class TrafficObserver:
     async def _look(self) -> None:
         places = await self._database.read(traffic.places)
         await self._packets.follow(place.counted for place in places.values())
-        look = await self._count(places)
-        last, self._last = self._last, look
+        count = await self._count(places)
+        last, self._last = self._last, count
+        await self._tell(count)
         # Without an earlier look there is no time over which to tell a rate.
-        samples = [] if look is None or last is None else _samples(places, last, look, self._database.now())
+        samples = [] if count is None or last is None else _samples(places, last, count, self._database.now())
         if samples or self._something_written:
             await self._database.write(partial(_write, node_id=self._node_id, samples=samples))
             self._something_written = bool(samples)
 
-    async def _count(self, places: Mapping[str, Place]) -> _Look | None:
+    async def _tell(self, count: _Count | None) -> None:
+        there = await self._database.read(inventory.everything)
+        if count is not None:
+            listeners = [each.id for each in there.listeners]
+            members = [(each.listener_id, each.address) for each in there.members]
+            self._totals.take(count.figures, count.members, listeners, members)
+        self._on_look(
+            Look(
+                self._database.now(),
+                there,
+                self._totals.listeners,
+                self._totals.members,
+                is_up=count is not None,
+                packets_are_counted=self._packets.is_counting,
+            )
+        )
+
+    async def _count(self, places: Mapping[str, Place]) -> _Count | None:
         try:
-            text = await self._admin.read("/stats?usedonly")
+            statistics, members = Statistics(), Members()
+            async for piece in self._admin.pieces("/stats?usedonly&format=prometheus"):
+                statistics.add(piece)
+            moment = time.monotonic()
+            async for piece in self._admin.pieces("/clusters"):
+                members.add(piece)
         except AdminUnavailableError as error:
             _log.info("traffic unknown", reason=str(error))
             return None
-        moment = time.monotonic()
-        figures = from_statistics(text)
+        figures = statistics.figures()
         if not figures:
-            return _Look(moment, {})
+            return _Count(moment, {}, members.figures())
         packets = await self._packets.read()
-        return _Look(moment, {id: _with_packets(each, places.get(id), packets) for id, each in figures.items()})
+        with_packets = {id: _with_packets(each, places.get(id), packets) for id, each in figures.items()}
+        return _Count(moment, with_packets, members.figures())
 
 
 def _with_packets(figures: Figures, place: Place | None, packets: Packets) -> Figures:
@@ -95,11 +153,11 @@ def _with_packets(figures: Figures, place: Place | None, packets: Packets) -> Fi
     return figures._replace(in_packets=in_packets, out_packets=out_packets)
 
 
-def _samples(places: Mapping[str, Place], last: _Look, look: _Look, now: int) -> Sequence[Traffic]:
+def _samples(places: Mapping[str, Place], last: _Count, count: _Count, now: int) -> Sequence[Traffic]:
     """One for each load balancer that had traffic or has connections."""
-    seconds = look.moment - last.moment
+    seconds = count.moment - last.moment
     of_load_balancer: defaultdict[str, list[Figures]] = defaultdict(list)
-    for listener, figures in look.figures.items():
+    for listener, figures in count.figures.items():
         if listener in places:
             passed = since(last.figures.get(listener, Figures()), figures)
             of_load_balancer[places[listener].load_balancer_id].append(passed)

@@ -1,59 +1,196 @@
-"""Envoy's counters, read into the traffic of listeners. Pure; when to look is decided in `traffic`."""
+"""Envoy's counters, read into the traffic of listeners and members. Pure; when to look is decided in `traffic`."""
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from equipoise.domain.traffic import RESPONSE_TIMES
+from equipoise.observe.health_reading import Member
 
 Listener = str
 """The id of a listener, by which Envoy names its counters."""
 
-_STATISTIC = re.compile(
-    r"^(listener|tcp|http|udp)\.([0-9a-f]{32})\.downstream_((?:cx|sess)_\w+|rq_active): (\d+)$", re.MULTILINE
-)
+# Each begins with a text that is looked for as such, which is several times faster than a pattern.
+_STATISTIC = re.compile(r"\nenvoy_([a-z]+_)([0-9a-f]{32})(_\S+) (\d+)")
+_MEMBER = "::cx_active::"
+_CLUSTER = "::observability_name::"
 
 
 class Figures(NamedTuple):
-    """Of one listener. `active` and `idle` are connections now; the others count up from when Envoy began to."""
+    """Of one listener. `active` and `idle` are connections now; the others count up from when Envoy began to.
+
+    `refused` are connections that were turned away and sessions of UDP that could not begin; `answers_1xx` to `_5xx`
+    are responses over HTTP by the class of their status. `within` a number of milliseconds (`RESPONSE_TIMES`) came so
+    many of the `timed` responses, each counted with every bound that it kept; `milliseconds` is what all took together.
+    """
 
     active: int = 0
     idle: int = 0
     connections: int = 0
+    refused: int = 0
     in_bytes: int = 0
     out_bytes: int = 0
+    answers_1xx: int = 0
+    answers_2xx: int = 0
+    answers_3xx: int = 0
+    answers_4xx: int = 0
+    answers_5xx: int = 0
+    within_5: int = 0
+    within_25: int = 0
+    within_100: int = 0
+    within_500: int = 0
+    within_2500: int = 0
+    within_10000: int = 0
+    timed: int = 0
+    milliseconds: int = 0
     in_packets: int = 0
     out_packets: int = 0
 
 
-def from_statistics(text: str) -> dict[Listener, Figures]:
-    """Read the text of `/stats?usedonly`: the figures of every listener that was ever used."""
-    found: defaultdict[Listener, dict[str, int]] = defaultdict(dict)
-    for layer, listener, name, value in _STATISTIC.findall(text):
-        found[listener][f"{layer}.{name}"] = int(value)
-    return {listener: _figures(counters) for listener, counters in found.items()}
+LEVELS: Final = 2
+_PACKETS: Final = 2
+"""How many fields stand first that are no counters, and last that are counted by the kernel."""
 
 
-def _figures(counters: Mapping[str, int]) -> Figures:
-    def total(*names: str) -> int:
-        return sum(counters.get(name, 0) for name in names)
+class MemberFigures(NamedTuple):
+    """Of one member. `active` connections and `active_requests` are those now; the others count up.
 
-    present = total("listener.cx_active", "udp.sess_active")
+    `failed_connections` could not be made; `successful_requests` were answered with a status below 500.
+    """
+
+    active: int = 0
+    active_requests: int = 0
+    connections: int = 0
+    failed_connections: int = 0
+    requests: int = 0
+    successful_requests: int = 0
+
+
+class Statistics:
+    """Reads the text of `/stats?usedonly&format=prometheus` in pieces, each of whole lines."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Listener, list[int]] = {}
+
+    def add(self, text: str) -> None:
+        """Take in one piece."""
+        rows, columns = self._rows, _COLUMNS
+        for layer, listener, name, value in _STATISTIC.findall(f"\n{text}"):
+            column = columns.get(layer + name)
+            if column is not None:
+                row = rows.get(listener)
+                if row is None:
+                    row = rows[listener] = [0] * _WIDTH
+                row[column] += int(value)
+
+    def figures(self) -> dict[Listener, Figures]:
+        """The figures of every listener that was ever used."""
+        return {listener: _figures(*row) for listener, row in self._rows.items()}
+
+
+def _figures(present: int, requests: int, http_connections: int, *counted: int) -> Figures:
     # A connection of HTTP/1 has one request at a time; of HTTP/2 it may have several.
-    over_http = any(name.startswith("http.") for name in counters)
-    active = min(present, total("http.rq_active")) if over_http else present
-    return Figures(
-        active=active,
-        idle=present - active,
-        connections=total("listener.cx_total", "udp.sess_total"),
-        in_bytes=total("tcp.cx_rx_bytes_total", "http.cx_rx_bytes_total", "udp.sess_rx_bytes"),
-        out_bytes=total("tcp.cx_tx_bytes_total", "http.cx_tx_bytes_total", "udp.sess_tx_bytes"),
-    )
+    active = min(present, requests) if http_connections else present
+    return Figures(active, present - active, *counted)
+
+
+_ENVOYS: Final = (
+    ("listener_downstream_cx_active", "udp_downstream_sess_active"),
+    ("http_downstream_rq_active",),
+    ("http_downstream_cx_total",),
+    ("listener_downstream_cx_total", "udp_downstream_sess_total"),
+    (
+        "listener_downstream_cx_overflow",
+        "listener_downstream_global_cx_overflow",
+        "listener_downstream_cx_overload_reject",
+        "cluster_upstream_cx_overflow",
+    ),
+    ("tcp_downstream_cx_rx_bytes_total", "http_downstream_cx_rx_bytes_total", "udp_downstream_sess_rx_bytes"),
+    ("tcp_downstream_cx_tx_bytes_total", "http_downstream_cx_tx_bytes_total", "udp_downstream_sess_tx_bytes"),
+    *((f"http_downstream_rq_{digit}xx",) for digit in range(1, 6)),
+    *((f'http_downstream_rq_time_bucket{{le="{bound}"}}',) for bound in RESPONSE_TIMES),
+    ("http_downstream_rq_time_count",),
+    ("http_downstream_rq_time_sum",),
+)
+"""The figures of Envoy that are added up to each argument of `_figures`; the counters in the order of `Figures`."""
+
+_WIDTH: Final = len(_ENVOYS)
+_COLUMNS: Final = {
+    (name if "{" in name else f"{name}{{}}").replace("_", "__", 1): column
+    for column, names in enumerate(_ENVOYS)
+    for name in names
+}
+"""By what the pattern finds around the id: `listener_` and `_downstream_cx_total{}`."""
+
+
+class Members:
+    """Reads the text of `/clusters` in pieces, each of whole lines."""
+
+    def __init__(self) -> None:
+        self._rest = ""
+        self._figures: dict[Member, MemberFigures] = {}
+
+    def add(self, text: str) -> None:
+        """Take in one piece."""
+        text = self._rest + text
+        # What comes after the beginning of the last cluster may not be whole.
+        begin = text.rfind("\n", 0, max(0, text.rfind(_CLUSTER))) + 1
+        self._rest = text[begin:]
+        self._read(text[:begin])
+
+    def figures(self) -> dict[Member, MemberFigures]:
+        """The figures of every member; to be asked for after the last piece."""
+        self._read(self._rest)
+        self._rest = ""
+        return self._figures
+
+    def _read(self, text: str) -> None:
+        before, *others = text.split(_MEMBER)
+        for after in others:
+            listener, _, place = before[before.rfind("\n") + 1 :].partition("::")
+            # cx_active, cx_connect_fail, cx_total, rq_active, rq_error, rq_pending_active, rq_success, rq_timeout,
+            # rq_total, in this order. The control stream's own cluster is no listener's.
+            if len(listener) == _ID_LENGTH:
+                lines = after.split("\n", 9)
+                first, (failed, total, active, _, _, success, _, requests) = lines[0], map(_value, lines[1:9])
+                figures = MemberFigures(int(first), active, total, failed, requests, success)
+                self._figures[listener, place.rpartition(":")[0]] = figures
+            before = after
+
+
+_ID_LENGTH: Final = 32
+
+
+def _value(line: str) -> int:
+    return int(line.rpartition("::")[2])
 
 
 def since(before: Figures, after: Figures) -> Figures:
-    """What was counted in between. A counter that is lower than before began anew: then all of it counts."""
-    grown = [now - was if now >= was else now for was, now in zip(before[2:], after[2:], strict=True)]
-    return Figures(after.active, after.idle, *grown)
+    """What was counted in between. If any of Envoy's counters is lower than before, Envoy began anew: then all of what
+    it counted counts. Packets are counted elsewhere, and begin anew by themselves."""
+    was, now = _numbers(before), _numbers(after)
+    by_envoy = slice(LEVELS, -_PACKETS)
+    grown = _growth(was[by_envoy], now[by_envoy])
+    packets = [
+        *_growth(was[-_PACKETS:-1], now[-_PACKETS:-1]),
+        *_growth(was[-1:], now[-1:]),
+    ]
+    return Figures(*now[:LEVELS], *grown, *packets)
+
+
+def since_of_member(before: MemberFigures, after: MemberFigures) -> MemberFigures:
+    """What was counted in between, as `since`."""
+    was, now = _numbers(before), _numbers(after)
+    return MemberFigures(*now[:LEVELS], *_growth(was[LEVELS:], now[LEVELS:]))
+
+
+def _numbers(figures: tuple[int, ...]) -> tuple[int, ...]:
+    return figures
+
+
+def _growth(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
+    grown = tuple(now - was for was, now in zip(before, after, strict=True))
+    return after if min(grown) < 0 else grown
 
 
 def together(each: Iterable[Figures]) -> Figures:

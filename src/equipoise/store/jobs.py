@@ -264,6 +264,11 @@ _LIMIT_DEADLINES = (
     update(jobs).where(unfinished, jobs.c.deadline > bindparam("latest")).values(deadline=bindparam("latest"))
 )
 _COUNT_UNFINISHED = select(func.count()).select_from(jobs).where(unfinished, _IS_WHOLE)
+_UNFINISHED = (
+    select(jobs.c.job_type, jobs.c.status, func.count())
+    .where(unfinished, _IS_WHOLE)
+    .group_by(jobs.c.job_type, jobs.c.status)
+)
 _WAITING = select(jobs.c.load_balancer_id).where(unfinished).distinct()
 
 
@@ -529,6 +534,11 @@ def forget_ended(tx: Transaction, before: int, most: int) -> int:
 def count_unfinished(connection: Connection) -> int:
     """How many jobs have not ended."""
     return connection.execute(_COUNT_UNFINISHED).scalar_one()
+
+
+def unfinished_by_type(connection: Connection) -> dict[tuple[str, str], int]:
+    """How many jobs have not ended, by type and state."""
+    return {(job_type, status): count for job_type, status, count in connection.execute(_UNFINISHED)}
 
 
 def waiting_load_balancers(connection: Connection) -> Sequence[str]:

@@ -1,8 +1,11 @@
-"""What the data plane tells the controller: which nodes are there, what they confirmed and what they refused."""
+"""What the data plane tells the controller: which nodes are there, what they confirmed and what they refused.
 
-from collections.abc import Mapping, Sequence
+And what whoever counts is told, of which nothing depends.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,31 @@ class NodeObserver(Protocol):
 
     def refused(self, node_id: str, refusals: Sequence[Refused]) -> None:
         """That node refused these resources and keeps what it had; they are not sent to it again unasked."""
+
+
+class StreamWatcher:
+    """Called while things happen on the stream; must not block, must not raise and must not call back.
+
+    This one counts nothing; those that do are made from it.
+    """
+
+    def connected(self, node_id: str, load_balancer_ids: Iterable[str]) -> None:
+        """A stream began, on which none of these load balancers is confirmed yet."""
+
+    def disconnected(self, node_id: str) -> None:
+        """The stream ended and no newer one has taken its place."""
+
+    def published(self, load_balancer_ids: Iterable[str]) -> None:
+        """The desired state of these is newer than what nodes confirmed."""
+
+    def confirmed(self, node_id: str, load_balancer_ids: Iterable[str]) -> None:
+        """The node has the newest desired state of these."""
+
+    def pushed(self, node_id: str, type_url: str, nonce: str, resources: int) -> None:
+        """A message was handed to the stream, of so many resources and removals."""
+
+    def answered(self, node_id: str, type_url: str, nonce: str, *, accepted: bool) -> None:
+        """The node sent a message; it answers the one of that nonce, if that is not empty."""
+
+
+NOBODY: Final = StreamWatcher()

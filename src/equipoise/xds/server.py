@@ -27,7 +27,7 @@ from equipoise.xds.exchange import Push, Request
 from equipoise.xds.listening import is_listening, is_taken_for_datagrams
 from equipoise.xds.model import Place, Resource, Transport
 from equipoise.xds.node_state import NodeState
-from equipoise.xds.observer import NodeObserver
+from equipoise.xds.observer import NOBODY, NodeObserver, StreamWatcher
 
 log = structlog.get_logger()
 
@@ -64,6 +64,7 @@ class AdsServer:
     a call of a method here. `socket_path` may be longer than the 107 bytes that a socket address holds.
     `envoy_pid` tells the process of the node on this machine, if one runs. `keep` is told what a node has in force
     before the observer is: its id, the load balancers of which it has all, and the ids of those that are gone.
+    The watcher counts what passes.
     """
 
     def __init__(
@@ -72,9 +73,11 @@ class AdsServer:
         observer: NodeObserver,
         envoy_pid: Callable[[], int | None] = lambda: None,
         keep: Keep = lambda _node_id, _in_force, _gone: None,
+        watcher: StreamWatcher = NOBODY,
     ) -> None:
         self._socket_path = socket_path
         self._observer = observer
+        self._watcher = watcher
         self._envoy_pid = envoy_pid
         self._keep = keep
         self._desired = DesiredStates()
@@ -116,7 +119,9 @@ class AdsServer:
 
         It is confirmed, in a later turn of the event loop, even if it changes nothing.
         """
-        self._moved([each.load_balancer_id for each in desired if self._desired.put(each)])
+        moved = [each.load_balancer_id for each in desired if self._desired.put(each)]
+        self._watcher.published(moved)
+        self._moved(moved)
 
     def forget(self, load_balancer_id: str) -> None:
         """Drop a load balancer after its deletion was confirmed; whatever a node may still bring along is removed."""
@@ -155,6 +160,8 @@ class AdsServer:
         outcome = session.state.advance()
         for push in outcome.pushes:
             session.queue.put_nowait(push)
+            number = len(push.resources) + len(push.removed)
+            self._watcher.pushed(session.node_id, push.type_url, push.nonce, number)
             if push.vacates:
                 session.vacating[push.nonce] = push.vacates
         if outcome.in_force:
@@ -162,6 +169,7 @@ class AdsServer:
         if outcome.refused:
             self._observer.refused(session.node_id, tuple(outcome.refused))
         if outcome.confirmed:
+            self._watcher.confirmed(session.node_id, outcome.confirmed)
             self._observer.confirmed(session.node_id, outcome.confirmed)
 
     def _keep_in_force(self, node_id: str, load_balancer_ids: Iterable[str]) -> None:
@@ -184,6 +192,7 @@ class AdsServer:
         session = Session(node_id, NodeState(self._desired, self._may_occupy))
         self._sessions[node_id] = session
         log.info("node_connected", node=node_id)
+        self._watcher.connected(node_id, self._desired)
         self._observer.node_connected(node_id)
         return session
 
@@ -192,11 +201,13 @@ class AdsServer:
         if self._sessions.get(session.node_id) is session:
             del self._sessions[session.node_id]
             log.info("node_disconnected", node=session.node_id)
+            self._watcher.disconnected(session.node_id)
             self._observer.node_disconnected(session.node_id)
 
     def receive(self, session: Session, request: Request) -> None:
         # A stream that was replaced by a newer one of the same node has nothing to say any more.
         if self._sessions.get(session.node_id) is session:
+            self._watcher.answered(session.node_id, request.type_url, request.nonce, accepted=request.error is None)
             session.state.receive(request)
             self._advance(session)
 

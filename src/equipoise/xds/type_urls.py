@@ -17,5 +17,15 @@ A new certificate comes before what else changes of its listener; the first one 
 the listener, which serves when it has both.
 """
 
+NAMES = {
+    CLUSTER: "cluster",
+    ENDPOINTS: "endpoints",
+    SECRET: "secret",
+    LISTENER: "listener",
+    ROUTES: "routes",
+    FILTER: "filter",
+}
+"""What people call them."""
+
 WILDCARD = frozenset({CLUSTER, LISTENER})
 """Kinds of which Envoy takes whatever there is; the members of the other kinds it asks for by name."""

@@ -1,0 +1,50 @@
+"""Counters that are shown to collectors never go back."""
+
+from equipoise.observe.totals import Totals
+from equipoise.observe.traffic_reading import Figures, MemberFigures
+
+LISTENER = "a" * 32
+MEMBER = (LISTENER, "127.0.0.9")
+
+
+def take(totals: Totals, figures: Figures | None, member: MemberFigures | None = None) -> Figures:
+    totals.take(
+        {} if figures is None else {LISTENER: figures},
+        {} if member is None else {MEMBER: member},
+        [LISTENER],
+        [MEMBER],
+    )
+    return totals.listeners[LISTENER]
+
+
+def test_totals_begin_with_what_the_envoy_that_runs_has_counted() -> None:
+    assert take(Totals(), Figures(active=1, connections=7)) == Figures(active=1, connections=7)
+
+
+def test_totals_grow_over_the_end_of_an_envoy() -> None:
+    totals = Totals()
+    take(totals, Figures(active=3, connections=7, in_bytes=50))
+    assert take(totals, Figures(active=1, connections=2, in_bytes=60)) == Figures(1, 0, connections=9, in_bytes=110)
+    assert take(totals, Figures(active=0, connections=3, in_bytes=61)) == Figures(connections=10, in_bytes=111)
+
+
+def test_a_listener_that_was_not_used_since_an_envoy_began_keeps_its_totals_and_has_no_connections() -> None:
+    totals = Totals()
+    take(totals, Figures(active=3, connections=7))
+    assert take(totals, None) == Figures(active=0, connections=7)
+    assert take(totals, Figures(active=1, connections=8)) == Figures(active=1, connections=15)
+
+
+def test_what_no_longer_exists_is_forgotten() -> None:
+    totals = Totals()
+    take(totals, Figures(connections=7), MemberFigures(connections=1))
+    totals.take({}, {}, [], [])
+    assert not totals.listeners
+    assert not totals.members
+
+
+def test_members_are_added_up_too() -> None:
+    totals = Totals()
+    take(totals, None, MemberFigures(active=2, connections=5))
+    take(totals, None, MemberFigures(active=1, connections=1))
+    assert totals.members[MEMBER] == MemberFigures(active=1, connections=6)
