@@ -16,7 +16,7 @@ from equipoise.dataplane.nft import KernelRefusedError, carry_out
 from equipoise.dataplane.nftables import Limit
 from equipoise.xds.model import ProxyLoadBalancer
 
-log = structlog.get_logger()
+log = structlog.get_logger("equipoise.bandwidth")
 
 _LOOK_SECONDS: Final = 5.0
 """How long a table that somebody else removed (by loading a firewall anew, for example) may be missing."""

@@ -25,7 +25,7 @@ from equipoise.dataplane.files import DataPlaneFiles
 from equipoise.dataplane.lone_process import STABLE_SECONDS, cap, longer, note_number, start_unless_running
 from equipoise.dataplane.process import Process
 
-log = structlog.get_logger()
+log = structlog.get_logger("equipoise.envoy")
 
 _DRAIN_SECONDS = 5
 """How long connections live on after their listener was changed or deleted: enough to finish what is under way,

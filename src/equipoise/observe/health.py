@@ -15,7 +15,7 @@ import structlog
 from equipoise.dataplane.admin import AdminUnavailableError, EnvoyAdmin
 from equipoise.observe.health_reading import Member, from_clusters, from_events
 
-log = structlog.get_logger()
+log = structlog.get_logger("equipoise.health")
 
 _LOOK_SECONDS = 0.1
 _LONGEST_BYTES = 4 * 1024 * 1024

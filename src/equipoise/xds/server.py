@@ -29,7 +29,7 @@ from equipoise.xds.model import Place, Resource, Transport
 from equipoise.xds.node_state import NodeState
 from equipoise.xds.observer import NOBODY, NodeObserver, StreamWatcher
 
-log = structlog.get_logger()
+log = structlog.get_logger("equipoise.xds")
 
 _GRACE_SECONDS = 0.2
 
