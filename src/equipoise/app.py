@@ -148,7 +148,8 @@ class Equipoise:
         files.create()
 
         url = settings.database.url or sqlite_url(self._directory.database)
-        migrate.upgrade(url)
+        # In a thread: it may wait for a server, and the service has 503 to answer and a signal to hear meanwhile.
+        await asyncio.to_thread(migrate.upgrade, url)
         self._database = database = Database(url)
         database.start()
         parts.push_async_callback(database.stop)

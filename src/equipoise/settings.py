@@ -15,6 +15,7 @@ from equipoise.domain.quotas import LARGEST, SMALLEST
 from equipoise.domain.rules.fields import is_reference
 
 ENVIRONMENT_PREFIX: Final = "EQUIPOISE_"
+COMMAND_LINE: Final = "--set"
 # A cluster that runs the service under its own name puts such variables into every container.
 _FOREIGN_VARIABLE: Final = re.compile(r"EQUIPOISE_(SERVICE_(HOST|PORT)|PORT)(_\w+)?")
 _PASSWORD: Final = re.compile(r"(//[^:/?#@]*:).*@")
@@ -381,7 +382,7 @@ class Http:
         "",
         Text(r"|[!-~]{16,256}", "empty, or 16 to 256 printable ASCII characters without spaces"),
         "The password with which an authenticating gateway passes requests on (`Proxy-Authorization: Basic`, any user "
-        "name); 407 without it. Empty: everybody may ask. Not for `--set`, which other users of the machine can read.",
+        "name); 407 without it. Empty: everybody may ask. Refused by `--set`: other users can read command lines.",
         hide=_hide_all,
     )
 
@@ -497,6 +498,26 @@ class Settings:
         }
 
 
+Override = tuple[str, str]
+"""The environment variable of a setting, and a value of it."""
+
+
+def secret_overrides(overrides: Sequence[str]) -> dict[str, Override]:
+    """The `name=value` overrides of settings of which one holds a secret, with what says the same in the environment.
+
+    Of several for one setting the last one counts, as everywhere.
+    """
+    named = [(override, name.strip(), value) for override in overrides for name, _, value in [override.partition("=")]]
+    meant = {name: value for _, name, value in named}
+    secret = {name for _, name, value in named if _is_secret(name, value)}
+    return {override: (_variable(name), meant[name]) for override, name, _ in named if name in secret}
+
+
+def _is_secret(name: str, value: str) -> bool:
+    row = _TABLE.get(name)
+    return row is not None and row.hide is not None and row.hide(value) != value
+
+
 def settings_reference() -> str:
     """The reference page, in Markdown."""
     lines = [
@@ -506,6 +527,11 @@ def settings_reference() -> str:
         "",
         "A later source wins: default, `--config FILE` (TOML, a table for each group), environment variable,",
         "`--set name=value`. An unknown name or a value that is not allowed ends the start with a message.",
+        "",
+        "Every user of a machine can read command lines. So `--set` refuses `http.gateway_secret`; a `database.url`",
+        "with a password is taken, with a warning: the process begins again with it in its environment, which only",
+        "its user and root can read. Give both in an environment variable or in the file. PostgreSQL also takes",
+        "`PGPASSWORD`, `PGPASSFILE` and `~/.pgpass`.",
         "",
         "| setting | allowed | default | environment | meaning |",
         "|---|---|---|---|---|",
@@ -581,7 +607,7 @@ def _from_overrides(overrides: Sequence[str], problems: list[str]) -> Iterator[G
     for number, override in enumerate(overrides, start=1):
         name, equals, value = override.partition("=")
         if equals:
-            yield "--set", name.strip(), value
+            yield COMMAND_LINE, name.strip(), value
         else:
             problems.append(f"--set number {number} must be name=value, for example api.sync_wait=5.")
 
@@ -590,6 +616,12 @@ def _take(source: str, name: str, given: object, values: dict[str, Any], problem
     row = _TABLE.get(name)
     if row is None:
         problems.append(f"{source}: {name} is no setting.{_near(name, _TABLE)}")
+        return
+    if source == COMMAND_LINE and row.hide is _hide_all and given:
+        problems.append(
+            f"{source}: {name} is a secret, and every user of the machine can read a command line; "
+            f"give it in the environment variable {_variable(name)} or in the file of --config."
+        )
         return
     try:
         values[name] = row.kind.parse(given)

@@ -64,7 +64,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("guarded")
     token = folder / "collectors"
     token.write_text("a-token-of-my-own-choice\n")
-    with running_service(folder / "data", f"metrics.token_file={token}", f"http.gateway_secret={SECRET}") as service:
+    gateway = ("env", f"EQUIPOISE_HTTP_GATEWAY_SECRET={SECRET}")
+    with running_service(folder / "data", f"metrics.token_file={token}", through=gateway) as service:
         yield service
 
 

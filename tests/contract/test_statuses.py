@@ -66,8 +66,8 @@ def odd() -> Iterator[OddIdentity]:
 def guarded(odd: OddIdentity, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service behind a gateway, with an identity service that misbehaves."""
     identity = (f"identity.keystone_url={odd.url}", "identity.keystone_timeout=2")
-    gateway = f"http.gateway_secret={SECRET}"
-    with running_service(tmp_path_factory.mktemp("guarded") / "data", *identity, gateway) as service:
+    gateway = ("env", f"EQUIPOISE_HTTP_GATEWAY_SECRET={SECRET}")
+    with running_service(tmp_path_factory.mktemp("guarded") / "data", *identity, through=gateway) as service:
         yield service
 
 

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from tests.contract.wire import member
-from tests.stand import COMMAND, Api, Backends, Service, ask, can_connect, eventually, process_is_there
+from tests.databases import Postgres
+from tests.stand import (
+    COMMAND,
+    PATIENCE,
+    Api,
+    Backends,
+    Service,
+    ask,
+    can_connect,
+    eventually,
+    process_is_there,
+    running_service,
+)
 from tests.traffic import halted
 
 
@@ -126,3 +138,36 @@ def test_ready_means_that_what_was_there_before_serves(own_service: Service) -> 
     assert own_service.wait() == 0
     own_service.start()
     assert [can_connect(load_balancer["vip_address"], port) for port in ports] == [True, True, True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_service_that_is_starting(tmp_path: Path, number: signal.Signals) -> None:
+    # A database server that takes a connection and then says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://equipoise@127.0.0.1:{silent.getsockname()[1]}/x"
+        options = ["--listen", "127.0.0.1:0", "--set", f"database.url={url}"]
+        with subprocess.Popen(
+            [COMMAND, "up", "--data-dir", tmp_path / "data", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as up:
+            silent.settimeout(PATIENCE)
+            connection, _ = silent.accept()
+            with connection:
+                up.send_signal(number)
+                out, log = up.communicate(timeout=PATIENCE)
+    assert (up.returncode, out) == (0, b"")
+    assert b"stopping" in log
+    assert b"Traceback" not in log
+    assert processes_below(tmp_path) == []
+
+
+def test_a_password_on_the_command_line_is_taken_off_it(tmp_path: Path, postgres: Postgres) -> None:
+    url = postgres.new_database().replace("equipoise@", "equipoise:hunter2@")
+    with running_service(tmp_path / "data", f"database.url={url}") as service, Api(service) as api:
+        assert api.ok("GET", "/elbaas/loadbalancers")["loadbalancers"] == []
+        of_service = Path(f"/proc/{service.pid}/cmdline").read_bytes()
+        assert b"addresses.external" in of_service
+        assert b"hunter2" not in of_service
+        assert not list(service.data_dir.glob("*.db"))
+        (warning,) = [event for event in service.log_events() if event["event"] == "password on the command line"]
+        assert warning["variables"] == ["EQUIPOISE_DATABASE_URL"]
+        assert "hunter2" not in service.log()

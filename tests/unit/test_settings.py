@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.settings import Settings, SettingsError, settings_reference
+from equipoise.settings import Settings, SettingsError, secret_overrides, settings_reference
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
@@ -205,4 +205,22 @@ def test_the_secret_of_the_gateway_is_never_shown() -> None:
     assert settings.shown()["http.gateway_secret"] == "***"
     assert secret not in repr(settings)
     assert Settings().shown()["http.gateway_secret"] == ""
-    assert "hunter2" not in problems_of("http.gateway_secret=hunter2")
+    assert "hunter2" not in problems_of(environ={"EQUIPOISE_HTTP_GATEWAY_SECRET": "hunter2"})
+
+
+def test_a_secret_is_refused_on_the_command_line_with_the_other_ways_to_give_it() -> None:
+    told = problems_of("http.gateway_secret=correct-horse-battery")
+    assert "--set: http.gateway_secret is a secret" in told
+    assert "EQUIPOISE_HTTP_GATEWAY_SECRET" in told
+    assert "--config" in told
+    assert "horse" not in told
+
+
+def test_overrides_with_a_password_are_told_from_others() -> None:
+    public = ["api.sync_wait=5", "database.url=postgresql://u@h/d", "no.setting=//u:p@h"]
+    assert secret_overrides(public) == {}
+    first, last = "database.url=sqlite:////a", "database.url=postgresql://u:hunter2@h/d"
+    in_environment = ("EQUIPOISE_DATABASE_URL", "postgresql://u:hunter2@h/d")
+    # Both, or the first one would win over the environment.
+    assert secret_overrides([*public[:1], first, last]) == {first: in_environment, last: in_environment}
+    assert secret_overrides([last, first])[last] == ("EQUIPOISE_DATABASE_URL", "sqlite:////a")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,12 +13,13 @@ import uvloop
 
 from equipoise.app import Equipoise
 from equipoise.certificates.vault import VaultError
+from equipoise.cli.command_line import begin_again_without
 from equipoise.data_directory import DataDirectoryError
 from equipoise.http.server import ListenError
 from equipoise.identity.files import IdentityFileError
 from equipoise.logs import configure_logs
 from equipoise.metrics.token import MetricsTokenError
-from equipoise.settings import Settings, SettingsError
+from equipoise.settings import Settings, SettingsError, secret_overrides
 from equipoise.store.database import StoreUnavailable
 
 _CANNOT_START: Final = (
@@ -49,6 +51,14 @@ def up(data_dir: Path, listen: str, config: Path | None, overrides: tuple[str, .
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     configure_logs(settings.log.format, settings.log.level)
+    if secret := secret_overrides(overrides):
+        structlog.get_logger("equipoise").warning(
+            "password on the command line",
+            variables=sorted({variable for variable, _ in secret.values()}),
+            effect="others could read it for a moment; the service starts again without it",
+            remedy="give it in an environment variable or in the file of --config",
+        )
+        begin_again_without(secret)
     try:
         uvloop.run(_serve(data_dir, address, settings))
     except _CANNOT_START as error:
@@ -60,12 +70,23 @@ async def _serve(data_dir: Path, listen: tuple[str, int], settings: Settings) ->
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
-    async with Equipoise(data_dir, listen, settings) as service:
+    stopped = asyncio.ensure_future(asked_to_stop.wait())
+    log = structlog.get_logger("equipoise")
+    async with AsyncExitStack() as parts:
+        starting = asyncio.ensure_future(parts.enter_async_context(Equipoise(data_dir, listen, settings)))
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            log.info("stopping", before="it was started")
+            starting.cancel()
+            # Ends what was started so far; what was done in that very moment is ended by this block.
+            with suppress(asyncio.CancelledError):
+                await starting
+            return
+        service = starting.result()
         click.echo(f"ready {service.url}")
         failed = asyncio.ensure_future(service.failed())
-        stopped = asyncio.ensure_future(asked_to_stop.wait())
         await asyncio.wait((failed, stopped), return_when=asyncio.FIRST_COMPLETED)
-        structlog.get_logger("equipoise").info("stopping")
+        log.info("stopping")
         stopped.cancel()
         if failed.done():
             # A defect: better a restart, which finds everything in the database, than half a service.
