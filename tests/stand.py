@@ -144,14 +144,15 @@ class Service:
             file = self.data_dir / "run" / name
             if file.exists() and process_is_there(pid := int(file.read_text())):
                 os.kill(pid, signal.SIGKILL)
-        self._remove_counters()
+        self._remove_tables()
 
-    def _remove_counters(self) -> None:
-        """Take away the packet counters that a killed service left in the kernel: here nobody starts it again."""
+    def _remove_tables(self) -> None:
+        """Take away what a killed service left in the kernel: here nobody starts it again."""
         command = shutil.which("nft", path=f"{os.defpath}:/usr/sbin:/sbin")
         if command is not None and self.data_dir.exists():
-            table = f"equipoise_{DataDirectory(self.data_dir).instance}_packets"
-            subprocess.run([command, "delete", "table", "ip", table], stderr=subprocess.DEVNULL)
+            limits = f"equipoise_{DataDirectory(self.data_dir).instance}"
+            for table in (limits, f"{limits}_packets"):
+                subprocess.run([command, "delete", "table", "ip", table], stderr=subprocess.DEVNULL)
 
 
 @contextmanager

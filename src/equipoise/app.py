@@ -168,7 +168,9 @@ class Equipoise:
         envoy = EnvoySupervisor(envoy_settings)
         cutter = EnvoyCutter(lambda: envoy.pid)
         draining = Draining(database, cutter)
-        self._controller = Controller(database, settings.jobs.time_limit, vault.unseal, draining, limits)
+        self._controller = Controller(
+            database, settings.jobs.time_limit, vault.unseal, draining, limits, settings.members.slow_start
+        )
         page = Page(NODE_ID, lambda: envoy.pid)
         database.on_commit(page.jobs.follow)
         last_good = LastGood(files.last_good)

@@ -393,6 +393,16 @@ class Envoy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    slow_start: int = _setting(
+        10,
+        Integer(0, 300),
+        "Seconds in which a member that has passed its health check again comes to its full share of an HTTP, HTTPS or "
+        "TCP listener with roundrobin, from a tenth of it on. 0: at once.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Monitor:
     interval: float = _setting(
         15.0, Number(0.5, 300), "Seconds between two samples of the traffic figures, and over which a rate is told."
@@ -456,6 +466,7 @@ class Settings:
     identity: Identity = field(default_factory=Identity)
     http: Http = field(default_factory=Http)
     envoy: Envoy = field(default_factory=Envoy)
+    members: Members = field(default_factory=Members)
     monitor: Monitor = field(default_factory=Monitor)
     metrics: Metrics = field(default_factory=Metrics)
     bandwidth: Bandwidth = field(default_factory=Bandwidth)

@@ -4,8 +4,9 @@ import pytest
 import uvloop
 
 from tests.hitless.changes import all_changes
+from tests.hitless.outages import without_service
 from tests.hitless.run import run
-from tests.stand import Service
+from tests.stand import PATIENCE, Service
 
 CHANGES = 20
 """Of each kind, 50 in a second."""
@@ -28,3 +29,14 @@ def test_no_kind_of_change_costs_any_kind_of_traffic_a_request_or_a_connection(s
     # A connection that the server ends politely is one that the change is about; it may come to that a little later.
     ended = {(change.name, kind) for change, kind, cell in elsewhere if cell.farewells}
     assert ended <= {("names and descriptions", "HTTPS"), ("bandwidth", "HTTPS"), ("afterwards", "HTTPS")}
+
+
+def test_a_service_that_is_killed_for_a_while_is_missed_by_no_request_and_has_changed_all_when_it_is_back(
+    own_service: Service,
+) -> None:
+    outage = uvloop.run(without_service(own_service, seconds=3, clients=CLIENTS))
+    assert {kind: each for kind, each in outage.failures.items() if each} == {}
+    assert all(number > 20 for number in outage.requests.values())
+    assert outage.queued == 18
+    # What was accepted is in force when the service says that it is ready: what is left is to ask for each.
+    assert outage.in_force_after < PATIENCE

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final, cast
 
@@ -16,7 +16,7 @@ Place = tuple[str, int]
 PATIENCE: Final = 10.0
 """Seconds after which a request without an answer has failed."""
 
-DATAGRAM_PATIENCE: Final = 2.0
+DATAGRAM_PATIENCE: Final = 5.0
 
 PAUSE: Final = 0.02
 """Seconds between two requests of a client: the load is steady, and the machine keeps up with it."""
@@ -59,9 +59,6 @@ class Connection:
         self._writer.transport.abort()
 
 
-Client = Callable[[Place, Fates, float], "asyncio.Future[None]"]
-
-
 async def http_kept(place: Place, fates: Fates, pause: float, tls: ssl.SSLContext | None = None) -> None:
     """Requests over one connection; another is opened only when the server has said that this one is at its end."""
     connection: Connection | None = None
@@ -96,6 +93,18 @@ async def http_new(place: Place, fates: Fates, pause: float, tls: ssl.SSLContext
 async def tcp(place: Place, fates: Fates, pause: float) -> None:
     """Lines that come back, over one connection that is never to end."""
     await _echoing(place, fates, pause, lambda number: b"line %d\n" % number, None)
+
+
+async def tcp_new(place: Place, fates: Fates, pause: float) -> None:
+    """A connection for each line."""
+    while True:
+        async with fates.request():
+            connection = await Connection.open(place)
+            try:
+                await connection.ask_echo(b"line\n")
+            finally:
+                connection.close()
+        await asyncio.sleep(pause)
 
 
 async def websocket(place: Place, fates: Fates, pause: float) -> None:
@@ -197,6 +206,8 @@ KINDS: Final = {
     "HTTPS": https,
 }
 
+_ALL: Final = KINDS | {"TCP new": tcp_new}
+
 
 class Load:
     """Steady traffic of all kinds on its places until it is stopped.
@@ -206,11 +217,11 @@ class Load:
         clients: how many of each kind ask at once.
     """
 
-    def __init__(self, places: dict[str, Place], clients: int, pause: float = PAUSE) -> None:
+    def __init__(self, places: Mapping[str, Place], clients: int, pause: float = PAUSE) -> None:
         self.fates = {kind: Fates(kind) for kind in places}
         self._stopping = False
         self._tasks = [
-            asyncio.create_task(KINDS[kind](place, self.fates[kind], pause), name=kind)
+            asyncio.create_task(_ALL[kind](place, self.fates[kind], pause), name=kind)
             for kind, place in places.items()
             for _ in range(clients)
         ]

@@ -12,9 +12,9 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """When it was seen (`time.monotonic`) and what it was."""
+    """When the request began (`time.monotonic`) and what became of it."""
 
-    at: float
+    began: float
     what: str
 
 
@@ -34,12 +34,13 @@ class Fates:
     async def request(self) -> AsyncIterator[None]:
         """One request: whatever is raised inside is its failure; only a cancelled one is not counted at all."""
         self.begun += 1
+        began = monotonic()
         request = object()
         self.under_way.add(request)
         try:
             yield
         except (Failed, OSError, EOFError, TimeoutError) as error:
-            self.failures.append(Failure(monotonic(), f"{type(error).__name__}: {error}"))
+            self.failures.append(Failure(began, f"{type(error).__name__}: {error}"))
         except BaseException:
             self.begun -= 1
             raise

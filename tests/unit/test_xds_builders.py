@@ -57,6 +57,19 @@ def test_the_listener_stays_what_it_is_when_anything_behind_it_changes(listener:
     assert what_changes(listener, replace(listener, algorithm=Algorithm.SOURCE)) == {CLUSTER}
 
 
+def test_members_that_come_back_start_slowly_where_there_is_a_check_and_they_take_turns() -> None:
+    checked = replace(HTTP, health_check=CHECK, slow_start=10)
+    body = Cluster.FromString(built(checked)[CLUSTER].body)
+    assert body.round_robin_lb_config.slow_start_config.slow_start_window.seconds == 10
+    for without in (
+        replace(checked, health_check=None),
+        replace(checked, slow_start=0),
+        replace(checked, algorithm=Algorithm.SOURCE),
+        replace(checked, algorithm=Algorithm.LEAST_CONNECTIONS),
+    ):
+        assert not Cluster.FromString(built(without)[CLUSTER].body).HasField("round_robin_lb_config")
+
+
 def test_another_certificate_is_the_secrets_alone_and_another_way_to_speak_tls_the_listeners() -> None:
     assert what_changes(HTTPS, replace(HTTPS, tls=replace(TLS, certificate="c", private_key="k"))) == {SECRET}
     assert what_changes(HTTPS, replace(HTTPS, tls=replace(TLS, ciphers=CipherSet.STRICT))) == {LISTENER}

@@ -22,8 +22,11 @@ Unseal = Callable[[str], str]
 """From a private key as it is stored to its PEM."""
 
 
-def compile_load_balancer(desired: Desired, unseal: Unseal) -> ProxyLoadBalancer:
-    """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer)."""
+def compile_load_balancer(desired: Desired, unseal: Unseal, slow_start: int) -> ProxyLoadBalancer:
+    """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer).
+
+    `slow_start` is in seconds, see `ProxyListener`.
+    """
     load_balancer = desired.load_balancer
     serves = load_balancer.admin_state_up == AdminState.ON and not load_balancer.deleting
     return ProxyLoadBalancer(
@@ -32,7 +35,7 @@ def compile_load_balancer(desired: Desired, unseal: Unseal) -> ProxyLoadBalancer
         listeners=tuple(
             _udp_listener(listener, desired)
             if listener.protocol == "UDP"
-            else _listener(listener, desired, _tls(listener, desired, unseal))
+            else _listener(listener, desired, _tls(listener, desired, unseal), slow_start)
             for listener in sorted(desired.listeners, key=lambda listener: listener.id)
             if serves and listener.admin_state_up
         ),
@@ -41,7 +44,7 @@ def compile_load_balancer(desired: Desired, unseal: Unseal) -> ProxyLoadBalancer
     )
 
 
-def _listener(listener: Listener, desired: Desired, tls: ProxyTls | None) -> ProxyListener:
+def _listener(listener: Listener, desired: Desired, tls: ProxyTls | None, slow_start: int) -> ProxyListener:
     check = desired.health_checks.get(listener.id)
     return ProxyListener(
         listener_id=listener.id,
@@ -55,6 +58,7 @@ def _listener(listener: Listener, desired: Desired, tls: ProxyTls | None) -> Pro
         tls=tls,
         is_sticky=listener.session_sticky,
         cookie_lifetime=None if listener.cookie_timeout is None else listener.cookie_timeout * SECONDS_A_MINUTE,
+        slow_start=slow_start,
     )
 
 

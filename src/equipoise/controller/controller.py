@@ -77,6 +77,7 @@ class Controller:
         unseal: makes PEM of a private key as it is stored.
         draining: what ends the connections of removed members; started and stopped with the controller.
         limits: brought up to date before anything is published, so that what is confirmed is limited, too.
+        slow_start: seconds in which a member that has come back comes to its full share.
     """
 
     def __init__(
@@ -86,12 +87,14 @@ class Controller:
         unseal: Unseal,
         draining: Draining,
         limits: BandwidthLimits,
+        slow_start: int = 0,
     ) -> None:
         self._database = database
         self._draining = draining
         self._limits = limits
         self._time_limit = time_limit
         self._unseal = unseal
+        self._slow_start = slow_start
         self._publisher: Publisher | None = None
         self._moved: set[str] = set()
         self._gone: set[str] = set()
@@ -190,7 +193,7 @@ class Controller:
     async def _reconcile(self, load_balancer_ids: Iterable[str]) -> None:
         for batch in _batches(load_balancer_ids):
             found = await self._patiently(partial(self._database.read, partial(desired_store.load, ids=batch)))
-            compiled = [compile_load_balancer(one, self._unseal) for one in found]
+            compiled = [compile_load_balancer(one, self._unseal, self._slow_start) for one in found]
             await self._limits.apply(compiled)
             await self._warn(batch)
             self._publish(

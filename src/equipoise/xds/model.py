@@ -85,6 +85,7 @@ class ProxyListener:
     `idle_timeout` is in seconds and ends connections, or sessions of UDP, without traffic; None leaves the
     default. `tls` is there for HTTPS and only there. `is_sticky`: clients come back to the member they had; over HTTP
     by a cookie that is kept for `cookie_lifetime` seconds, None: until the browser ends; over TCP by client address.
+    `slow_start` is in seconds: how long a member that has come back takes to its full share, 0: no time.
     """
 
     listener_id: str
@@ -98,6 +99,7 @@ class ProxyListener:
     tls: ProxyTls | None = None
     is_sticky: bool = False
     cookie_lifetime: int | None = None
+    slow_start: int = 0
 
     @property
     def transport(self) -> Transport:
