@@ -7,6 +7,8 @@ exactly the columns that change, because "not given" and "given as null" differ.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from equipoise.domain.model import HealthCheckFields, ListenerFields
+
 Column = str | int | bool | None
 
 
@@ -46,28 +48,11 @@ class CreateElasticIp:
     charge_mode: str
 
 
-@dataclass(frozen=True, slots=True)
-class CreateListener:
-    """Times are in minutes, as on the wire; a field without meaning for the protocol is None."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateListener(ListenerFields):
+    """A listener to create, with the name that its load balancer has on the wire."""
 
-    name: str
-    description: str
     loadbalancer_id: str
-    protocol: str
-    port: int
-    backend_protocol: str
-    backend_port: int
-    lb_algorithm: str
-    session_sticky: bool
-    sticky_session_type: str | None
-    cookie_timeout: int | None
-    tcp_timeout: int | None
-    tcp_draining: bool | None
-    tcp_draining_timeout: int | None
-    udp_timeout: int | None
-    certificate_id: str | None
-    ssl_protocols: str | None
-    ssl_ciphers: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +69,9 @@ class NewMember:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class CreateHealthCheck:
-    """Times are in seconds; `healthcheck_connect_port` None means the backend port of the listener."""
-
-    listener_id: str
-    healthcheck_protocol: str
-    healthcheck_uri: str | None
-    healthcheck_connect_port: int | None
-    healthy_threshold: int
-    unhealthy_threshold: int
-    healthcheck_timeout: int
-    healthcheck_interval: int
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateHealthCheck(HealthCheckFields):
+    """A health check to create."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,13 +70,10 @@ class Address:
     create_time: int
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """Time-outs are in minutes, as the contract gives them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerFields:
+    """What a user says of a listener. Time-outs are in minutes; what has no meaning for the protocol is None."""
 
-    id: str
-    project_id: str
-    load_balancer_id: str
     name: str
     description: str
     protocol: str
@@ -94,6 +91,15 @@ class Listener:
     certificate_id: str | None
     ssl_protocols: str | None
     ssl_ciphers: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener(ListenerFields):
+    """A listener of a load balancer."""
+
+    id: str
+    project_id: str
+    load_balancer_id: str
     admin_state_up: bool
     status: Status
     deleting: bool
@@ -127,11 +133,10 @@ class DrainingMember:
     status: Status
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    """Interval and time-out are in seconds; no port means the backend port of the listener."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheckFields:
+    """What a user says of a health check. Interval and time-out are in seconds; no port means the listener's."""
 
-    id: str
     listener_id: str
     healthcheck_protocol: str
     healthcheck_uri: str | None
@@ -140,6 +145,13 @@ class HealthCheck:
     unhealthy_threshold: int
     healthcheck_timeout: int
     healthcheck_interval: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck(HealthCheckFields):
+    """A health check of a listener."""
+
+    id: str
     status: Status
     deleting: bool
     create_time: int
