@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPSConnection
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from equipoise.dataplane.admin import EnvoyAdmin
 from tests.chaos.expected import (
     Effect,
@@ -20,7 +23,7 @@ from tests.chaos.expected import (
 )
 from tests.chaos.journal import Asked, Journal, What
 from tests.stand import Api, Service, can_connect, eventually
-from tests.tls_client import client_context
+from tests.tls_client import client_context, served
 from tests.traffic import ask_once
 from tests.udp import ask as ask_udp
 
@@ -35,6 +38,7 @@ _OWN_JOBS = {
     What.CREATE_HEALTH_CHECK: "createHealthCheck",
     What.UPDATE_HEALTH_CHECK: "updateHealthCheck",
     What.DELETE_HEALTH_CHECK: "deleteHealthCheck",
+    What.UPDATE_CERTIFICATE: "updateCertificate",
 }
 _POLICIES = {"roundrobin": "ROUND_ROBIN", "leastconn": "LEAST_REQUEST", "source": "MAGLEV"}
 
@@ -64,6 +68,7 @@ class World:
 
     load_balancers: list[dict[str, Any]] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
+    certificates: list[dict[str, Any]] = field(default_factory=list)
     elastic_ips: list[dict[str, Any]] = field(default_factory=list)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -104,6 +109,7 @@ class Checker:
             self._jobs(world),
             self._ids(),
             _things(world, expected),
+            _certificates(world, expected),
             _addresses(world, expected),
             self._quotas(),
             self._traffic(world),
@@ -125,7 +131,8 @@ class Checker:
         for api in self._apis:
             self._delete_all(api)
         world = self._world()
-        found = [f"left over: {one}" for one in (*world.load_balancers, *world.listeners, *world.elastic_ips)]
+        everything = (*world.load_balancers, *world.listeners, *world.certificates, *world.elastic_ips)
+        found = [f"left over: {one}" for one in everything]
         found += self._configuration(world)
         found += self._pools(pools)
         for api in self._apis:
@@ -139,6 +146,7 @@ class Checker:
         for api in self._apis:
             world.load_balancers += api.ok("GET", "/elbaas/loadbalancers")["loadbalancers"]
             world.listeners += [self._listener(api, shown) for shown in api.ok("GET", "/elbaas/listeners")]
+            world.certificates += api.ok("GET", "/elbaas/certificate")["certificates"]
             world.elastic_ips += api.http.get(f"/v1/{api.project_id}/publicips").json()["publicips"]
             world.jobs |= {job["job_id"]: job for job in _all_jobs(api)}
         return world
@@ -179,6 +187,9 @@ class Checker:
                     return Effect.HAPPENED
                 case ["FAIL"]:
                     return Effect.DID_NOT
+                case [] if asked.what is What.UPDATE_CERTIFICATE:
+                    # Nobody used it.
+                    return Effect.HAPPENED
             # A deletion that succeeded was the last one.
             return Effect.HAPPENED if asked.what is What.DELETE_LISTENER else Effect.UNKNOWN
 
@@ -244,6 +255,8 @@ class Checker:
         ]
         for job in deleting:
             api.ended(job)
+        for one in api.ok("GET", "/elbaas/certificate")["certificates"]:
+            api.ok("DELETE", f"/elbaas/certificate/{one['id']}")
         for one in api.http.get(f"/v1/{api.project_id}/publicips").json()["publicips"]:
             api.http.delete(f"/v1/{api.project_id}/publicips/{one['id']}")
 
@@ -256,6 +269,7 @@ class Checker:
                 eventually(lambda place=place, listener=listener: _serves(place, listener), 30)  # type: ignore[misc]
             except AssertionError:
                 yield f"{place} does not serve as it should: {listener}"
+        yield from _served_certificates(world, serving)
         for address in {one["vip_address"] for one in world.load_balancers}:
             for port in {asked.values["port"] for asked in self._journal if "port" in asked.values}:
                 if ("tcp", address, port) not in serving and can_connect(address, port):
@@ -372,6 +386,15 @@ def _compare(what: str, possible: Possible, shown: dict[str, Any] | None) -> Ite
             yield f"{what}: {name} is {shown[name]!r}, but may be only {values}"
 
 
+def _certificates(world: World, expected: Expected) -> Iterator[str]:
+    """Certificates against the journal; which one is served is a matter of the traffic."""
+    shown = _by_name("certificate", world.certificates)
+    yield from shown.twice
+    yield from (f"certificate {name} came from nowhere" for name in shown.by_name.keys() - expected.certificates)
+    for name, possible in expected.certificates.items():
+        yield from _compare(f"certificate {name}", possible, shown.by_name.get(name))
+
+
 def _addresses(world: World, expected: Expected) -> Iterator[str]:
     vips = Counter(one["vip_address"] for one in world.load_balancers)
     yield from (f"{times} load balancers have {address}" for address, times in vips.items() if times > 1)
@@ -434,6 +457,19 @@ def ask_tls(address: str, port: int) -> tuple[str, bool]:
         return answer.read().decode(), answer.status == 200
     finally:
         connection.close()
+
+
+def _served_certificates(world: World, serving: Mapping[Place, Listener]) -> Iterator[str]:
+    pems = {one["id"]: one["certificate"] for one in world.certificates}
+    for (_, address, port), listener in serving.items():
+        if listener.shown["protocol"] == "HTTPS":
+            wanted = x509.load_pem_x509_certificate(pems[listener.shown["certificate_id"]].encode())
+            try:
+                found = served((address, port))
+            except OSError as error:
+                yield f"{address}:{port} does not speak TLS: {error}"
+            else:
+                yield from _unequal(f"certificate at {address}:{port}", found, wanted.public_bytes(Encoding.DER))
 
 
 def _place_of(dumped: dict[str, Any]) -> Place:

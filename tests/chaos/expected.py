@@ -12,7 +12,15 @@ from typing import Any
 
 from tests.chaos.journal import Asked, Outcome, What
 
-LISTENER_FIELDS = ("protocol", "port", "backend_port", "lb_algorithm", "admin_state_up", "description")
+LISTENER_FIELDS = (
+    "protocol",
+    "port",
+    "backend_port",
+    "lb_algorithm",
+    "admin_state_up",
+    "description",
+    "certificate_id",
+)
 LOAD_BALANCER_FIELDS = ("type", "description", "admin_state_up")
 
 
@@ -58,9 +66,10 @@ class PossibleLoadBalancer(Possible):
 
 @dataclass
 class Expected:
-    """All projects together: load balancers by name, elastic IPs that were asked for by id."""
+    """All projects together: load balancers and certificates by name, elastic IPs that were asked for by id."""
 
     load_balancers: dict[str, PossibleLoadBalancer] = field(default_factory=lambda: defaultdict(PossibleLoadBalancer))
+    certificates: dict[str, Possible] = field(default_factory=lambda: defaultdict(Possible))
     elastic_ips: dict[str, Possible] = field(default_factory=lambda: defaultdict(Possible))
     unanswered_elastic_ips: int = 0
 
@@ -72,6 +81,8 @@ def expect(journal: Iterable[Asked], effect_of: Callable[[Asked], Effect]) -> Ex
         effect = effect_of(asked)
         if asked.what in (What.CREATE_ELASTIC_IP, What.DELETE_ELASTIC_IP):
             _elastic_ip(expected, asked, effect)
+        elif asked.certificate:
+            _certificate(expected.certificates[asked.certificate], asked, effect)
         elif asked.listener:
             listener = expected.load_balancers[asked.load_balancer].listeners[asked.listener]
             _LISTENER[asked.what](listener, asked, effect)
@@ -103,9 +114,19 @@ def _elastic_ip(expected: Expected, asked: Asked, effect: Effect) -> None:
         expected.unanswered_elastic_ips += 1
 
 
+def _certificate(certificate: Possible, asked: Asked, effect: Effect) -> None:
+    if asked.what is What.UPDATE_CERTIFICATE:
+        certificate.write(asked.values, effect)
+        return
+    certificate.exists(asked.what is What.CREATE_CERTIFICATE, effect)
+    if asked.what is What.CREATE_CERTIFICATE:
+        certificate.write(asked.values, effect, first=True)
+        certificate.ids |= {asked.id} - {""}
+
+
 def _create_listener(listener: PossibleListener, asked: Asked, effect: Effect) -> None:
     listener.exists(True, effect)
-    values = {"admin_state_up": True, "description": "", **asked.values}
+    values = {"admin_state_up": True, "description": "", "certificate_id": None, **asked.values}
     listener.write({name: values[name] for name in LISTENER_FIELDS}, effect, first=True)
     listener.ids |= {asked.id} - {""}
 

@@ -28,6 +28,9 @@ class What(StrEnum):
     DELETE_HEALTH_CHECK = "delete health check"
     CREATE_ELASTIC_IP = "create elastic IP"
     DELETE_ELASTIC_IP = "delete elastic IP"
+    CREATE_CERTIFICATE = "create certificate"
+    UPDATE_CERTIFICATE = "update certificate"
+    DELETE_CERTIFICATE = "delete certificate"
     CANCEL_JOB = "cancel job"
 
 
@@ -44,8 +47,9 @@ class Asked:
     """One request that changes something.
 
     Attributes:
-        load_balancer: the name of the load balancer that it is about; empty for elastic IPs.
+        load_balancer: the name of the load balancer that it is about; empty for elastic IPs and certificates.
         listener: the name of the listener, where it is about one or something below one.
+        certificate: the name of the certificate that it is about.
         values: the fields that were sent, and `addresses` of members.
         id: the id that the answer gave to what was made.
     """
@@ -59,6 +63,7 @@ class Asked:
     status: int | None = None
     job_id: str = ""
     id: str = ""
+    certificate: str = ""
 
 
 class Journal:

@@ -10,12 +10,14 @@ from uuid import UUID
 
 import httpx
 
-from tests.certificates import issue, rsa_key
+from tests.certificates import ec_pair
 from tests.chaos.journal import Asked, Journal, Outcome, What
 from tests.stand import Api, Service
 
 PORTS = (8080, 8081, 8082, 8083)
 PROTOCOLS = ("HTTP", "TCP", "HTTPS", "UDP")
+PAIRS = 4
+"""Certificates that clients choose from."""
 ALGORITHMS = ("roundrobin", "leastconn", "source")
 
 _LOAD_BALANCERS = 4
@@ -53,6 +55,14 @@ class KnownLoadBalancer:
     jobs: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class KnownCertificate:
+    """A certificate that the client believes to exist."""
+
+    name: str
+    id: str
+
+
 class Client:
     """One client in a thread of its own; nobody else changes its load balancers.
 
@@ -70,8 +80,7 @@ class Client:
         self._servers = servers
         self._chance = random.Random(name)
         self._api = Api(service, known)
-        pair = issue("chaos.test", rsa_key())
-        self._certificate_id: str = self._api.ok("POST", "/elbaas/certificate", json=pair.body)["id"]
+        self._certificates: list[KnownCertificate] = []
         self._load_balancers: list[KnownLoadBalancer] = []
         self._elastic_ips: list[tuple[str, str]] = []
         self._made = 0
@@ -116,9 +125,10 @@ class Client:
                     self._update_load_balancer,
                     self._delete_load_balancer,
                     self._elastic_ip,
+                    self._certificate,
                     self._look_at_order,
                 ],
-                [8, 3, 2, 2, 2],
+                [8, 3, 2, 2, 3, 2],
             )[0]
             action(one)
             return
@@ -192,13 +202,49 @@ class Client:
         id, _address = self._elastic_ips.pop(0)
         self._ask(Asked(self.project, What.DELETE_ELASTIC_IP, id=id), "DELETE", f"/v1/{self.project}/publicips/{id}")
 
+    # Certificates
+
+    def _certificate(self, _: KnownLoadBalancer) -> None:
+        if len(self._certificates) < 2:
+            self._create_certificate()
+            return
+        one = self._chance.choice(self._certificates)
+        path = f"/elbaas/certificate/{one.id}"
+        if self._chance.random() < 0.7:
+            pair = self._pair()
+            description = f"d{self._chance.randint(1, 1000)}"
+            values = {"certificate": pair["certificate"], "description": description}
+            asked = Asked(self.project, What.UPDATE_CERTIFICATE, certificate=one.name, values=values, id=one.id)
+            self._ask(asked, "PUT", path, {**pair, "description": description})
+        else:
+            asked = Asked(self.project, What.DELETE_CERTIFICATE, certificate=one.name, id=one.id)
+            self._ask(asked, "DELETE", path)
+        gone = asked.what is What.DELETE_CERTIFICATE and asked.outcome is not Outcome.REFUSED
+        if gone or asked.status == 404:
+            self._certificates.remove(one)
+
+    def _create_certificate(self) -> None:
+        name = self._new_name()
+        body = {"name": name, "description": "d0", **self._pair()}
+        values = {"certificate": body["certificate"], "description": "d0"}
+        asked = Asked(self.project, What.CREATE_CERTIFICATE, certificate=name, values=values)
+        answer = self._ask(asked, "POST", "/elbaas/certificate", body)
+        if asked.outcome is Outcome.ACCEPTED and answer is not None:
+            asked.id = answer["id"]
+            self._certificates.append(KnownCertificate(name, asked.id))
+
+    def _pair(self) -> dict[str, str]:
+        number = self._chance.randrange(PAIRS)
+        return ec_pair(f"chaos-{number}.test", number).body
+
     # Listeners and what is below them
 
     def _create_listener(self, one: KnownLoadBalancer) -> None:
         if len(one.listeners) >= _LISTENERS:
             return
         name = self._new_name()
-        protocol = self._chance.choice(PROTOCOLS if one.external else PROTOCOLS[:3])
+        protocols = [each for each in PROTOCOLS if one.external or each != "UDP"]
+        protocol = self._chance.choice([each for each in protocols if self._certificates or each != "HTTPS"])
         body = self._api.listener_body(
             one.id,
             name=name,
@@ -208,7 +254,7 @@ class Client:
             lb_algorithm=self._chance.choice(ALGORITHMS),
         )
         if protocol == "HTTPS":
-            body["certificate_id"] = self._certificate_id
+            body["certificate_id"] = self._chance.choice(self._certificates).id
         asked = Asked(self.project, What.CREATE_LISTENER, one.name, name, body)
         answer = self._ask(asked, "POST", "/elbaas/listeners", body)
         if asked.outcome is Outcome.ACCEPTED and answer is not None:
@@ -216,8 +262,10 @@ class Client:
             one.listeners.append(KnownListener(name, asked.id, protocol))
 
     def _update_listener(self, one: KnownLoadBalancer, listener: KnownListener) -> None:
+        certificate = self._chance.choice(self._certificates).id if self._certificates else None
         body: dict[str, Any] = self._chance.choice(
             [
+                *([{"certificate_id": certificate}] if certificate and listener.protocol == "HTTPS" else []),
                 {"lb_algorithm": self._chance.choice(ALGORITHMS)},
                 {"port": self._chance.choice(PORTS)},
                 {"admin_state_up": self._chance.choice([True, True, False])},
