@@ -128,6 +128,18 @@ def test_a_limit_outlives_the_service_and_envoy_and_ends_with_the_orderly_end(
         assert not rules_of(service)
 
 
+def test_a_test_that_kills_its_service_leaves_no_rules_behind(tmp_path: Path) -> None:
+    with running_service(tmp_path / "data") as service:
+        name = table_of(service)
+        service.kill()
+        assert f"table ip {name}\n" in tables()
+    assert name not in tables()
+
+
+def tables() -> str:
+    return subprocess.run(["nft", "list", "tables", "ip"], capture_output=True, text=True, check=True).stdout
+
+
 def test_a_service_beside_another_leaves_its_limits_alone(
     api: Api, shared_service: Service, backend: StreamBackend, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from equipoise.controller.draining import AFTERWARDS
+from equipoise.domain.errors import Rule
 from equipoise.domain.jobs import JobStatus
 from equipoise.store.tables import draining_members
 from tests.unit.controller_stand import Stand, open_stand
@@ -161,10 +162,26 @@ async def test_members_of_an_http_listener_are_not_drained(database_url: str) ->
         assert stand.cutter.cuts == []
 
 
-async def test_where_nothing_can_be_cut_the_removal_succeeds_all_the_same(database_url: str) -> None:
+async def test_where_nothing_can_be_cut_the_removal_succeeds_all_the_same_and_says_so(database_url: str) -> None:
     async with open_stand(database_url) as stand:
         listener, member = await a_member(stand, tcp_draining=False)
         stand.cutter.why_not = "no privilege"
         removal = await stand.remove_members(listener, member)
-        assert (await stand.ended(removal)).status == JobStatus.SUCCESS
+        job = await stand.ended(removal)
+        assert job.status == JobStatus.SUCCESS
+        [warned] = job.warnings
+        assert warned.rule == Rule.CONNECTIONS_NOT_CUT
+        assert warned.message.endswith("stay until one side ends them: no privilege.")
         assert stand.cutter.cuts == []
+
+
+async def test_a_removal_that_cuts_carries_no_warning_nor_does_one_that_has_nothing_to_cut(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        listener, member = await a_member(stand, tcp_draining=False)
+        assert (await stand.ended(await stand.remove_members(listener, member))).warnings == ()
+        stand.cutter.why_not = "no privilege"
+        load_balancer = await stand.create_load_balancer()
+        over_http = await stand.create_listener(load_balancer.resource_id, protocol="HTTP", backend_protocol="HTTP")
+        await stand.ended(await stand.add_member(over_http.resource_id, MEMBER))
+        removal = await stand.remove_members(over_http.resource_id, *stand.members(over_http.resource_id))
+        assert (await stand.ended(removal)).warnings == ()

@@ -256,6 +256,8 @@ class Controller:
 
         def write(tx: Transaction) -> set[str]:
             known = nodes.observe(tx.connection, node_id, generations)
+            for removal in unkept:
+                jobs.warn(tx, [removal.job_id], reasons.of_connections(removal.reason))
             jobs.begin_confirmed(tx, known)
             jobs.succeed(tx, known)
             if healed:

@@ -26,6 +26,14 @@ def of_bandwidth(hindrance: str) -> Warned:
     return Warned(Rule.BANDWIDTH_NOT_ENFORCED, f"The bandwidth is stored but not limited on this machine: {hindrance}.")
 
 
+def of_connections(obstacle: str) -> Warned:
+    """That the connections of a removed member are not ended, and why (errors.json: ELB.9006)."""
+    return Warned(
+        Rule.CONNECTIONS_NOT_CUT,
+        f"The member gets no new connection, but those that it has stay until one side ends them: {obstacle}.",
+    )
+
+
 def of_time_limit(status: JobStatus, seconds: float, live_nodes: Collection[str]) -> str:
     """Why a job ran out of time."""
     limit = f"within its time limit of {seconds:g} s"

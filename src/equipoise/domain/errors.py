@@ -141,6 +141,7 @@ class Rule(Enum):
     DATA_PLANE_BIND = auto()
     DATA_PLANE_REFUSED = auto()
     BANDWIDTH_NOT_ENFORCED = auto()
+    CONNECTIONS_NOT_CUT = auto()
     ADDRESS_POOL_EXHAUSTED = auto()
 
 

@@ -187,6 +187,7 @@ SOURCES: Final[Mapping[Rule, Elb | HTTPStatus]] = {
     Rule.DATA_PLANE_BIND: Elb("ELB.9007"),
     Rule.DATA_PLANE_REFUSED: Elb("ELB.9006", status=HTTPStatus.CONFLICT),
     Rule.BANDWIDTH_NOT_ENFORCED: Elb("ELB.5005", status=HTTPStatus.CONFLICT),
+    Rule.CONNECTIONS_NOT_CUT: Elb("ELB.9006", status=HTTPStatus.CONFLICT),
     Rule.ADDRESS_POOL_EXHAUSTED: Elb("ELB.3001", status=HTTPStatus.CONFLICT),
 }
 
