@@ -37,6 +37,17 @@ def names(database_url: str) -> list[str]:
     return found
 
 
+def test_a_commit_is_on_the_disk_and_not_only_handed_to_the_system(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "test.db")
+    upgrade(url)
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        # 2 is FULL: the file is synced before a commit returns.
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    engine.dispose()
+
+
 async def test_a_unit_that_fails_takes_no_other_of_its_group_with_it(database: Database, database_url: str) -> None:
     def fail(tx: Transaction) -> None:
         nodes.set_live(tx.connection, "bad", True)
