@@ -134,11 +134,11 @@ class Injector:
             case Fault.CUT:
                 self._cut_connections()
             case Fault.KILL_ENVOY:
-                kill_envoy(self._service)
+                signal_envoy(envoy_of(self._service), signal.SIGKILL)
             case Fault.KILL_SERVICE | Fault.KILL_BOTH:
                 self._service.kill()
                 if planned.fault is Fault.KILL_BOTH:
-                    kill_envoy(self._service)
+                    signal_envoy(envoy_of(self._service), signal.SIGKILL)
                 threading.Event().wait(planned.length)
                 self._start()
 
@@ -171,14 +171,14 @@ class Injector:
     def _file_limit(self, size: int) -> Iterator[None]:
         """No file of the service or of its Envoy may grow beyond `size` bytes; with 0 nothing can be written at all."""
         with ExitStack() as undoing:
-            for pid in (self._service.pid, self._service.envoy_pid):
+            for pid in (self._service.pid, envoy_of(self._service)):
                 undoing.callback(limit_files, pid, resource.RLIM_INFINITY)
                 limit_files(pid, size)
             try:
                 yield
             finally:
                 # An Envoy that was started meanwhile has inherited it.
-                limit_files(self._service.envoy_pid, resource.RLIM_INFINITY)
+                limit_files(envoy_of(self._service), resource.RLIM_INFINITY)
 
     # Database
 
@@ -224,28 +224,34 @@ class Injector:
             )
 
 
-def limit_files(pid: int, size: int) -> None:
+def envoy_of(service: Service) -> int | None:
+    """The process id of its Envoy; None when the service has ended, and Envoy with it."""
+    try:
+        return service.envoy_pid
+    except FileNotFoundError:
+        return None
+
+
+def limit_files(pid: int | None, size: int) -> None:
     """No file that the process writes may become longer than `size`; one that is gone needs no limit."""
-    with suppress(ProcessLookupError):
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-
-def kill_envoy(service: Service) -> None:
-    """kill -9, unless it is dead already."""
-    pid = service.envoy_pid
-    if process_is_there(pid):
+    if pid is not None:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def signal_envoy(pid: int | None, number: int) -> None:
+    """Send a signal, unless it is gone already."""
+    if pid is not None and process_is_there(pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 @contextmanager
 def halted_if_there(service: Service) -> Iterator[None]:
     """Envoy exists and does nothing; it may have been replaced by the end."""
-    pid = service.envoy_pid
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
+    pid = envoy_of(service)
+    signal_envoy(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
+        signal_envoy(pid, signal.SIGCONT)

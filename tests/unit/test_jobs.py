@@ -4,15 +4,17 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from equipoise.controller.retention import Retention
 from equipoise.domain.commands import NewMember, UpdateLoadBalancer
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import JobStatus, Warned
 from equipoise.domain.quotas import Quotas
+from equipoise.store.tables import observations
 from equipoise.usecases import jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import CALLER, Stand, new_load_balancer, open_stand
+from tests.unit.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
 
 BIND_REFUSED = "cannot listen on 127.77.0.1:8080: the port is held by another process"
 
@@ -58,23 +60,42 @@ async def test_a_job_is_running_until_the_node_confirms(database_url: str) -> No
         assert (await stand.ended(created)).status == JobStatus.SUCCESS
 
 
+def observed(stand: Stand, node_id: str, load_balancer_id: str) -> int:
+    """The generation that a node is known to have in force; what follows from it is stored with it."""
+    of_both = (observations.c.node_id == node_id) & (observations.c.load_balancer_id == load_balancer_id)
+    found = stand.read(lambda c: c.execute(select(observations.c.generation).where(of_both)).scalar())
+    return found or 0
+
+
 async def test_success_needs_every_live_node(database_url: str) -> None:
     async with open_stand(database_url) as stand:
         stand.node.confirms_at_once = False
         stand.node.connect("node-2")
         created = await stand.create_load_balancer()
-        await stand.until(lambda: stand.job(created).status == JobStatus.RUNNING)
-        await stand.handed_over(created.resource_id)
-        stand.node.confirm_all()
-        # A second job that ends on node-2 alone would pass this one if it did not wait for both.
         listener = await stand.create_listener(created.resource_id)
         await stand.handed_over(created.resource_id)
-        stand.node.confirm_all("node-1")
         await stand.until(lambda: stand.job(listener).status == JobStatus.RUNNING)
-        assert stand.job(created).status == JobStatus.RUNNING
+        stand.node.confirm_all("node-1")
+        await stand.until(lambda: observed(stand, "node-1", created.resource_id) == stand.job(listener).generation)
+        assert {stand.job(created).status, stand.job(listener).status} == {JobStatus.RUNNING}
         stand.node.confirm_all("node-2")
         assert (await stand.ended(created)).status == JobStatus.SUCCESS
         assert (await stand.ended(listener)).status == JobStatus.SUCCESS
+
+
+async def test_what_is_confirmed_ends_the_jobs_up_to_it_and_none_that_came_later(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        stand.node.confirms_at_once = False
+        created = await stand.create_load_balancer()
+        id = created.resource_id
+        first, second = await stand.create_listener(id, 8080), await stand.create_listener(id, 8081)
+        await stand.handed_over(id)
+        await stand.until(lambda: stand.job(second).status == JobStatus.RUNNING)
+        stand.controller.confirmed(NODE, {id: stand.job(first).generation})
+        assert (await stand.ended(first)).status == JobStatus.SUCCESS
+        assert (stand.job(created).status, stand.job(second).status) == (JobStatus.SUCCESS, JobStatus.RUNNING)
+        stand.node.confirm_all()
+        assert (await stand.ended(second)).status == JobStatus.SUCCESS
 
 
 async def test_when_the_last_unconfirmed_node_goes_the_others_end_the_job(database_url: str) -> None:

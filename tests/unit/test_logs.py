@@ -6,6 +6,8 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,6 +94,16 @@ def test_a_traceback_does_not_show_local_variables(stream: io.StringIO, output: 
         logging.getLogger("other").exception("failed")
     assert stream.getvalue().count("ZeroDivisionError") >= 2
     assert "hunter2" not in stream.getvalue()
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_nothing_else(stream: io.StringIO) -> None:
+    # Closing it fails, too.
+    with suppress(OSError), Path("/dev/full").open("w") as full:
+        configure_logs("json", "info", full)
+        structlog.get_logger().error("lost")
+        configure_logs("json", "info", stream)
+        structlog.get_logger().error("written")
+    assert [line["event"] for line in lines(stream)] == ["written"]
 
 
 def test_less_important_messages_are_left_out(stream: io.StringIO) -> None:
