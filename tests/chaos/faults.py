@@ -28,6 +28,7 @@ class Fault(StrEnum):
     KILL_SERVICE = "kill -9 service"
     KILL_ENVOY = "kill -9 Envoy"
     KILL_BOTH = "kill -9 both"
+    KILL_ALL = "kill -9 both and the stand-in"
     STOP_ENVOY = "stop Envoy"
     FULL_DISK = "disk quota full"
     READ_ONLY = "database read-only"
@@ -36,11 +37,11 @@ class Fault(StrEnum):
     CLOCK = "clock jumps"
 
 
-KILLS = {Fault.KILL_SERVICE: 1, Fault.KILL_ENVOY: 1, Fault.KILL_BOTH: 2}
 _WEIGHTS = {
     Fault.KILL_SERVICE: 6,
-    Fault.KILL_ENVOY: 4,
-    Fault.KILL_BOTH: 2,
+    Fault.KILL_ENVOY: 8,
+    Fault.KILL_BOTH: 4,
+    Fault.KILL_ALL: 2,
     Fault.STOP_ENVOY: 3,
     Fault.FULL_DISK: 2,
     Fault.READ_ONLY: 2,
@@ -60,10 +61,6 @@ class Planned:
     length: float
     with_kill: bool
     clock: float
-
-    @property
-    def kills(self) -> int:
-        return KILLS.get(self.fault, int(self.with_kill))
 
 
 def schedule(seed: str, server: bool) -> Iterator[Planned]:
@@ -117,13 +114,12 @@ class Injector:
         """Let one fault happen, and end."""
         self._look_after_service()
         self.done[planned.fault] += 1
-        self.kills += planned.kills
         hold = self._holding.get(planned.fault)
         if hold is not None:
             with hold():
                 threading.Event().wait(planned.length / 2)
                 if planned.with_kill:
-                    self._service.kill()
+                    self._kill_service()
                 threading.Event().wait(planned.length / 2)
             if planned.with_kill:
                 self._start()
@@ -134,13 +130,23 @@ class Injector:
             case Fault.CUT:
                 self._cut_connections()
             case Fault.KILL_ENVOY:
-                signal_envoy(envoy_of(self._service), signal.SIGKILL)
-            case Fault.KILL_SERVICE | Fault.KILL_BOTH:
-                self._service.kill()
-                if planned.fault is Fault.KILL_BOTH:
-                    signal_envoy(envoy_of(self._service), signal.SIGKILL)
+                self._kill(envoy_of(self._service))
+            case Fault.KILL_SERVICE | Fault.KILL_BOTH | Fault.KILL_ALL:
+                self._kill_service()
+                if planned.fault is Fault.KILL_ALL:
+                    # Before Envoy, which it would start again.
+                    self._kill(stand_in_of(self._service))
+                if planned.fault is not Fault.KILL_SERVICE:
+                    self._kill(envoy_of(self._service))
                 threading.Event().wait(planned.length)
                 self._start()
+
+    def _kill_service(self) -> None:
+        self._service.kill()
+        self.kills += 1
+
+    def _kill(self, pid: int | None) -> None:
+        self.kills += signal_process(pid, signal.SIGKILL)
 
     def _start(self) -> None:
         eventually(self._starts, patience=120)
@@ -169,16 +175,17 @@ class Injector:
 
     @contextmanager
     def _file_limit(self, size: int) -> Iterator[None]:
-        """No file of the service or of its Envoy may grow beyond `size` bytes; with 0 nothing can be written at all."""
+        """No file of the service, its stand-in or its Envoy may grow beyond `size` bytes; with 0 none at all."""
         with ExitStack() as undoing:
-            for pid in (self._service.pid, envoy_of(self._service)):
+            for pid in (self._service.pid, stand_in_of(self._service), envoy_of(self._service)):
                 undoing.callback(limit_files, pid, resource.RLIM_INFINITY)
                 limit_files(pid, size)
             try:
                 yield
             finally:
-                # An Envoy that was started meanwhile has inherited it.
-                limit_files(envoy_of(self._service), resource.RLIM_INFINITY)
+                # Those that were started meanwhile have inherited it.
+                for pid in (stand_in_of(self._service), envoy_of(self._service)):
+                    limit_files(pid, resource.RLIM_INFINITY)
 
     # Database
 
@@ -225,10 +232,20 @@ class Injector:
 
 
 def envoy_of(service: Service) -> int | None:
-    """The process id of its Envoy; None when the service has ended, and Envoy with it."""
+    """The process id of its Envoy; None when there is none to be known."""
+    return _pid_in(service.data_dir / "run" / "envoy.pid")
+
+
+def stand_in_of(service: Service) -> int | None:
+    """The process id of what looks after Envoy while there is no service."""
+    return _pid_in(service.data_dir / "run" / "standby.pid")
+
+
+def _pid_in(file: Path) -> int | None:
     try:
-        return service.envoy_pid
-    except FileNotFoundError:
+        return int(file.read_text())
+    except (FileNotFoundError, ValueError):
+        # An orderly end has taken it away, or it could not be written.
         return None
 
 
@@ -239,19 +256,23 @@ def limit_files(pid: int | None, size: int) -> None:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def signal_envoy(pid: int | None, number: int) -> None:
-    """Send a signal, unless it is gone already."""
-    if pid is not None and process_is_there(pid):
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+def signal_process(pid: int | None, number: int) -> bool:
+    """Send a signal; returns whether there was still anybody to send it to."""
+    if pid is None or not process_is_there(pid):
+        return False
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @contextmanager
 def halted_if_there(service: Service) -> Iterator[None]:
     """Envoy exists and does nothing; it may have been replaced by the end."""
     pid = envoy_of(service)
-    signal_envoy(pid, signal.SIGSTOP)
+    signal_process(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        signal_envoy(pid, signal.SIGCONT)
+        signal_process(pid, signal.SIGCONT)
