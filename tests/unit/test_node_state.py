@@ -487,6 +487,19 @@ def test_a_cluster_stays_while_a_listener_that_leads_to_it_is_under_way() -> Non
     assert wire.confirmed[-1] == ("a", 2)
 
 
+def test_what_is_deleted_while_its_first_part_is_on_its_way_is_not_gone_before_that_was_answered() -> None:
+    wire = a_wire()
+    wire.publish(desired("a", 1, Wanted("l1")))
+    wire.advance()
+    assert [push.type_url for push in wire.envoy.inbox] == [CLUSTER]
+    wire.publish(desired("a", 2))
+    wire.advance()
+    assert wire.confirmed == []
+    wire.run()
+    assert not wire.envoy.held[CLUSTER]
+    assert wire.confirmed == [("a", 2)]
+
+
 def test_a_name_that_nobody_wants_is_answered_as_removed() -> None:
     wire = a_wire(desired("a", 1, Wanted("l1")))
     wire.node.receive(Request(ROUTES, subscribe=("nobody",)))

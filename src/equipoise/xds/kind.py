@@ -37,7 +37,8 @@ class Refusal:
 class InFlight:
     """A push without an answer yet.
 
-    `void` names what Envoy will have forgotten by the time it answers, `listener_ids` what it is about.
+    `void` names what Envoy will have forgotten by the time it answers, `listener_ids` what it is about, and
+    `of_load_balancer` tells whose it is.
     """
 
     nonce: str
@@ -45,9 +46,13 @@ class InFlight:
     removed: frozenset[str]
     void: set[str] = field(default_factory=set)
     listener_ids: frozenset[str] = field(init=False)
+    of_load_balancer: dict[str, list[str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.listener_ids = frozenset(sent.resource.listener_id for sent in self.sent.values())
+        self.of_load_balancer = {}
+        for name, sent in self.sent.items():
+            self.of_load_balancer.setdefault(sent.load_balancer_id, []).append(name)
 
     def touches(self, name: str) -> bool:
         return name in self.sent or name in self.removed

@@ -263,7 +263,8 @@ class NodeState:
     def _draft_removals(self, load_balancer_id: str, drafts: Drafts, lagging: set[str]) -> bool:
         """Return whether anything stale is still to be removed; what must stay for lack of a successor is not."""
         stale = [key for key in self._holdings.get(load_balancer_id, ()) if self._desired.owner(key) is None]
-        is_open = stays = False
+        is_open = self._is_on_its_way(load_balancer_id)
+        stays = False
         for name in (name for type_url, name in stale if type_url == LISTENER):
             listener_id = self._kinds[LISTENER].held[name].listener_id
             if listener_id in lagging or (listener_id is None and lagging):
@@ -278,6 +279,15 @@ class NodeState:
             elif not stays:
                 is_open = True
         return is_open
+
+    def _is_on_its_way(self, load_balancer_id: str) -> bool:
+        """Whether Envoy is just being sent what nobody wants any more: it may take it yet, and serve it."""
+        return any(
+            self._desired.owner((type_url, name)) is None
+            for type_url in WILDCARD
+            if (push := self._kinds[type_url].in_flight) is not None
+            for name in push.of_load_balancer.get(load_balancer_id, ())
+        )
 
     def _is_in_use(self, load_balancer_id: str, cluster: str) -> bool:
         if self._leading_to[cluster] or not self._kinds[LISTENER].requested:
