@@ -12,8 +12,10 @@ from sqlalchemy.exc import IntegrityError
 
 from equipoise.store import nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction, open_engine, sqlite_url
+from equipoise.store.events import LoadBalancerMoved
 from equipoise.store.migrate import upgrade
 from equipoise.store.sqlite import SqliteAccess
+from tests.databases import Postgres
 
 
 @pytest.fixture
@@ -144,3 +146,76 @@ async def test_a_commit_that_fails_stores_nothing_and_the_next_write_goes_on(
     assert all(isinstance(result, violated) for result in together)
     await database.write(partial(put, name="c"))
     assert names(database_url) == ["a", "c"]
+
+
+class Cutting:
+    """Stands between a client and the server, and cuts a connection at its next commit when it was told to.
+
+    Args:
+        delivered: whether the server still hears of the commit; its answer is lost then.
+    """
+
+    def __init__(self, port: int, *, delivered: bool) -> None:
+        self._port = port
+        self._delivered = delivered
+        self.armed = False
+        self.cuts = 0
+        self.serving: set[asyncio.Task[None] | None] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.serving.add(asyncio.current_task())
+        to_server = await asyncio.open_connection("127.0.0.1", self._port)
+        answers = asyncio.create_task(self._pass_on(to_server[0], writer))
+        while data := await reader.read(65536):
+            if self.armed and b"COMMIT" in data:
+                self.armed = False
+                self.cuts += 1
+                answers.cancel()
+                await asyncio.gather(answers, return_exceptions=True)
+                if self._delivered:
+                    to_server[1].write(data)
+                    await to_server[0].read(65536)
+                break
+            to_server[1].write(data)
+        to_server[1].close()
+        writer.close()
+        await asyncio.gather(answers, to_server[1].wait_closed(), writer.wait_closed(), return_exceptions=True)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+async def test_a_commit_whose_answer_is_lost_is_told_as_what_the_server_made_of_it(
+    postgres: Postgres, postgres_pattern: str, delivered: bool
+) -> None:
+    url = postgres.new_database(like=postgres_pattern)
+    cutting = Cutting(postgres.port, delivered=delivered)
+    server = await asyncio.start_server(cutting.serve, "127.0.0.1", 0)
+    own_port = server.sockets[0].getsockname()[1]
+    opened = Database(url.replace(f":{postgres.port}/", f":{own_port}/"))
+    opened.start()
+    told: list[object] = []
+    opened.on_commit(told.extend)
+
+    def put_and_tell(tx: Transaction) -> None:
+        put(tx, "a")
+        tx.emit(LoadBalancerMoved("a"))
+
+    try:
+        await opened.write(partial(put, name="before"))
+        cutting.armed = True
+        if delivered:
+            await opened.write(put_and_tell)
+        else:
+            with pytest.raises(StoreUnavailable):
+                await opened.write(put_and_tell)
+        assert cutting.cuts == 1
+        await opened.write(partial(put, name="c"))
+    finally:
+        await opened.stop()
+        server.close()
+        await asyncio.gather(*(task for task in cutting.serving if task is not None))
+    assert names(url) == (["a", "before", "c"] if delivered else ["before", "c"])
+    assert told == ([LoadBalancerMoved("a")] if delivered else [])

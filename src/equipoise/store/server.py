@@ -5,12 +5,13 @@ the same as with SQLite, which has one writer by nature.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 
 from equipoise.store.transaction import UNAVAILABLE, Outcome, StoreUnavailable, Unit, cause, run
 
@@ -21,6 +22,16 @@ READERS: Final = 4
 
 _WRITER_TURN: Final = 0x65717569
 """The advisory lock by which the writers of a database server take turns. Any number that nobody else uses."""
+
+_BEGIN_WRITING: Final = text("SELECT CAST(pg_current_xact_id() AS text) FROM pg_advisory_xact_lock(:turn)")
+_STATUS: Final = text("SELECT pg_xact_status(CAST(:number AS xid8))")
+_NUMBER: Final = "transaction_number"
+"""Where a connection keeps what the server calls its transaction."""
+
+_DOUBT_PATIENCE: Final = 30.0
+"""Seconds for which the server is asked what became of a commit before it counts as failed."""
+
+_DOUBT_PAUSE: Final = 0.1
 
 _PATIENCE: Final = "-c statement_timeout=15000 -c lock_timeout=10000 -c timezone=UTC"
 
@@ -64,7 +75,30 @@ class ServerAccess:
             ]
             if all(outcome.error is not None for outcome in outcomes):
                 group.rollback()
+                return outcomes
+            number = connection.info[_NUMBER]
+            try:
+                group.commit()
+            except UNAVAILABLE:
+                # Only the answer may be lost. Who waits must be told the truth, and what was stored be carried out.
+                if not self._was_committed(number):
+                    raise
         return outcomes
+
+    def _was_committed(self, number: str) -> bool:
+        """What became of a transaction whose connection broke. Raises what is of `UNAVAILABLE` when nobody tells."""
+        deadline = time.monotonic() + _DOUBT_PATIENCE
+        while True:
+            try:
+                with self._engine.connect() as connection:
+                    status = connection.execute(_STATUS, {"number": number}).scalar()
+            except UNAVAILABLE:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                if status != "in progress":
+                    return bool(status == "committed")
+            time.sleep(_DOUBT_PAUSE)
 
 
 def server_engine(address: URL) -> Engine:
@@ -82,4 +116,4 @@ def server_engine(address: URL) -> Engine:
 
 def _begin(connection: Connection) -> None:
     if connection.get_execution_options().get("writer"):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_TURN})")
+        connection.info[_NUMBER] = connection.execute(_BEGIN_WRITING, {"turn": _WRITER_TURN}).scalar_one()
