@@ -185,11 +185,12 @@ class Checker:
             match sorted(ends(asked)):
                 case ["SUCCESS"]:
                     return Effect.HAPPENED
-                case ["FAIL"]:
-                    return Effect.DID_NOT
                 case [] if asked.what is What.UPDATE_CERTIFICATE:
                     # Nobody used it.
                     return Effect.HAPPENED
+                case ["FAIL"] if asked.what is not What.UPDATE_CERTIFICATE:
+                    # Of a certificate there may have been other changes, without a job.
+                    return Effect.DID_NOT
             # A deletion that succeeded was the last one.
             return Effect.HAPPENED if asked.what is What.DELETE_LISTENER else Effect.UNKNOWN
 
