@@ -15,7 +15,7 @@ CHAOS_ARGS ?=
 HITLESS_ARGS ?=
 LOCK_ARGS ?=
 
-.PHONY: help setup run demo test fuzz chaos hitless lint format docs bench lock clean
+.PHONY: help setup run demo test fuzz chaos hitless lint format docs bench bench-scale lock clean
 
 # Tests start a PostgreSQL server of their own; the programs are Debian's.
 POSTGRES := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,install-postgresql)
@@ -25,7 +25,7 @@ install-postgresql:
 		{ echo "Tests need PostgreSQL: install the package postgresql" >&2; exit 1; }
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything that the lock names; at once when nothing changed
 
@@ -65,6 +65,9 @@ hitless: setup ## traffic of every kind beside changes and outages of every kind
 
 bench: setup ## run the benchmarks; BENCH_ARGS goes to them
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-scale: setup ## weigh 5,000 load balancers and time cold starts of Envoy; BENCH_ARGS="--protocol TCP"
+	$(BIN)/python -m benchmarks.scale $(BENCH_ARGS)
 
 lock: setup ## write the lock files after a change of dependencies; LOCK_ARGS=--upgrade takes the newest
 	$(LOCK) --output-file requirements.lock pyproject.toml

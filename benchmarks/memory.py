@@ -22,6 +22,10 @@ class Memory:
     def total(self) -> float:
         return sum(self.processes.values())
 
+    def of(self, program: str) -> float:
+        """The processes of this program together."""
+        return sum(size for name, size in self.processes.items() if name.split()[0] == program)
+
     def verdict(self) -> Verdict:
         """All processes together."""
         return Verdict("memory (PSS) of all processes", self.total, _AT_MOST_MIB, "MiB")

@@ -52,8 +52,8 @@ def show(console: Console, results: Results) -> None:
         ]
         console.print(_timings("Creating a load balancer with a listener", rows, growth.early.median))
     for memory in results.memory:
-        console.print(_memory(memory))
-    console.print(_verdicts(results.verdicts()))
+        console.print(memory_table(memory))
+    console.print(verdicts_table(results.verdicts()))
 
 
 def _timings(title: str, rows: Iterable[tuple[str, Summary]], base: float) -> Table:
@@ -67,7 +67,8 @@ def _timings(title: str, rows: Iterable[tuple[str, Summary]], base: float) -> Ta
     return table
 
 
-def _memory(memory: Memory) -> Table:
+def memory_table(memory: Memory) -> Table:
+    """MiB of each process and together."""
     table = _table(f"Memory, {memory.when}")
     table.show_footer = True
     table.add_column("process", footer="together")
@@ -77,7 +78,8 @@ def _memory(memory: Memory) -> Table:
     return table
 
 
-def _verdicts(verdicts: Iterable[Verdict]) -> Table:
+def verdicts_table(verdicts: Iterable[Verdict]) -> Table:
+    """What was measured against its targets."""
     table = _table("Targets")
     for name in ("target", "measured", "at most", ""):
         table.add_column(name, justify="left" if name in {"target", ""} else "right")

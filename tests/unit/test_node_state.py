@@ -1,5 +1,7 @@
 """One node's state: examples of each rule, and a random life against a simulated Envoy."""
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
@@ -193,6 +195,40 @@ def a_wire(*states: Desired) -> Wire:
     wire.run()
     wire.pushed.clear()
     return wire
+
+
+class CountingStates(DesiredStates):
+    """Counts how often the comparison looks at a load balancer."""
+
+    looks = 0
+
+    def get(self, load_balancer_id: str) -> Desired | None:
+        self.looks += 1
+        return super().get(load_balancer_id)
+
+
+def test_what_envoy_asks_for_one_by_one_costs_no_look_at_all_the_others() -> None:
+    number = 300
+    wire = Wire()
+    wire.states = states = CountingStates()
+    wire.states.ready = True
+    wire.connect()
+    wire.publish(*(desired(f"lb{each}", 1, Wanted(f"l{each}", routes=each)) for each in range(number)))
+    wire.advance()
+    while wire.envoy.outbox or wire.envoy.inbox:
+        if not wire.envoy.outbox:
+            wire.envoy.take()
+            wire.envoy.outbox = deque(single for request in wire.envoy.outbox for single in one_by_one(request))
+        wire.hear()
+    assert len(wire.confirmed) == number
+    assert states.looks <= 20 * number
+
+
+def one_by_one(request: Request) -> Iterator[Request]:
+    if request.type_url == ROUTES and request.subscribe:
+        yield from (replace(request, subscribe=(name,)) for name in request.subscribe)
+    else:
+        yield request
 
 
 def test_a_load_balancer_is_confirmed_when_all_of_it_is_accepted() -> None:

@@ -2,7 +2,9 @@
 
 The state is compared, never the change: for every resource the version that Envoy accepted is held against the
 version that is desired, and only differences are sent. A load balancer whose comparison is not finished is
-"open"; only open ones are looked at, so that a push costs what changed and not what exists.
+"open"; only open ones are looked at, so that a push costs what changed and not what exists. And an open one is looked
+at when something happened that it waits for, so that thousands that are open at once, as after a start of Envoy,
+which asks for filters one by one, do not each cost a look at all of the others.
 
 Order. A listener is sent when its cluster and its members are in force, so that a port opens only when there is
 something behind it; a certificate that takes the place of another one comes before the listener, too. A listener
@@ -50,6 +52,9 @@ class NodeState:
         self._may_occupy = may_occupy
         self._kinds = {type_url: Kind(type_url) for type_url in IN_ORDER}
         self._open: dict[str, None] = dict.fromkeys(desired)
+        # The open ones to be compared at the next advance, and those that wait for the next answer about a kind.
+        self._due: dict[str, None] = dict.fromkeys(desired)
+        self._waiting: dict[str, dict[str, None]] = {type_url: {} for type_url in IN_ORDER}
         self._confirmed: dict[str, int] = {}
         # What the node has of the wildcard kinds, by load balancer: there the stale is found.
         self._holdings: dict[str, dict[Key, None]] = {}
@@ -60,16 +65,22 @@ class NodeState:
 
     def moved(self, load_balancer_ids: Iterable[str]) -> None:
         """Note that the desired state of these load balancers has to be compared again."""
-        self._open.update(dict.fromkeys(load_balancer_ids))
+        ids = dict.fromkeys(load_balancer_ids)
+        self._open.update(ids)
+        self._due.update(ids)
 
     def receive(self, request: Request) -> None:
         """Take in what the node says; kinds of resource that are not served here are ignored."""
         kind = self._kinds.get(request.type_url)
         if kind is None:
             return
-        kind.requested = True
+        if not kind.requested:
+            kind.requested = True
+            self._due.update(self._open)
         if kind.type_url not in WILDCARD:
             kind.unsubscribe(request.unsubscribe)
+            # A listener that was held back for a certificate need not wait any more when Envoy stops waiting for it.
+            self._reconsider(self._desired.owner((kind.type_url, name)) for name in request.unsubscribe)
             kind.subscribe(request.subscribe)
         kind.reported.update(request.initial_versions)
         if kind.in_flight is not None and request.nonce == kind.in_flight.nonce:
@@ -96,6 +107,9 @@ class NodeState:
     def _answered(self, kind: Kind, push: InFlight, error: str | None) -> None:
         kind.in_flight = None
         self.moved(sent.load_balancer_id for sent in push.sent.values())
+        self._reconsider(kind.held[name].load_balancer_id for name in push.removed if name in kind.held)
+        self._reconsider(self._waiting[kind.type_url])
+        self._waiting[kind.type_url].clear()
         if error is None or not push.sent:
             kind.acquit()
             self._accepted(kind, push, push.sent)
@@ -164,11 +178,25 @@ class NodeState:
 
     # Comparison
 
+    def _reconsider(self, load_balancer_ids: Iterable[str | None]) -> None:
+        """Note that those of them that are open may get further now."""
+        self._due.update((id, None) for id in load_balancer_ids if id is not None and id in self._open)
+
     def _drafts(self, outcome: Outcome) -> Drafts:
+        # What nobody wants waits for any listener; and a part under suspicion can wait for anybody.
+        self._reconsider([_NOBODY])
+        if any(kind.suspects for kind in self._kinds.values()):
+            self._due.update(self._open)
+        drafts = self._compare_all(self._due, outcome)
+        self._due.clear()
+        return drafts
+
+    def _compare_all(self, load_balancer_ids: Iterable[str], outcome: Outcome) -> Drafts:
         while True:
             drafts = {type_url: Draft() for type_url in IN_ORDER}
-            for load_balancer_id in list(self._open):
-                self._compare(load_balancer_id, drafts, outcome)
+            for load_balancer_id in load_balancer_ids:
+                if load_balancer_id in self._open:
+                    self._compare(load_balancer_id, drafts, outcome)
             idle = [kind for kind in self._kinds.values() if kind.suspects and kind.is_free]
             idle = [kind for kind in idle if not drafts[kind.type_url].add]
             if not idle:
@@ -227,6 +255,8 @@ class NodeState:
                     failed.add(resource.listener_id)
                     continue
                 drafts[resource.type_url].add[resource.name] = sent
+            elif not has_to_wait and (kind.in_flight is not None or kind.wants(resource.name)):
+                self._waiting[resource.type_url][desired.load_balancer_id] = None
             behind.add(resource.listener_id)
             # Envoy asks for the first certificate when it has the listener: waiting for it would last for ever.
             if resource.type_url != SECRET or kind.wants(resource.name):
@@ -271,11 +301,11 @@ class NodeState:
                 stays = True
                 continue
             is_open = True
-            self._draft_removal(LISTENER, name, drafts)
+            self._draft_removal(load_balancer_id, LISTENER, name, drafts)
         for name in (name for type_url, name in stale if type_url == CLUSTER):
             if not self._is_in_use(load_balancer_id, name):
                 is_open = True
-                self._draft_removal(CLUSTER, name, drafts)
+                self._draft_removal(load_balancer_id, CLUSTER, name, drafts)
             elif not stays:
                 is_open = True
         return is_open
@@ -304,11 +334,13 @@ class NodeState:
         mine = (name for type_url, name in self._holdings[load_balancer_id] if type_url == LISTENER)
         return any(held[name].listener_id is None for name in mine)
 
-    def _draft_removal(self, type_url: str, name: str, drafts: Drafts) -> None:
+    def _draft_removal(self, load_balancer_id: str, type_url: str, name: str, drafts: Drafts) -> None:
         kind = self._kinds[type_url]
         # A part under suspicion travels alone: a removal in it would be refused with it.
         if kind.is_free and not kind.suspects:
             drafts[type_url].remove[name] = None
+        else:
+            self._waiting[type_url][load_balancer_id] = None
 
     # Sending
 
