@@ -15,7 +15,7 @@ CHAOS_ARGS ?=
 HITLESS_ARGS ?=
 LOCK_ARGS ?=
 
-.PHONY: help setup run demo test fuzz chaos hitless lint format docs bench bench-scale lock clean
+.PHONY: help setup run demo test fuzz chaos hitless lint format docs bench bench-scale bench-traffic lock clean
 
 # Tests start a PostgreSQL server of their own; the programs are Debian's.
 POSTGRES := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,install-postgresql)
@@ -68,6 +68,14 @@ bench: setup ## run the benchmarks; BENCH_ARGS goes to them
 
 bench-scale: setup ## weigh 5,000 load balancers and time cold starts of Envoy; BENCH_ARGS="--protocol TCP"
 	$(BIN)/python -m benchmarks.scale $(BENCH_ARGS)
+
+# Other proxies and the tools that make load, installed only where one is missing; their services are not started.
+RIVALS := wrk iperf3 haproxy nginx-core libnginx-mod-stream
+bench-traffic: setup ## compare with HAProxy, nginx and an Envoy configured by hand; BENCH_ARGS="--rounds 9"
+	@dpkg -s $(RIVALS) > /dev/null 2>&1 || { apt-get update -q && \
+		RUNLEVEL=1 apt-get install -q -y --no-install-recommends $(RIVALS); } || \
+		{ echo "make bench-traffic needs the packages $(RIVALS)" >&2; exit 1; }
+	$(BIN)/python -m benchmarks.traffic $(BENCH_ARGS)
 
 lock: setup ## write the lock files after a change of dependencies; LOCK_ARGS=--upgrade takes the newest
 	$(LOCK) --output-file requirements.lock pyproject.toml

@@ -33,14 +33,15 @@ class Memory:
 
 def measure_memory(service: Service, when: str) -> Memory:
     """The service and all of its descendants now. A process is named by its program and number."""
-    return Memory(when, {f"{_name(pid)} ({pid})": _pss(pid) for pid in _family(service.pid)})
+    return Memory(when, {f"{_name(pid)} ({pid})": _pss(pid) for pid in family(service.pid)})
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """A process and all of its descendants."""
     children = [
         int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     ]
-    return [pid, *(descendant for child in children for descendant in _family(child))]
+    return [pid, *(descendant for child in children for descendant in family(child))]
 
 
 def _name(pid: int) -> str:
