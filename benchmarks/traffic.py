@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -217,13 +218,13 @@ def main(rounds: int, seconds: float, only: str, json_file: Path | None) -> None
             figures = _measure(kinds, all_of_them, rounds, seconds)
         except (BenchmarkError, AssertionError, OSError) as error:
             raise click.ClickException(f"No result: {error}") from error
-    for kind in kinds:
-        console.print(_table(kind.name, figures[kind.name]))
     if json_file is not None:
         plain = {
             kind: {rival: [asdict(each) for each in of] for rival, of in by.items()} for kind, by in figures.items()
         }
         json_file.write_text(json.dumps(plain, indent=1) + "\n")
+    for kind in kinds:
+        console.print(_table(kind.name, figures[kind.name]))
 
 
 def _measure(kinds: Sequence[Kind], all_of_them: Sequence[Rival], rounds: int, seconds: float) -> Figures:
@@ -246,7 +247,7 @@ def _table(title: str, figures: dict[str, list[Figure]]) -> Table:
     mine = figures[OURS]
     for name, of in figures.items():
         rates = [each.rate for each in of]
-        ratio = median(a.rate / b.rate for a, b in zip(mine, of, strict=True))
+        ratio = median(a.rate / b.rate if b.rate else inf for a, b in zip(mine, of, strict=True))
         cost, own = (median(each.cost for each in some) for some in (of, mine))
         verdict = "" if name != BY_HAND else " met" if ratio >= _AT_LEAST else " missed"
         table.add_row(
