@@ -128,6 +128,12 @@ def test_a_port_is_never_shared_with_another_process() -> None:
     assert not listener.enable_reuse_port.value
 
 
+@pytest.mark.parametrize("listener", [TCP, HTTP, HTTPS], ids=["TCP", "HTTP", "HTTPS"])
+def test_workers_that_accept_from_one_socket_share_the_connections_out(listener: ProxyListener) -> None:
+    message = Listener.FromString(built(listener)[LISTENER].body)
+    assert message.connection_balance_config.HasField("exact_balance")
+
+
 def test_tcp_and_udp_occupy_places_of_their_own_on_one_port() -> None:
     listeners = (TCP, replace(UDP, listener_id="l2"))
     resources = build(ProxyLoadBalancer("lb", "10.0.0.5", listeners))

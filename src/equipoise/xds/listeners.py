@@ -64,6 +64,10 @@ def listener(name: str, address: str, each: ProxyListener) -> Listener:
         tcp_backlog_size=UInt32Value(value=_BACKLOG),
         # With SO_REUSEPORT another process of the same user could hold the port too, and silently take a share.
         enable_reuse_port=BoolValue(value=False),
+        # The workers then accept from one socket, and one that is awake takes most: so they hand on to each other.
+        connection_balance_config=Listener.ConnectionBalanceConfig(
+            exact_balance=Listener.ConnectionBalanceConfig.ExactBalance()
+        ),
     )
 
 
