@@ -6,6 +6,7 @@ Nothing is decided here; whoever wants to know what the parts are reads this mod
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,6 +19,7 @@ from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
 from equipoise.controller.retention import Retention
 from equipoise.data_directory import DataDirectory
+from equipoise.dataplane import limits as limits_of_machine
 from equipoise.dataplane.admin import EnvoyAdmin
 from equipoise.dataplane.bandwidth import BandwidthEnforcer
 from equipoise.dataplane.cutting import EnvoyCutter
@@ -202,6 +204,8 @@ class Equipoise:
         self._deliveries.start()
         parts.push_async_callback(self._deliveries.stop)
 
+        for each in limits_of_machine.low(limits_of_machine.limits()):
+            _log.warning("low limit", **asdict(each))
         await envoy.start()
         # Before Envoy's own end in this list, so that it comes after it: no traffic without limit.
         parts.push_async_callback(limits.remove)

@@ -18,7 +18,7 @@ ROOMS = {
     "xds": set(),
     "dataplane": {"domain", "xds"},
     "observe": {"domain", "store", "dataplane"},
-    "metrics": {"domain", "store", "identity", "xds", "observe"},
+    "metrics": {"domain", "store", "identity", "xds", "dataplane", "observe"},
     "controller": {"domain", "store", "xds"},
 }
 """Each room with those that it may import. `app.py` wires all of them; what `cli` shows may come from anywhere."""

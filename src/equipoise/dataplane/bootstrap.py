@@ -8,6 +8,7 @@ from typing import Any
 
 from equipoise.dataplane.files import ADMIN_SOCKET, XDS_SOCKET
 from equipoise.domain.traffic import RESPONSE_TIMES
+from equipoise.xds.shares import LAYER, UDP_SESSIONS
 
 Config = dict[str, Any]
 
@@ -51,16 +52,21 @@ def max_connections(descriptors: int) -> int:
     """Return how many client connections fit into a limit of file descriptors.
 
     Envoy aborts, with every listener on it, when it can open no more. A connection takes two, one to the client
-    and one to the member: that is six tenths. Sessions of UDP, of which each takes one, have three tenths, and one is
-    left for listeners, health checks and Envoy itself.
+    and one to the member: that is six tenths. Sessions of UDP, of which each takes one, have three tenths
+    (`max_sessions`), and one is left for listeners, health checks and Envoy itself.
     """
+    return max(1, descriptors * 3 // 10)
+
+
+def max_sessions(descriptors: int) -> int:
+    """Return how many sessions of UDP, of all listeners together, fit into a limit of file descriptors."""
     return max(1, descriptors * 3 // 10)
 
 
 def bootstrap(node_id: str, descriptors: int) -> Config:
     """Return Envoy's bootstrap for a node of this name whose limit of open files is `descriptors`."""
     return {
-        "node": {"id": node_id, "cluster": _STREAM},
+        "node": {"id": node_id, "cluster": _STREAM, "metadata": {UDP_SESSIONS: max_sessions(descriptors)}},
         "admin": {"address": {"pipe": {"path": ADMIN_SOCKET, "mode": 0o600}}},
         "dynamic_resources": _dynamic_resources(),
         "static_resources": {"clusters": [_control_cluster()]},
@@ -69,8 +75,15 @@ def bootstrap(node_id: str, descriptors: int) -> Config:
         "stats_config": _statistics(),
         # No sink waits for figures. Those who read them ask, and get response times as of that moment.
         "stats_flush_on_admin": True,
+        "layered_runtime": {"layers": [{"name": LAYER, "rtds_layer": _limits()}]},
         "overload_manager": _overload_manager(max_connections(descriptors)),
     }
+
+
+def _limits() -> Config:
+    # An Envoy that nobody answers goes on to what waits for the same stream.
+    over_stream = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "1s"}
+    return {"name": LAYER, "rtds_config": over_stream}
 
 
 def _dynamic_resources() -> Config:

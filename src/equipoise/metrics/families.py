@@ -133,6 +133,15 @@ ENVOY_CPU = Family("equipoise_envoy_cpu_seconds_total", "counter", ("node",), "C
 ENVOY_MEMORY = Family("equipoise_envoy_resident_memory_bytes", "gauge", ("node",), "Memory of Envoy.")
 ENVOY_FILES = Family("equipoise_envoy_open_fds", "gauge", ("node",), "File descriptors that Envoy has open.")
 ENVOY_MOST_FILES = Family("equipoise_envoy_max_fds", "gauge", ("node",), "File descriptors that Envoy may open.")
+ENVOY_MOST_CONNECTIONS = Family(
+    "equipoise_envoy_max_connections", "gauge", ("node",), "Connections of clients over TCP that Envoy lets in, in all."
+)
+ENVOY_MOST_SESSIONS = Family(
+    "equipoise_envoy_max_udp_sessions",
+    "gauge",
+    ("node",),
+    "Sessions over UDP for which there is room, in all; each listener has an equal share.",
+)
 
 CPU = Family("process_cpu_seconds_total", "counter", (), "CPU time of the service.")
 MEMORY = Family("process_resident_memory_bytes", "gauge", (), "Memory of the service.")

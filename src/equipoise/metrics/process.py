@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from equipoise.dataplane.bootstrap import max_connections, max_sessions
 from equipoise.metrics import families
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _UNLIMITED = "unlimited"
+_MOST = 2**30
 
 
 class Taken(NamedTuple):
@@ -18,7 +20,7 @@ class Taken(NamedTuple):
     cpu: float
     memory: int
     files: int
-    most_files: float
+    most_files: int
     started: float
 
 
@@ -38,7 +40,8 @@ def taken(pid: int) -> Taken | None:
         cpu=(int(fields[11]) + int(fields[12])) / _TICKS,
         memory=int(fields[21]) * _PAGE,
         files=files,
-        most_files=float("inf") if limit == _UNLIMITED else int(limit),
+        # The kernel has no process with more.
+        most_files=_MOST if limit == _UNLIMITED else int(limit),
         started=int(boot.split()[1]) + int(fields[19]) / _TICKS,
     )
 
@@ -63,3 +66,5 @@ def of_envoy(node_id: str, pid: int | None) -> Iterator[str]:
         yield from families.ENVOY_MEMORY.lines([(node, found.memory)])
         yield from families.ENVOY_FILES.lines([(node, found.files)])
         yield from families.ENVOY_MOST_FILES.lines([(node, found.most_files)])
+        yield from families.ENVOY_MOST_CONNECTIONS.lines([(node, max_connections(found.most_files))])
+        yield from families.ENVOY_MOST_SESSIONS.lines([(node, max_sessions(found.most_files))])

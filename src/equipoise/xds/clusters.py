@@ -36,8 +36,8 @@ _FIRST_SHARE_PERCENT = 10
 """Of its full share a member that has come back gets so much at first."""
 
 _SESSIONS = 5_000
-"""Sessions of UDP on one listener; what would begin another is dropped. Each holds a file descriptor until it is idle
-for long enough, whoever sent the datagram, and Envoy crashes when there are no more (`dataplane.bootstrap`)."""
+"""Sessions of UDP on one listener, until its node is told its share (`equipoise.xds.shares`); what would begin another
+is dropped. Each holds a file descriptor until it is idle for long enough, whoever sent the datagram."""
 
 
 def cluster(listener: ProxyListener) -> Cluster:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import grpc.aio
 import structlog
@@ -28,6 +28,8 @@ from equipoise.xds.listening import is_listening, is_taken_for_datagrams
 from equipoise.xds.model import Place, Resource, Transport
 from equipoise.xds.node_state import NodeState
 from equipoise.xds.observer import NOBODY, NodeObserver, StreamWatcher
+from equipoise.xds.shares import LAYER, UDP_SESSIONS, Shares
+from equipoise.xds.type_urls import RUNTIME
 
 log = structlog.get_logger("equipoise.xds")
 
@@ -47,14 +49,24 @@ class _Context(Protocol):
     async def write(self, message: DeltaDiscoveryResponse) -> None: ...
 
 
+FEW_SESSIONS: Final = 1_000
+"""Sessions of UDP that a node has room for that does not tell."""
+
+
 @dataclass(eq=False, slots=True)
 class Session:
-    """One stream. None in the queue ends it; `vacating` are the places that are given up, by nonce."""
+    """One stream. None in the queue ends it; `vacating` are the places that are given up, by nonce.
+
+    `udp_sessions` is what the node has room for; `limits_revision` that of the shares it was sent last.
+    """
 
     node_id: str
     state: NodeState
     queue: asyncio.Queue[Push | None] = field(default_factory=asyncio.Queue)
     vacating: dict[str, tuple[Place, ...]] = field(default_factory=dict)
+    udp_sessions: int = FEW_SESSIONS
+    wants_limits: bool = False
+    limits_revision: int = -1
 
 
 class AdsServer:
@@ -81,6 +93,7 @@ class AdsServer:
         self._envoy_pid = envoy_pid
         self._keep = keep
         self._desired = DesiredStates()
+        self._shares = Shares()
         self._sessions: dict[str, Session] = {}
         self._server: grpc.aio.Server | None = None
         self._is_scheduled = False
@@ -119,7 +132,11 @@ class AdsServer:
 
         It is confirmed, in a later turn of the event loop, even if it changes nothing.
         """
-        moved = [each.load_balancer_id for each in desired if self._desired.put(each)]
+        moved = []
+        for each in desired:
+            if self._desired.put(each):
+                self._shares.put(each.load_balancer_id, each.resources)
+                moved.append(each.load_balancer_id)
         self._watcher.published(moved)
         self._moved(moved)
 
@@ -157,6 +174,7 @@ class AdsServer:
             self._advance(session)
 
     def _advance(self, session: Session) -> None:
+        self._share(session)
         outcome = session.state.advance()
         for push in outcome.pushes:
             session.queue.put_nowait(push)
@@ -172,6 +190,15 @@ class AdsServer:
             self._watcher.confirmed(session.node_id, outcome.confirmed)
             self._observer.confirmed(session.node_id, outcome.confirmed)
 
+    def _share(self, session: Session) -> None:
+        """Send the limits, before the listeners that they are for."""
+        if session.wants_limits and self._desired.ready and session.limits_revision != self._shares.revision:
+            session.limits_revision = self._shares.revision
+            layer = self._shares.layer(session.udp_sessions)
+            nonce = f"limits-{session.limits_revision}"
+            session.queue.put_nowait(Push(RUNTIME, nonce, (layer,), ()))
+            self._watcher.pushed(session.node_id, RUNTIME, nonce, 1)
+
     def _keep_in_force(self, node_id: str, load_balancer_ids: Iterable[str]) -> None:
         wanted = {id: self._desired.get(id) for id in load_balancer_ids}
         in_force = [each for each in wanted.values() if each is not None and each.resources]
@@ -185,11 +212,11 @@ class AdsServer:
 
     # For the streams
 
-    def connect(self, node_id: str) -> Session:
+    def connect(self, node_id: str, udp_sessions: int = FEW_SESSIONS) -> Session:
         older = self._sessions.get(node_id)
         if older is not None:
             self.disconnect(older)
-        session = Session(node_id, NodeState(self._desired, self._may_occupy))
+        session = Session(node_id, NodeState(self._desired, self._may_occupy), udp_sessions=udp_sessions)
         self._sessions[node_id] = session
         log.info("node_connected", node=node_id)
         self._watcher.connected(node_id, self._desired)
@@ -208,6 +235,7 @@ class AdsServer:
         # A stream that was replaced by a newer one of the same node has nothing to say any more.
         if self._sessions.get(session.node_id) is session:
             self._watcher.answered(session.node_id, request.type_url, request.nonce, accepted=request.error is None)
+            session.wants_limits |= request.type_url == RUNTIME and LAYER in request.subscribe
             session.state.receive(request)
             self._advance(session)
 
@@ -224,7 +252,9 @@ class _Servicer(AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
         first = await anext(requests, None)
         if first is None:
             return
-        session = self._server.connect(first.node.id)
+        told = first.node.metadata.fields
+        sessions = int(told[UDP_SESSIONS].number_value) if UDP_SESSIONS in told else FEW_SESSIONS
+        session = self._server.connect(first.node.id, sessions)
         reading = asyncio.create_task(self._read(session, first, requests))
         try:
             while (push := await session.queue.get()) is not None:

@@ -10,6 +10,9 @@ ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105 - a name
 FILTER = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 
+RUNTIME = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
+"""Of no load balancer: limits of a node as a whole, which travel beside the others (`equipoise.xds.shares`)."""
+
 IN_ORDER = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES, FILTER)
 """A cluster before its members, both before the listener that leads to them, the listener before its routes or filter.
 
@@ -24,6 +27,7 @@ NAMES = {
     LISTENER: "listener",
     ROUTES: "routes",
     FILTER: "filter",
+    RUNTIME: "limits",
 }
 """What people call them."""
 
