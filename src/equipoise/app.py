@@ -171,7 +171,13 @@ class Equipoise:
         cutter = EnvoyCutter(lambda: envoy.pid)
         draining = Draining(database, cutter)
         self._controller = Controller(
-            database, settings.jobs.time_limit, vault.unseal, draining, limits, settings.members.slow_start
+            database,
+            settings.jobs.time_limit,
+            vault.unseal,
+            draining,
+            limits,
+            settings.members.slow_start,
+            settings.access_log.listeners.names,
         )
         page = Page(NODE_ID, lambda: envoy.pid)
         database.on_commit(page.jobs.follow)

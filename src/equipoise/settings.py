@@ -21,6 +21,8 @@ _FOREIGN_VARIABLE: Final = re.compile(r"EQUIPOISE_(SERVICE_(HOST|PORT)|PORT)(_\w
 _PASSWORD: Final = re.compile(r"(//[^:/?#@]*:).*@")
 _SECRET_PARAMETER: Final = re.compile(r"([?&][^=&]*(?:pass|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
 
+_LISTENER_ID: Final = re.compile("[0-9a-f]{32}")
+
 QUOTAS: Final = ("elb", "listener", "member")
 
 Bounded = TypeVar("Bounded", int, float)
@@ -127,6 +129,33 @@ class Network:
         network = IPv4Network(given)
         _within(network.prefixlen, 8, 30)
         return network
+
+
+class ListenerTuple(tuple[str, ...]):
+    """Ids of listeners, or `*` alone for all; as a text as they are written."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ",".join(self)
+
+    def names(self, listener_id: str) -> bool:
+        """Whether this listener is among them."""
+        return "*" in self or listener_id in self
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerList:
+    allowed: str = "empty, `*`, or ids of listeners (32 hexadecimal characters), separated by commas"
+
+    def parse(self, given: object) -> ListenerTuple:
+        names = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError
+        found = ListenerTuple(name for name in names if name or len(names) > 1)
+        if found != ("*",) and not all(map(_LISTENER_ID.fullmatch, found)):
+            raise ValueError
+        return found
 
 
 class NetworkTuple(tuple[IPv4Network | IPv6Network, ...]):
@@ -416,6 +445,16 @@ class Monitor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessLog:
+    listeners: ListenerTuple = _setting(  # noqa: RUF009 - a field, as every setting; a tuple, as frozen as any
+        "",
+        ListenerList(),
+        "The listeners of which each request, connection or session is written to `log/access.json` in the data "
+        "directory. `*`: all, also those that are created later.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
     access: Literal["local", "token", "open"] = _setting(
         "local",
@@ -468,6 +507,7 @@ class Settings:
     envoy: Envoy = field(default_factory=Envoy)
     members: Members = field(default_factory=Members)
     monitor: Monitor = field(default_factory=Monitor)
+    access_log: AccessLog = field(default_factory=AccessLog)
     metrics: Metrics = field(default_factory=Metrics)
     bandwidth: Bandwidth = field(default_factory=Bandwidth)
     log: Log = field(default_factory=Log)

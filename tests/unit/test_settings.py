@@ -224,3 +224,16 @@ def test_overrides_with_a_password_are_told_from_others() -> None:
     # Both, or the first one would win over the environment.
     assert secret_overrides([*public[:1], first, last]) == {first: in_environment, last: in_environment}
     assert secret_overrides([last, first])[last] == ("EQUIPOISE_DATABASE_URL", "sqlite:////a")
+
+
+@pytest.mark.parametrize("given", ["", "*", "0" * 32, f"{'0' * 32}, {'a' * 32}"])
+def test_listeners_with_an_access_log_are_none_all_or_those_named(given: str) -> None:
+    listeners = Settings.load(overrides=[f"access_log.listeners={given}"]).access_log.listeners
+    assert listeners.names("0" * 32) == (given != "")
+    assert listeners.names("b" * 32) == (given == "*")
+    assert str(listeners) == given.replace(" ", "")
+
+
+@pytest.mark.parametrize("given", ["all", "*,*", f"*,{'0' * 32}", "0" * 31, "A" * 32, f"{'0' * 32},"])
+def test_what_is_no_id_of_a_listener_is_refused(given: str) -> None:
+    assert "access_log.listeners must be" in problems_of(f"access_log.listeners={given}")

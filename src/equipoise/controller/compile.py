@@ -1,6 +1,7 @@
 """Compiles the desired rows of a load balancer into the proxy model. Pure."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from equipoise.domain.model import EXTERNAL, AdminState, HealthCheck, Listener
 from equipoise.domain.rules.listener import TLS_1_0_AND_LATER
@@ -22,7 +23,13 @@ Unseal = Callable[[str], str]
 """From a private key as it is stored to its PEM."""
 
 
-def compile_load_balancer(desired: Desired, unseal: Unseal, slow_start: int) -> ProxyLoadBalancer:
+IsLogged = Callable[[str], bool]
+"""Whether the listener of this id has an access log."""
+
+
+def compile_load_balancer(
+    desired: Desired, unseal: Unseal, slow_start: int, is_logged: IsLogged = lambda _: False
+) -> ProxyLoadBalancer:
     """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer).
 
     `slow_start` is in seconds, see `ProxyListener`.
@@ -33,9 +40,12 @@ def compile_load_balancer(desired: Desired, unseal: Unseal, slow_start: int) -> 
         load_balancer_id=load_balancer.id,
         address=load_balancer.vip_address,
         listeners=tuple(
-            _udp_listener(listener, desired)
-            if listener.protocol == "UDP"
-            else _listener(listener, desired, _tls(listener, desired, unseal), slow_start)
+            replace(
+                _udp_listener(listener, desired)
+                if listener.protocol == "UDP"
+                else _listener(listener, desired, _tls(listener, desired, unseal), slow_start),
+                is_logged=is_logged(listener.id),
+            )
             for listener in sorted(desired.listeners, key=lambda listener: listener.id)
             if serves and listener.admin_state_up
         ),

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from equipoise.controller import reasons
-from equipoise.controller.compile import Unseal, compile_load_balancer
+from equipoise.controller.compile import IsLogged, Unseal, compile_load_balancer
 from equipoise.controller.draining import Draining
 from equipoise.domain.errors import Rule
 from equipoise.domain.jobs import JobStatus
@@ -76,6 +76,7 @@ class Controller:
         time_limit: seconds after which a job fails; the deadline itself is in the job.
         unseal: makes PEM of a private key as it is stored.
         draining: what ends the connections of removed members; started and stopped with the controller.
+        is_logged: tells which listeners have an access log.
         limits: brought up to date before anything is published, so that what is confirmed is limited, too.
         slow_start: seconds in which a member that has come back comes to its full share.
     """
@@ -88,7 +89,9 @@ class Controller:
         draining: Draining,
         limits: BandwidthLimits,
         slow_start: int = 0,
+        is_logged: IsLogged = lambda _: False,
     ) -> None:
+        self._is_logged = is_logged
         self._database = database
         self._draining = draining
         self._limits = limits
@@ -193,7 +196,7 @@ class Controller:
     async def _reconcile(self, load_balancer_ids: Iterable[str]) -> None:
         for batch in _batches(load_balancer_ids):
             found = await self._patiently(partial(self._database.read, partial(desired_store.load, ids=batch)))
-            compiled = [compile_load_balancer(one, self._unseal, self._slow_start) for one in found]
+            compiled = [compile_load_balancer(one, self._unseal, self._slow_start, self._is_logged) for one in found]
             await self._limits.apply(compiled)
             await self._warn(batch)
             self._publish(

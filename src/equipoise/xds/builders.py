@@ -27,10 +27,10 @@ def _of_listener(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Itera
     yield resource(ENDPOINTS, listener_id, endpoints(each), listener_id)
     name = listener_name(load_balancer.load_balancer_id, each.transport, each.port)
     place = Place(each.transport, load_balancer.address, each.port)
-    yield resource(LISTENER, name, listener(name, load_balancer.address, each), listener_id, place)
+    yield resource(LISTENER, name, listener(name, load_balancer, each), listener_id, place)
     if each.tls is not None:
         yield resource(SECRET, listener_id, secret(listener_id, each.tls), listener_id)
     if each.protocol.carries_http:
         yield resource(ROUTES, listener_id, routes(each), listener_id)
     if each.protocol is Protocol.TCP:
-        yield resource(FILTER, listener_id, tcp_filter(each), listener_id)
+        yield resource(FILTER, listener_id, tcp_filter(load_balancer, each), listener_id)

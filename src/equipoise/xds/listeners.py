@@ -23,8 +23,9 @@ from envoy.type.v3.hash_policy_pb2 import HashPolicy
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
+from equipoise.xds.access_logs import access_logs
 from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed, socket_address
-from equipoise.xds.model import Protocol, ProxyListener
+from equipoise.xds.model import Protocol, ProxyListener, ProxyLoadBalancer
 from equipoise.xds.stickiness import stickiness_filter
 from equipoise.xds.tls import downstream_tls
 from equipoise.xds.udp import udp_listener, udp_proxy
@@ -51,10 +52,11 @@ _HANDSHAKE_SECONDS = 30
 """Whoever opens a connection and does not come to an end with the handshake must not hold it for ever."""
 
 
-def listener(name: str, address: str, each: ProxyListener) -> Listener:
+def listener(name: str, load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Listener:
+    address = load_balancer.address
     if each.protocol is Protocol.UDP:
-        return _over_udp(name, address, each)
-    proxy = _http(address, each) if each.protocol.carries_http else _tcp_elsewhere(each)
+        return _over_udp(name, load_balancer, each)
+    proxy = _http(load_balancer, each) if each.protocol.carries_http else _tcp_elsewhere(each)
     return Listener(
         name=name,
         stat_prefix=each.listener_id,
@@ -71,12 +73,12 @@ def listener(name: str, address: str, each: ProxyListener) -> Listener:
     )
 
 
-def _over_udp(name: str, address: str, each: ProxyListener) -> Listener:
+def _over_udp(name: str, load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Listener:
     return Listener(
         name=name,
         stat_prefix=each.listener_id,
-        address=socket_address(address, each.port, each.transport),
-        listener_filters=[udp_proxy(each)],
+        address=socket_address(load_balancer.address, each.port, each.transport),
+        listener_filters=[udp_proxy(load_balancer.load_balancer_id, each)],
         udp_listener_config=udp_listener(),
         socket_options=[_receive_buffer()],
         # Envoy takes no UDP listener without it once it has several workers. That nobody else shares the port is
@@ -109,7 +111,7 @@ def _tcp_elsewhere(each: ProxyListener) -> Filter:
     return Filter(name=each.listener_id, config_discovery=source)
 
 
-def tcp_filter(each: ProxyListener) -> TypedExtensionConfig:
+def tcp_filter(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> TypedExtensionConfig:
     """Return what takes in the connections of a TCP listener, a resource of its own."""
     proxy = TcpProxy(
         stat_prefix=each.listener_id,
@@ -117,19 +119,20 @@ def tcp_filter(each: ProxyListener) -> TypedExtensionConfig:
         max_connect_attempts=UInt32Value(value=_CONNECT_ATTEMPTS),
         # Only the algorithm "source" reads it; present always, so that a change of algorithm is the cluster's alone.
         hash_policy=[HashPolicy(source_ip=HashPolicy.SourceIp())],
+        access_log=access_logs(load_balancer.load_balancer_id, each),
     )
     proxy.idle_timeout.seconds = _TCP_IDLE_SECONDS if each.idle_timeout is None else each.idle_timeout
     return TypedExtensionConfig(name=each.listener_id, typed_config=packed(proxy))
 
 
-def _http(address: str, each: ProxyListener) -> Filter:
+def _http(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Filter:
     manager = HttpConnectionManager(
         stat_prefix=each.listener_id,
         # Not AUTO: HTTP/2 without TLS is not offered, and sniffing for it costs every connection something.
         codec_type=HttpConnectionManager.HTTP1,
         rds=Rds(config_source=over_ads(), route_config_name=each.listener_id),
         http_filters=[stickiness_filter(), _router()],
-        http_protocol_options=Http1ProtocolOptions(accept_http_10=True, default_host_for_http_10=address),
+        http_protocol_options=Http1ProtocolOptions(accept_http_10=True, default_host_for_http_10=load_balancer.address),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         # The client is whoever opened the connection: X-Forwarded-Proto says so to the member. X-Forwarded-For is
         # the routes' matter: in place of a client on the same machine Envoy would name an address of the machine.
@@ -144,6 +147,7 @@ def _http(address: str, each: ProxyListener) -> Filter:
         request_headers_timeout=Duration(seconds=_HEADER_SECONDS),
         # HTTP/1.1 needs no time to say goodbye; with the default of 5 s an idle connection is closed that much late.
         drain_timeout=Duration(nanos=10_000_000),
+        access_log=access_logs(load_balancer.load_balancer_id, each),
     )
     if each.idle_timeout is not None:
         manager.common_http_protocol_options.CopyFrom(

@@ -86,6 +86,7 @@ class ProxyListener:
     default. `tls` is there for HTTPS and only there. `is_sticky`: clients come back to the member they had; over HTTP
     by a cookie that is kept for `cookie_lifetime` seconds, None: until the browser ends; over TCP by client address.
     `slow_start` is in seconds: how long a member that has come back takes to its full share, 0: no time.
+    `is_logged`: it has an access log.
     """
 
     listener_id: str
@@ -100,6 +101,7 @@ class ProxyListener:
     is_sticky: bool = False
     cookie_lifetime: int | None = None
     slow_start: int = 0
+    is_logged: bool = False
 
     @property
     def transport(self) -> Transport:

@@ -11,6 +11,7 @@ from envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConf
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt64Value
 
+from equipoise.xds.access_logs import access_logs
 from equipoise.xds.encoding import packed
 from equipoise.xds.model import ProxyListener
 
@@ -22,7 +23,7 @@ _LARGEST_DATAGRAM = 65_535
 """Envoy's default of 1,500 bytes drops every datagram that was put together from fragments."""
 
 
-def udp_proxy(each: ProxyListener) -> ListenerFilter:
+def udp_proxy(load_balancer_id: str, each: ProxyListener) -> ListenerFilter:
     proxy = UdpProxyConfig(
         stat_prefix=each.listener_id,
         # Called deprecated for the sake of `matcher`, which in its turn is called not stable; this one just works.
@@ -31,6 +32,7 @@ def udp_proxy(each: ProxyListener) -> ListenerFilter:
         # Only the algorithm "source" reads it; present always, so that a change of algorithm is the cluster's alone.
         hash_policies=[UdpProxyConfig.HashPolicy(source_ip=True)],
         upstream_socket_config=_socket(),
+        access_log=access_logs(load_balancer_id, each),
     )
     return ListenerFilter(name="envoy.filters.udp_listener.udp_proxy", typed_config=packed(proxy))
 
