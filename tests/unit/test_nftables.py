@@ -53,6 +53,16 @@ def test_another_bandwidth_replaces_the_limits_and_leaves_the_listeners() -> Non
     )
 
 
+def test_at_a_low_rate_less_is_stored() -> None:
+    (_, slow), (_, fast) = [
+        line.split("burst ")
+        for bandwidth in (1, 8)
+        for line in nftables.difference("t", [(None, Limit("127.77.0.1", bandwidth, WEB.places))]).splitlines()
+        if " answers " in line
+    ]
+    assert (slow, fast) == ("16384 bytes }", "131072 bytes }")
+
+
 def test_another_listener_leaves_the_limits_and_their_buckets() -> None:
     moved = Limit(WEB.address, WEB.bandwidth, frozenset({("tcp", 81)}))
     assert nftables.difference("t", [(WEB, moved)]) == (

@@ -22,8 +22,11 @@ from equipoise.xds.model import ProxyLoadBalancer
 BYTES_A_SECOND = 125_000
 """In one Mbit/s."""
 
-BURST_BYTES = 131_072
+LARGEST_BURST_BYTES = 131_072
 """On top of the one second of traffic that a limit by bytes always stores: twice the largest packet."""
+
+BURST_BYTES_A_MEGABIT = 16_384
+"""At low rates less: what is stored passes at once after a pause, and should be used up soon."""
 
 Place = tuple[str, int]
 """Transport and port."""
@@ -112,7 +115,8 @@ def _elements(limit: Limit | None) -> dict[tuple[str, str], str]:
     """Set and key -> what is to be done with traffic that is found there."""
     if limit is None:
         return {}
-    statement = f"limit rate over {limit.bandwidth * BYTES_A_SECOND} bytes/second burst {BURST_BYTES} bytes"
+    burst = min(limit.bandwidth * BURST_BYTES_A_MEGABIT, LARGEST_BURST_BYTES)
+    statement = f"limit rate over {limit.bandwidth * BYTES_A_SECOND} bytes/second burst {burst} bytes"
     services = {("services", f"{limit.address} . {transport} . {port}"): "" for transport, port in sorted(limit.places)}
     return services | {("answers", limit.address): statement, ("requests", limit.address): statement}
 
