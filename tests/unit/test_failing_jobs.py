@@ -140,6 +140,26 @@ async def test_a_member_added_again_before_its_removal_has_ended_is_the_same_mem
         assert [view.member.status for view in views] == ["ACTIVE"]
 
 
+@pytest.mark.parametrize("at_first", range(4))
+@pytest.mark.parametrize("cancelled", [None, 1])
+async def test_of_removals_and_additions_that_end_in_two_parts_the_last_one_says_what_is_there(
+    database_url: str, at_first: int, cancelled: int | None
+) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        listener, jobs = await remove_and_add(stand, times=2)
+        load_balancer = stand.read(lambda c: listeners.show_listener(c, CALLER, listener)).listener.load_balancer_id
+        if cancelled is not None:
+            await cancel(stand, jobs[cancelled])
+        before = stand.members(listener)
+        await stand.handed_over(load_balancer)
+        stand.node.connect()
+        for number in (at_first, 3):
+            if number != cancelled:
+                stand.controller.confirmed(NODE, {load_balancer: stand.job(jobs[number]).generation})
+                assert (await stand.ended(jobs[number])).status == JobStatus.SUCCESS
+        assert stand.members(listener) == before != []
+
+
 @pytest.mark.parametrize("failing", [failing for size in range(5) for failing in permutations(range(4), size)])
 async def test_of_removals_and_additions_those_that_did_not_fail_say_what_is_there(
     tmp_path: Path, failing: tuple[int, ...]

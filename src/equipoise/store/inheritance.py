@@ -70,7 +70,10 @@ def left_to_make_final(connection: Connection, succeeded: Sequence[Row[Any]]) ->
     A later job that is unfinished has then made the row, for the case that it fails.
     """
     made = [(row.generation, change) for row in succeeded for change in changes.from_json(row.changes)]
-    last_wanted = {_key(change): number for number, (_, change) in enumerate(made) if isinstance(change, Wanted)}
+    # Of a later job that has made the row in place of an earlier one, too.
+    last_wanted = {
+        _key(change): number for number, (_, change) in enumerate(made) if isinstance(change, Created | Wanted)
+    }
     wanted_again = {
         number
         for number, (_, change) in enumerate(made)
@@ -81,7 +84,7 @@ def left_to_make_final(connection: Connection, succeeded: Sequence[Row[Any]]) ->
         wanted_again |= {
             number
             for number, (generation, change) in enumerate(made)
-            if isinstance(change, Removed) and writers.let_make(change, generation)
+            if isinstance(change, Removed) and number not in wanted_again and writers.let_make(change, generation)
         }
         writers.save(connection)
     return [change for number, (_, change) in enumerate(made) if number not in wanted_again]
