@@ -5,6 +5,7 @@ Through the API they would take minutes, and nothing that is measured afterwards
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final
@@ -46,7 +47,7 @@ def fill(data_dir: Path, project_id: str, pool: IPv4Network, number: int, protoc
         database.start()
         for first in range(0, number, _A_TRANSACTION):
             numbers = range(first, min(first + _A_TRANSACTION, number))
-            await database.write(lambda tx, numbers=numbers: some(tx, numbers))  # type: ignore[misc]
+            await database.write(partial(some, numbers=numbers))
         await database.stop()
 
     asyncio.run(all_of_them())

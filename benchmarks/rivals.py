@@ -112,8 +112,8 @@ def envoy(folder: Path, address: str, pair: Path) -> Iterator[Rival]:
 
 
 def _envoy_config(address: str, pair: Path) -> dict[str, Any]:
-    route = {"domains": ["*"], "name": "all", "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "http"}}]}
-    route["routes"][0]["route"]["timeout"] = "0s"  # type: ignore[index]
+    to_members = {"match": {"prefix": "/"}, "route": {"cluster": "http", "timeout": "0s"}}
+    route = {"domains": ["*"], "name": "all", "routes": [to_members]}
     manager = {
         "stat_prefix": "http",
         "codec_type": "HTTP1",

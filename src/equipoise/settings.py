@@ -131,6 +131,14 @@ class Network:
         return network
 
 
+def _listed(given: object) -> list[str]:
+    """The names of a list, or of a text with commas between them; an empty text is an empty list."""
+    names = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError
+    return [name for name in names if name or len(names) > 1]
+
+
 class ListenerTuple(tuple[str, ...]):
     """Ids of listeners, or `*` alone for all; as a text as they are written."""
 
@@ -149,10 +157,7 @@ class ListenerList:
     allowed: str = "empty, `*`, or ids of listeners (32 hexadecimal characters), separated by commas"
 
     def parse(self, given: object) -> ListenerTuple:
-        names = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError
-        found = ListenerTuple(name for name in names if name or len(names) > 1)
+        found = ListenerTuple(_listed(given))
         if found != ("*",) and not all(map(_LISTENER_ID.fullmatch, found)):
             raise ValueError
         return found
@@ -172,10 +177,7 @@ class NetworkList:
     allowed: str = "empty, or networks of IPv4 or IPv6 in CIDR form, separated by commas"
 
     def parse(self, given: object) -> NetworkTuple:
-        names = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError
-        return NetworkTuple(ip_network(name) for name in names if name or len(names) > 1)
+        return NetworkTuple(map(ip_network, _listed(given)))
 
 
 @dataclass(frozen=True, slots=True)
