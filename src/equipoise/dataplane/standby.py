@@ -17,7 +17,7 @@ import structlog
 
 from equipoise.dataplane.envoy import EnvoySettings
 from equipoise.dataplane.files import DataPlaneFiles
-from equipoise.dataplane.lone_process import STABLE_SECONDS, cap, longer, note_number, start_unless_running
+from equipoise.dataplane.lone_process import STABLE_SECONDS, Watched, cap, longer, note_number, start_unless_running
 from equipoise.dataplane.process import Process
 
 log = structlog.get_logger("equipoise.standby")
@@ -55,31 +55,24 @@ class Standby:
     def __init__(self, envoy: EnvoySettings, key_file: Path) -> None:
         self._files = DataPlaneFiles(envoy.data_directory)
         self._settings = StandbySettings(envoy, key_file.absolute(), os.getpid())
-        self._process: Process | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watched = Watched()
 
     @property
     def pid(self) -> int | None:
         """The process that runs now, if one does."""
-        process = self._process
-        return None if process is None or process.has_exited else process.pid
+        return self._watched.pid
 
     async def start(self) -> None:
         """End the stand-in of an earlier service, which lets go of Envoy and the control stream, and start one.
 
         Raises OSError if it cannot be started.
         """
-        self._process = await self._replace()
-        self._watching = asyncio.create_task(self._watch(self._process), name="standby")
+        process = self._watched.process = await self._replace()
+        self._watched.watch(self._watch(process), "standby")
 
     async def stop(self) -> None:
         """End it; nobody looks after Envoy from then on. May be called again."""
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-        process, self._process = self._process, None
+        process = await self._watched.leave()
         if process is not None:
             await process.end(_PATIENCE_SECONDS)
         self._files.standby_pid.unlink(missing_ok=True)
@@ -96,7 +89,7 @@ class Standby:
             while (again := await self._try_again()) is None:
                 pause = longer(pause)
                 await asyncio.sleep(pause)
-            process = self._process = again
+            process = self._watched.process = again
 
     async def _try_again(self) -> Process | None:
         try:
