@@ -1,6 +1,7 @@
 """The enforcer with the kernel of this machine: what it does when things are not as it left them."""
 
 import asyncio
+import errno
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from equipoise.dataplane import bandwidth, nft
+from equipoise.dataplane import bandwidth, nft, nft_reading
 from equipoise.dataplane.bandwidth import BandwidthEnforcer
 from equipoise.xds.model import Algorithm, Protocol, ProxyListener, ProxyLoadBalancer
 
@@ -36,6 +37,14 @@ def rules() -> str:
 
 def of_table(name: str) -> str:
     return subprocess.run(["nft", "list", "table", "ip", name], capture_output=True, text=True, check=True).stdout
+
+
+def number_of(table: str) -> str:
+    """The number that the kernel gives a table, another one to each that is made."""
+    command = ["nft", "--handle", "list", "table", "ip", table]
+    first, _, _ = subprocess.run(command, capture_output=True, text=True, check=True).stdout.partition("\n")
+    assert "# handle" in first
+    return first
 
 
 def delete(table: str) -> None:
@@ -93,6 +102,31 @@ async def test_a_table_that_somebody_else_removed_comes_back_without_any_change(
     deadline = time.monotonic() + 20
     while "127.99.0.1" not in rules():
         assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    await made.stop()
+    await made.remove()
+
+
+async def test_a_table_that_is_there_stays_as_it_is_also_where_only_the_command_may_read(
+    instance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+
+    def refuse(table: str, chain: str) -> bool:
+        looked.append(table)
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(bandwidth, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(nft_reading, "has_chain", refuse)
+    made = BandwidthEnforcer(instance)
+    await made.start()
+    await made.ready()
+    before = number_of(made.table)
+    while len(looked) < 5:
+        await asyncio.sleep(0.01)
+    assert number_of(made.table) == before
+    delete(made.table)
+    while made.table not in rules():
         await asyncio.sleep(0.01)
     await made.stop()
     await made.remove()

@@ -23,7 +23,7 @@ ROOMS = {
 }
 """Each room with those that it may import. `app.py` wires all of them; what `cli` shows may come from anywhere."""
 
-SHARED = {"unix_path"}
+SHARED = {"netlink", "unix_path"}
 """Modules beside the rooms that know none of them."""
 
 

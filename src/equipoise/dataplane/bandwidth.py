@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from equipoise.dataplane import nftables
+from equipoise.dataplane import nft_reading, nftables
 from equipoise.dataplane.nft import KernelRefusedError, carry_out
 from equipoise.dataplane.nftables import Limit
 from equipoise.xds.model import ProxyLoadBalancer
@@ -147,9 +147,16 @@ class BandwidthEnforcer:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             async with self._one_at_a_time:
-                if not await _succeeds(nftables.presence(self._table)):
+                if not await self._is_there():
                     log.warning("bandwidth_table_missing", table=self._table, effect="it is loaded again")
                     await self._load()
+
+    async def _is_there(self) -> bool:
+        try:
+            return nft_reading.has_chain(self._table, nftables.CHAIN)
+        except OSError:
+            # The right to use nftables may be that of the command, and not ours.
+            return await _succeeds(nftables.presence(self._table))
 
 
 async def _succeeds(text: str) -> bool:

@@ -28,6 +28,9 @@ LARGEST_BURST_BYTES = 131_072
 BURST_BYTES_A_MEGABIT = 16_384
 """At low rates less: what is stored passes at once after a pause, and should be used up soon."""
 
+CHAIN = "output"
+"""The chain that is looked for to tell whether the table is there."""
+
 Place = tuple[str, int]
 """Transport and port."""
 
@@ -89,7 +92,7 @@ def removal(table: str) -> str:
 
 def presence(table: str) -> str:
     """Fails when the table is not there."""
-    return f"list chain ip {table} output\n"
+    return f"list chain ip {table} {CHAIN}\n"
 
 
 def difference(table: str, changes: Iterable[tuple[Limit | None, Limit | None]]) -> str:

@@ -4,12 +4,16 @@ The table belongs to one service and holds two sets: places (address, transport,
 go out, each with a counter. Nothing is ever dropped by it.
 """
 
-import re
+import asyncio
+import socket
+import struct
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address
 from typing import Final
 
 import structlog
 
+from equipoise.dataplane import nft_reading
 from equipoise.dataplane.nft import KernelRefusedError, carry_out
 
 _log = structlog.get_logger("equipoise.packets")
@@ -36,7 +40,10 @@ _TABLE: Final = f"""\
         ip saddr . meta l4proto . th sport @{_ANSWERS}
     }}
 """
-_ELEMENT: Final = re.compile(r"([\d.]+) \. (tcp|udp) \. (\d+) counter packets (\d+)")
+_KEY: Final = struct.Struct("!4sB3xH2x")
+"""A place as the kernel has it; each part fills whole words."""
+
+_NUMBERS: Final = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 
 
 class PacketCounter:
@@ -50,7 +57,8 @@ class PacketCounter:
     def __init__(self, instance: str, *, enabled: bool = True) -> None:
         self._table = f"equipoise_{instance}_packets"
         self._enabled = enabled
-        self._held: frozenset[Place] | None = None
+        # By the key of the kernel; None: what the table holds is not known.
+        self._held: dict[bytes, Place] | None = None
 
     @property
     def is_counting(self) -> bool:
@@ -62,7 +70,8 @@ class PacketCounter:
         if not self._enabled:
             return
         try:
-            await self._load(())
+            await self._load(frozenset())
+            await self._counted(_REQUESTS)
         except KernelRefusedError as error:
             self._enabled = False
             _log.info("packets not counted", reason=str(error), effect="in_pps and out_pps are 0")
@@ -78,12 +87,13 @@ class PacketCounter:
     async def follow(self, places: Iterable[Place]) -> None:
         """Count at exactly these places from now on; a counter that is there goes on."""
         wanted = frozenset(places)
-        if not self._enabled or wanted == self._held:
+        held = None if self._held is None else frozenset(self._held.values())
+        if not self._enabled or wanted == held:
             return
         try:
-            if self._held is not None:
-                await carry_out(self._change("delete", self._held - wanted) + self._change("add", wanted - self._held))
-                self._held = wanted
+            if held is not None:
+                await carry_out(self._change("delete", held - wanted) + self._change("add", wanted - held))
+                self._held = _by_key(wanted)
                 return
         except KernelRefusedError as error:
             # Somebody else took it away, by loading a firewall anew for example.
@@ -99,20 +109,29 @@ class PacketCounter:
         if not self._held:
             return {}
         try:
-            text = await carry_out(f"list table ip {self._table}\n")
+            requests, answers = await self._counted(_REQUESTS), await self._counted(_ANSWERS)
         except KernelRefusedError:
-            # It is made again with the next change of places, and at once by this.
+            # It is made again with the next look.
             self._held = None
             return {}
-        requests, _, answers = text.partition(f"set {_ANSWERS} {{")
-        out = dict(_counted(answers))
-        return {place: (number, out.get(place, 0)) for place, number in _counted(requests)}
+        return {place: (requests.get(key, 0), answers.get(key, 0)) for key, place in self._held.items()}
 
-    async def _load(self, places: Iterable[Place]) -> None:
-        held = frozenset(places)
+    async def _counted(self, of_set: str) -> Mapping[bytes, int]:
+        counted: dict[bytes, int] = {}
+        try:
+            for some in nft_reading.packets(self._table, of_set):
+                counted.update(some)
+                # Others have their turn: there may be thousands.
+                await asyncio.sleep(0)
+        except OSError as error:
+            reason = f"the kernel does not tell this service what it has counted: {error.strerror}"
+            raise KernelRefusedError(reason) from error
+        return counted
+
+    async def _load(self, places: frozenset[Place]) -> None:
         head = f"add table ip {self._table}\ndelete table ip {self._table}\n"
-        await carry_out(f"{head}table ip {self._table} {{\n{_TABLE}}}\n{self._change('add', held)}")
-        self._held = held
+        await carry_out(f"{head}table ip {self._table} {{\n{_TABLE}}}\n{self._change('add', places)}")
+        self._held = _by_key(places)
 
     def _change(self, verb: str, places: Iterable[Place]) -> str:
         elements = ", ".join(f"{address} . {transport} . {port}" for address, transport, port in sorted(places))
@@ -121,6 +140,8 @@ class PacketCounter:
         return "".join(f"{verb} element ip {self._table} {name} {{ {elements} }}\n" for name in (_REQUESTS, _ANSWERS))
 
 
-def _counted(text: str) -> Iterable[tuple[Place, int]]:
-    for address, transport, port, packets in _ELEMENT.findall(text):
-        yield (address, transport, int(port)), int(packets)
+def _by_key(places: Iterable[Place]) -> dict[bytes, Place]:
+    return {
+        _KEY.pack(IPv4Address(address).packed, _NUMBERS[transport], port): (address, transport, port)
+        for address, transport, port in places
+    }
