@@ -179,7 +179,7 @@ class Equipoise:
             settings.members.slow_start,
             settings.access_log.listeners.names,
         )
-        page = Page(NODE_ID, lambda: envoy.pid)
+        page = Page(NODE_ID, lambda: envoy.pid, lambda: envoy.shortages)
         database.on_commit(page.jobs.follow)
         last_good = LastGood(files.last_good)
         parts.callback(last_good.close)

@@ -6,6 +6,7 @@ from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 
 # So that the typed parts of the bootstrap can be read.
 from envoy.extensions.resource_monitors.downstream_connections.v3 import downstream_connections_pb2  # noqa: F401
+from envoy.extensions.resource_monitors.injected_resource.v3 import injected_resource_pb2  # noqa: F401
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2  # noqa: F401
 from google.protobuf.json_format import ParseDict
 

@@ -47,7 +47,7 @@ def looked(*, is_up: bool = True, packets_are_counted: bool = True) -> Look:
 
 
 def page_of(look: Look | None) -> str:
-    page = Page("local", lambda: None)
+    page = Page("local", lambda: None, lambda: 0)
     if look is not None:
         page.traffic.take(look)
     return "".join(page.lines({}))
@@ -120,7 +120,7 @@ def test_what_is_not_known_is_absent_and_not_zero() -> None:
 
 
 def test_a_database_that_is_down_is_told_and_does_not_hide_the_rest() -> None:
-    found = read("".join(Page("local", lambda: None).lines(None)))
+    found = read("".join(Page("local", lambda: None, lambda: 0).lines(None)))
     assert found["equipoise_database_up"].samples[0].value == 0
     assert found["process_cpu_seconds_total"].samples[0].value > 0
 

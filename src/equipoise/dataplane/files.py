@@ -11,6 +11,8 @@ from equipoise.xds.health_checks import EVENT_FILE
 
 XDS_SOCKET = "xds.sock"
 ADMIN_SOCKET = "admin.sock"
+PRESSURE = "overload/pressure"
+"""In a directory of its own: Envoy is woken by whatever changes beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class DataPlaneFiles:
     @property
     def admin_socket(self) -> Path:
         return self.run / ADMIN_SOCKET
+
+    @property
+    def pressure(self) -> Path:
+        """What tells Envoy that few file descriptors are left (`equipoise.dataplane.guard`)."""
+        return self.run / PRESSURE
 
     @property
     def health_events(self) -> Path:

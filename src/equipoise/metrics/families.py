@@ -142,6 +142,12 @@ ENVOY_MOST_SESSIONS = Family(
     ("node",),
     "Sessions over UDP for which there is room, in all; each listener has an equal share.",
 )
+ENVOY_SHORTAGES = Family(
+    "equipoise_envoy_descriptor_shortages_total",
+    "counter",
+    ("node",),
+    "Times that new connections began to be refused because few file descriptors were left.",
+)
 
 CPU = Family("process_cpu_seconds_total", "counter", (), "CPU time of the service.")
 MEMORY = Family("process_resident_memory_bytes", "gauge", (), "Memory of the service.")

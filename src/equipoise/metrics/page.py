@@ -15,11 +15,13 @@ class Page:
     Args:
         node_id: the node on this machine.
         envoy_pid: tells the process of its Envoy, if one runs.
+        shortages: tells how many times its descriptors ran short.
     """
 
-    def __init__(self, node_id: str, envoy_pid: Callable[[], int | None]) -> None:
+    def __init__(self, node_id: str, envoy_pid: Callable[[], int | None], shortages: Callable[[], int]) -> None:
         self._node_id = node_id
         self._envoy_pid = envoy_pid
+        self._shortages = shortages
         self.jobs = JobFigures()
         self.stream = StreamFigures()
         self.traffic = TrafficFigures()
@@ -34,7 +36,7 @@ class Page:
         yield from process.of_service()
         up = self.traffic.is_up
         yield from families.ENVOY_UP.lines([] if up is None else [((self._node_id,), up)])
-        yield from process.of_envoy(self._node_id, self._envoy_pid())
+        yield from process.of_envoy(self._node_id, self._envoy_pid(), self._shortages())
         yield from families.DATABASE_UP.lines([((), unfinished is not None)])
         yield from self.jobs.lines(unfinished or {})
         yield from self.stream.lines()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from equipoise.dataplane.bootstrap import max_connections, max_sessions
+from equipoise.dataplane.guard import open_descriptors
 from equipoise.metrics import families
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -30,7 +31,7 @@ def taken(pid: int) -> Taken | None:
     try:
         # The name of the program, in parentheses, may hold anything.
         fields = (process / "stat").read_text().rpartition(")")[2].split()
-        files = len(os.listdir(process / "fd"))  # noqa: PTH208 - there may be a hundred thousand: no Path for each
+        files = open_descriptors(pid)
         limits = (process / "limits").read_text().splitlines()
         boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime "))
     except OSError:
@@ -57,8 +58,9 @@ def of_service() -> Iterator[str]:
         yield from families.STARTED.lines([((), found.started)])
 
 
-def of_envoy(node_id: str, pid: int | None) -> Iterator[str]:
-    """The lines about Envoy, if one runs."""
+def of_envoy(node_id: str, pid: int | None, shortages: int) -> Iterator[str]:
+    """The lines about Envoy, if one runs; `shortages` of descriptors were counted since the service was started."""
+    yield from families.ENVOY_SHORTAGES.lines([((node_id,), shortages)])
     found = None if pid is None else taken(pid)
     if found is not None:
         node = (node_id,)
