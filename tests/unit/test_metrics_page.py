@@ -26,8 +26,8 @@ AWKWARD = 'a "b" \\ c'
 INVENTORY = Inventory(
     [LoadBalancerLabels(LB, AWKWARD, "p1", "127.77.0.1", "External")],
     [
-        ListenerLabels(LB, AWKWARD, WEB, "网", "p1", "HTTP", 80),
-        ListenerLabels(LB, AWKWARD, DNS, "dns", "p1", "UDP", 53),
+        ListenerLabels(LB, AWKWARD, WEB, "网", "p1", "HTTP", 80, "127.77.0.1"),
+        ListenerLabels(LB, AWKWARD, DNS, "dns", "p1", "UDP", 53, "127.77.0.1"),
     ],
     [
         MemberLabels(WEB, "4" * 32, "127.0.0.9", False, True),

@@ -1,11 +1,16 @@
-"""Asking a running Envoy over its admin socket. What the answers mean is known to those who ask."""
+"""Asking a running Envoy over its admin socket. What the answers mean is known to those who ask.
 
+By a parser on the socket, and not by `httpx`, which takes 30 ms of a processor for the 5 MiB that tell of the traffic
+of 1,000 load balancers, every 15 s.
+"""
+
+import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import httpx
+import httptools
 
 from equipoise.unix_path import short_path
 
@@ -13,6 +18,8 @@ _TIMEOUT_SECONDS = 5.0
 
 _PIECE_BYTES: Final = 128 * 1024
 """Answers may have many megabytes: nobody is to hold all of one, nor to read all of it without a pause."""
+
+_OK: Final = 200
 
 
 class AdminUnavailableError(Exception):
@@ -33,25 +40,55 @@ class EnvoyAdmin:
         """Yield what Envoy shows at `path` in pieces of whole lines. Raises AdminUnavailableError."""
         pending = b""
         try:
-            async with self._asked(path) as response:
-                async for data in response.aiter_bytes(_PIECE_BYTES):
-                    whole, newline, rest = data.rpartition(b"\n")
-                    if newline:
-                        yield (pending + whole + newline).decode()
-                        pending = b""
-                    pending += rest
-        except (OSError, httpx.HTTPError) as error:
-            raise AdminUnavailableError(f"Envoy does not answer on {self._socket_path}: {error}") from error
+            async for data in self._body(path):
+                whole, newline, rest = data.rpartition(b"\n")
+                if newline:
+                    yield (pending + whole + newline).decode()
+                    pending = b""
+                pending += rest
+        except (OSError, httptools.HttpParserError) as error:
+            reason = str(error) or f"nothing for {_TIMEOUT_SECONDS:g} s"
+            raise AdminUnavailableError(f"Envoy does not answer on {self._socket_path}: {reason}") from error
         if pending:
             yield pending.decode()
 
-    @asynccontextmanager
-    async def _asked(self, path: str) -> AsyncIterator[httpx.Response]:
-        with short_path(self._socket_path) as socket:
-            # No TLS is spoken here, and to read all authorities takes longer than Envoy does to answer.
-            transport = httpx.AsyncHTTPTransport(uds=socket, verify=False)
-            async with (
-                httpx.AsyncClient(transport=transport, timeout=_TIMEOUT_SECONDS) as client,
-                client.stream("GET", f"http://envoy{path}") as response,
-            ):
-                yield response.raise_for_status()
+    async def _body(self, path: str) -> AsyncIterator[bytes]:
+        loop, answer = asyncio.get_running_loop(), _Answer()
+        with short_path(self._socket_path) as name, socket.socket(socket.AF_UNIX) as envoy:
+            envoy.setblocking(False)
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                await loop.sock_connect(envoy, name)
+                await loop.sock_sendall(envoy, f"GET {path} HTTP/1.1\r\nHost: envoy\r\n\r\n".encode())
+            while not answer.is_complete:
+                async with asyncio.timeout(_TIMEOUT_SECONDS):
+                    data = await loop.sock_recv(envoy, _PIECE_BYTES)
+                if not data:
+                    raise ConnectionResetError("it hung up before the end of its answer")
+                yield answer.take(data)
+
+
+class _Answer:
+    """What came of one answer. The methods `on_...` are called by the parser."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._body: list[bytes] = []
+        self._status = _OK
+        self.is_complete = False
+
+    def take(self, data: bytes) -> bytes:
+        """Return what of the body is in this. Raises HttpParserError, ConnectionError (another status than 200)."""
+        self._parser.feed_data(data)
+        if self._status != _OK:
+            raise ConnectionError(f"status {self._status}")
+        body, self._body = b"".join(self._body), []
+        return body
+
+    def on_headers_complete(self) -> None:
+        self._status = self._parser.get_status_code()
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        self.is_complete = True

@@ -17,6 +17,9 @@ from equipoise.store.inventory import ListenerLabels
 _UDP: Final = "UDP"
 _OVER_HTTP: Final = frozenset({"HTTP", "HTTPS"})
 
+_OF_ALL: Final = families.CONNECTIONS.labels
+"""With these begin the labels of all that is about a listener or member."""
+
 _AT_ONCE: Final = 500
 """Of so many listeners or members the lines are made in one go: a few milliseconds."""
 
@@ -47,19 +50,27 @@ class TrafficFigures:
         if look is not None:
             yield from families.SAMPLE_TIME.lines([((), look.moment / 1000)])
             yield from families.LOAD_BALANCER.lines((each, 1) for each in look.inventory.load_balancers)
-            yield from families.LISTENER.lines(((*each[:6], str(each.port)), 1) for each in look.inventory.listeners)
-            yield from _of_listeners(look)
-            yield from _of_members(look)
+            listeners = [(_labels_of(each), each) for each in look.inventory.listeners]
+            yield from _about(listeners)
+            yield from _of_listeners(look, listeners)
+            yield from _of_members(look, listeners)
 
 
 def _labels_of(each: ListenerLabels) -> str:
-    return pairs(families.CONNECTIONS.labels, each[:4])
+    return pairs(_OF_ALL, (each.load_balancer_id, each.load_balancer, each.id, each.name))
 
 
-def _of_listeners(look: Look) -> Iterator[str]:
+def _about(listeners: Sequence[tuple[str, ListenerLabels]]) -> Iterator[str]:
+    name, others = families.LISTENER.name, families.LISTENER.labels[len(_OF_ALL) :]
+    yield families.LISTENER.head()
+    for labels, each in listeners:
+        yield f"{name}{{{labels},{pairs(others, (each.project_id, each.protocol, str(each.port)))}}} 1\n"
+
+
+def _of_listeners(look: Look, listeners: Sequence[tuple[str, ListenerLabels]]) -> Iterator[str]:
     nothing, figures = Figures(), look.listeners
-    every = [(_labels_of(each), figures.get(each.id, nothing)) for each in look.inventory.listeners]
-    over_http = [one for one, each in zip(every, look.inventory.listeners, strict=True) if each.protocol in _OVER_HTTP]
+    every = [(labels, figures.get(each.id, nothing)) for labels, each in listeners]
+    over_http = [one for one, (_, each) in zip(every, listeners, strict=True) if each.protocol in _OVER_HTTP]
     if look.is_up:
         name = families.OPEN.name
         yield families.OPEN.head()
@@ -110,19 +121,16 @@ def _of_times(listeners: Sequence[tuple[str, Figures]]) -> Iterator[str]:
         yield "".join(lines)
 
 
-def _of_members(look: Look) -> Iterator[str]:
-    listeners = {each.id: (_labels_of(each), each.protocol) for each in look.inventory.listeners}
-    own = families.MEMBER_CONNECTIONS.labels[4:]
+def _of_members(look: Look, listeners: Sequence[tuple[str, ListenerLabels]]) -> Iterator[str]:
+    known = {each.id: (labels, each.protocol) for labels, each in listeners}
+    own = families.MEMBER_CONNECTIONS.labels[len(_OF_ALL) :]
     nothing, figures = MemberFigures(), look.members
     told: list[One] = []
     counted: list[One] = []
     over_http: list[One] = []
     for each in look.inventory.members:
-        # The listener may be on its way out.
-        labels, protocol = listeners.get(each.listener_id, ("", ""))
-        if not labels:
-            continue
-        labels = f"{labels},{pairs(own, (each.id, each.address))}"
+        of_listener, protocol = known[each.listener_id]
+        labels = f"{of_listener},{pairs(own, (each.id, each.address))}"
         if each.is_checked and each.healthy is not None:
             told.append((labels, (each.healthy,)))
         one = labels, figures.get((each.listener_id, each.address), nothing)

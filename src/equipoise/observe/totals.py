@@ -4,6 +4,7 @@ At the start of the service the totals are what the Envoy that runs then has cou
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import add
 from typing import Generic, TypeVar
 
 from equipoise.observe.health_reading import Member
@@ -29,22 +30,26 @@ class _Sums(Generic[K, F]):
         self._last: Mapping[K, F] = {}
         self.totals: dict[K, F] = {}
 
-    def take(self, looked: Mapping[K, F], there: Iterable[K]) -> None:
+    def take(self, looked: Mapping[K, F], there: Iterable[K]) -> dict[K, F]:
+        """Return what was counted since the last time, of those that were used then or are in use now."""
         nothing, kind, last, totals = self._nothing, type(self._nothing), self._last, self.totals
+        passed: dict[K, F] = {}
         self.totals = {}
         for key in there:
             total = totals.get(key, nothing)
             now = looked.get(key)
             if now is None:
                 # Nothing since an Envoy began: what it is, is zero, and what it was, remains.
-                self.totals[key] = kind(*nothing[:LEVELS], *total[LEVELS:])
-            elif now == last.get(key):
-                self.totals[key] = total
-            else:
-                grown = self._since(last.get(key, nothing), now)
-                sums = (was + more for was, more in zip(total[LEVELS:], grown[LEVELS:], strict=True))
-                self.totals[key] = kind(*now[:LEVELS], *sums)
+                self.totals[key] = kind(*nothing[:LEVELS], *total[LEVELS:]) if any(total[:LEVELS]) else total
+                continue
+            if now != last.get(key):
+                passed[key] = grown = self._since(last.get(key, nothing), now)
+                total = kind(*now[:LEVELS], *map(add, total[LEVELS:], grown[LEVELS:]))
+            elif any(now[:LEVELS]):
+                passed[key] = kind(*now[:LEVELS], *nothing[LEVELS:])
+            self.totals[key] = total
         self._last = looked
+        return passed
 
 
 class Totals:
@@ -68,11 +73,12 @@ class Totals:
         members: Mapping[Member, MemberFigures],
         there: Iterable[Listener],
         members_there: Iterable[Member],
-    ) -> None:
-        """Add what one look at Envoy showed.
+    ) -> Mapping[Listener, Figures]:
+        """Add what one look at Envoy showed. Returns what listeners carried since the look before, of those that
+        carried something or have connections.
 
         Args:
             there, members_there: those that exist, used or not.
         """
-        self._listeners.take(figures, there)
         self._members.take(members, members_there)
+        return self._listeners.take(figures, there)

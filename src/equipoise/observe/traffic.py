@@ -7,15 +7,15 @@ counted in all is not stored: whoever counts on (`Look`) is told of it at each l
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
 from equipoise.dataplane.admin import AdminUnavailableError, EnvoyAdmin
-from equipoise.dataplane.packets import PacketCounter, Packets
+from equipoise.dataplane.packets import PacketCounter, Packets, Place
 from equipoise.domain.traffic import Traffic
 from equipoise.observe.health_reading import Member
 from equipoise.observe.totals import Totals
@@ -25,14 +25,14 @@ from equipoise.observe.traffic_reading import (
     MemberFigures,
     Members,
     Statistics,
-    since,
     together,
 )
 from equipoise.store import inventory, traffic
 from equipoise.store.database import Database, StoreUnavailable, Transaction
-from equipoise.store.traffic import Place
 
 _log = structlog.get_logger("equipoise.traffic")
+
+_UDP: Final = "UDP"
 
 
 class Look(NamedTuple):
@@ -77,7 +77,8 @@ class TrafficObserver:
         self._interval = interval
         self._on_look = on_look
         self._totals = Totals()
-        self._last: _Count | None = None
+        # When the last look was, if Envoy answered.
+        self._last: float | None = None
         # What an earlier process wrote counts as something to take back.
         self._something_written = True
         self._looking: asyncio.Task[None] | None = None
@@ -101,23 +102,11 @@ class TrafficObserver:
             await asyncio.sleep(self._interval)
 
     async def _look(self) -> None:
-        places = await self._database.read(traffic.places)
-        await self._packets.follow(place.counted for place in places.values())
-        count = await self._count(places)
-        last, self._last = self._last, count
-        await self._tell(count)
-        # Without an earlier look there is no time over which to tell a rate.
-        samples = [] if count is None or last is None else _samples(places, last, count, self._database.now())
-        if samples or self._something_written:
-            await self._database.write(partial(_write, node_id=self._node_id, samples=samples))
-            self._something_written = bool(samples)
-
-    async def _tell(self, count: _Count | None) -> None:
         there = await self._database.read(inventory.everything)
-        if count is not None:
-            listeners = [each.id for each in there.listeners]
-            members = [(each.listener_id, each.address) for each in there.members]
-            self._totals.take(count.figures, count.members, listeners, members)
+        places = {each.id: _place(each) for each in there.listeners}
+        await self._packets.follow(places.values())
+        count = await self._count(places)
+        samples = self._compare(there, count)
         self._on_look(
             Look(
                 self._database.now(),
@@ -128,6 +117,21 @@ class TrafficObserver:
                 packets_are_counted=self._packets.is_counting,
             )
         )
+        if samples or self._something_written:
+            await self._database.write(partial(_write, node_id=self._node_id, samples=samples))
+            self._something_written = bool(samples)
+
+    def _compare(self, there: inventory.Inventory, count: _Count | None) -> Sequence[Traffic]:
+        """Add what was counted, and return what was carried since the last look."""
+        last, self._last = self._last, None
+        if count is None:
+            return []
+        self._last = count.moment
+        listeners = [each.id for each in there.listeners]
+        members = [(each.listener_id, each.address) for each in there.members]
+        passed = self._totals.take(count.figures, count.members, listeners, members)
+        # Without an earlier look there is no time over which to tell a rate.
+        return [] if last is None else _samples(there.listeners, passed, count.moment - last, self._database.now())
 
     async def _count(self, places: Mapping[str, Place]) -> _Count | None:
         try:
@@ -148,19 +152,23 @@ class TrafficObserver:
         return _Count(moment, with_packets, members.figures())
 
 
+def _place(listener: inventory.ListenerLabels) -> Place:
+    return listener.address, "udp" if listener.protocol == _UDP else "tcp", listener.port
+
+
 def _with_packets(figures: Figures, place: Place | None, packets: Packets) -> Figures:
-    in_packets, out_packets = (0, 0) if place is None else packets.get(place.counted, (0, 0))
+    in_packets, out_packets = (0, 0) if place is None else packets.get(place, (0, 0))
     return figures._replace(in_packets=in_packets, out_packets=out_packets)
 
 
-def _samples(places: Mapping[str, Place], last: _Count, count: _Count, now: int) -> Sequence[Traffic]:
+def _samples(
+    listeners: Iterable[inventory.ListenerLabels], passed: Mapping[Listener, Figures], seconds: float, now: int
+) -> Sequence[Traffic]:
     """One for each load balancer that had traffic or has connections."""
-    seconds = count.moment - last.moment
     of_load_balancer: defaultdict[str, list[Figures]] = defaultdict(list)
-    for listener, figures in count.figures.items():
-        if listener in places:
-            passed = since(last.figures.get(listener, Figures()), figures)
-            of_load_balancer[places[listener].load_balancer_id].append(passed)
+    for listener in listeners:
+        if listener.id in passed:
+            of_load_balancer[listener.load_balancer_id].append(passed[listener.id])
     found = (_sample(id, together(each), seconds, now) for id, each in of_load_balancer.items())
     return [sample for sample in found if sample != Traffic(sample.load_balancer_id, now)]
 

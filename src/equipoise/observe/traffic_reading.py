@@ -1,7 +1,8 @@
 """Envoy's counters, read into the traffic of listeners and members. Pure; when to look is decided in `traffic`."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from operator import sub
 from typing import Final, NamedTuple
 
 from equipoise.domain.traffic import RESPONSE_TIMES
@@ -139,7 +140,7 @@ class Members:
         self._read(text[:begin])
 
     def figures(self) -> dict[Member, MemberFigures]:
-        """The figures of every member; to be asked for after the last piece."""
+        """The figures of every member that was ever used; to be asked for after the last piece."""
         self._read(self._rest)
         self._rest = ""
         return self._figures
@@ -151,10 +152,12 @@ class Members:
             # cx_active, cx_connect_fail, cx_total, rq_active, rq_error, rq_pending_active, rq_success, rq_timeout,
             # rq_total, in this order. The control stream's own cluster is no listener's.
             if len(listener) == _ID_LENGTH:
-                lines = after.split("\n", 9)
-                first, (failed, total, active, _, _, success, _, requests) = lines[0], map(_value, lines[1:9])
+                first, *lines = after.split("\n", 9)
+                failed, total, active, _, _, success, _, requests = map(_value, lines[:8])
                 figures = MemberFigures(int(first), active, total, failed, requests, success)
-                self._figures[listener, place.rpartition(":")[0]] = figures
+                # Of thousands most may never have been used: they need not be kept to be known.
+                if any(figures):
+                    self._figures[listener, place.rpartition(":")[0]] = figures
             before = after
 
 
@@ -168,31 +171,22 @@ def _value(line: str) -> int:
 def since(before: Figures, after: Figures) -> Figures:
     """What was counted in between. If any of Envoy's counters is lower than before, Envoy began anew: then all of what
     it counted counts. Packets are counted elsewhere, and begin anew by themselves."""
-    was, now = _numbers(before), _numbers(after)
+    grown = tuple(map(sub, after, before))
+    if min(grown[LEVELS:]) >= 0:
+        return Figures(*after[:LEVELS], *grown[LEVELS:])
+    packets = (
+        new if grown_by < 0 else grown_by for new, grown_by in zip(after[-_PACKETS:], grown[-_PACKETS:], strict=True)
+    )
     by_envoy = slice(LEVELS, -_PACKETS)
-    grown = _growth(was[by_envoy], now[by_envoy])
-    packets = [
-        *_growth(was[-_PACKETS:-1], now[-_PACKETS:-1]),
-        *_growth(was[-1:], now[-1:]),
-    ]
-    return Figures(*now[:LEVELS], *grown, *packets)
+    return Figures(*after[:LEVELS], *(after if min(grown[by_envoy]) < 0 else grown)[by_envoy], *packets)
 
 
 def since_of_member(before: MemberFigures, after: MemberFigures) -> MemberFigures:
     """What was counted in between, as `since`."""
-    was, now = _numbers(before), _numbers(after)
-    return MemberFigures(*now[:LEVELS], *_growth(was[LEVELS:], now[LEVELS:]))
+    grown = tuple(map(sub, after, before))
+    return MemberFigures(*after[:LEVELS], *(after if min(grown[LEVELS:]) < 0 else grown)[LEVELS:])
 
 
-def _numbers(figures: tuple[int, ...]) -> tuple[int, ...]:
-    return figures
-
-
-def _growth(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
-    grown = tuple(now - was for was, now in zip(before, after, strict=True))
-    return after if min(grown) < 0 else grown
-
-
-def together(each: Iterable[Figures]) -> Figures:
-    """The sum of what several listeners carry."""
-    return Figures(*map(sum, zip(*each, strict=True)))
+def together(each: Sequence[Figures]) -> Figures:
+    """The sum of what listeners carry, one at least."""
+    return each[0] if len(each) == 1 else Figures(*map(sum, zip(*each, strict=True)))

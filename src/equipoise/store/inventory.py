@@ -1,9 +1,10 @@
 """Everything that is measured, of all projects, with its names: what figures are labelled with."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, exists, select
+from sqlalchemy import Connection, select
 
 from equipoise.store.tables import health_checks, listeners, load_balancers, members
 
@@ -15,24 +16,13 @@ _LOAD_BALANCERS = select(
     load_balancers.c.type,
 ).order_by(load_balancers.c.id)
 _LISTENERS = (
-    select(
-        load_balancers.c.id,
-        load_balancers.c.name,
-        listeners.c.id,
-        listeners.c.name,
-        listeners.c.project_id,
-        listeners.c.protocol,
-        listeners.c.port,
-    )
-    .join(load_balancers, load_balancers.c.id == listeners.c.load_balancer_id)
+    select(listeners.c.load_balancer_id, listeners.c.id, listeners.c.name, listeners.c.protocol, listeners.c.port)
     .where(listeners.c.deleting.is_(False))
-    .order_by(load_balancers.c.id, listeners.c.id)
+    .order_by(listeners.c.load_balancer_id, listeners.c.id)
 )
-_IS_CHECKED = exists().where(
-    and_(health_checks.c.listener_id == members.c.listener_id, health_checks.c.deleting.is_(False))
-)
+_CHECKED = select(health_checks.c.listener_id).where(health_checks.c.deleting.is_(False))
 _MEMBERS = (
-    select(members.c.listener_id, members.c.id, members.c.address, members.c.healthy, _IS_CHECKED)
+    select(members.c.listener_id, members.c.id, members.c.address, members.c.healthy)
     .where(members.c.deleting.is_(False))
     .order_by(members.c.listener_id, members.c.id)
 )
@@ -47,6 +37,8 @@ class LoadBalancerLabels(NamedTuple):
 
 
 class ListenerLabels(NamedTuple):
+    """`address` is where it listens, with `port`."""
+
     load_balancer_id: str
     load_balancer: str
     id: str
@@ -54,6 +46,7 @@ class ListenerLabels(NamedTuple):
     project_id: str
     protocol: str
     port: int
+    address: str
 
 
 class MemberLabels(NamedTuple):
@@ -67,15 +60,40 @@ class MemberLabels(NamedTuple):
 
 
 class Inventory(NamedTuple):
+    """The load balancer of each listener is among them, and the listener of each member."""
+
     load_balancers: Sequence[LoadBalancerLabels]
     listeners: Sequence[ListenerLabels]
     members: Sequence[MemberLabels]
 
 
 def everything(connection: Connection) -> Inventory:
-    """What there is now and is not being deleted."""
-    return Inventory(
-        [LoadBalancerLabels(*row) for row in connection.execute(_LOAD_BALANCERS)],
-        [ListenerLabels(*row) for row in connection.execute(_LISTENERS)],
-        [MemberLabels(*row) for row in connection.execute(_MEMBERS)],
-    )
+    """What there is now and is not being deleted.
+
+    It is kept for long, of thousands: so what is the same is stored once.
+    """
+    owners = {id: LoadBalancerLabels(id, *rest) for id, *rest in _load_balancers(connection)}
+    own_listeners = {each.id: each for each in _listeners(connection, owners)}
+    return Inventory(list(owners.values()), list(own_listeners.values()), list(_members(connection, own_listeners)))
+
+
+def _load_balancers(connection: Connection) -> Iterator[tuple[str, str, str, str, str]]:
+    for id, name, project_id, address, kind in connection.execute(_LOAD_BALANCERS).all():
+        yield id, name, sys.intern(project_id), address, sys.intern(kind)
+
+
+def _listeners(connection: Connection, owners: Mapping[str, LoadBalancerLabels]) -> Iterator[ListenerLabels]:
+    for owner_id, id, name, protocol, port in connection.execute(_LISTENERS).all():
+        owner = owners[owner_id]
+        yield ListenerLabels(
+            owner.id, owner.name, id, name, owner.project_id, sys.intern(protocol), port, owner.address
+        )
+
+
+def _members(connection: Connection, owners: Mapping[str, ListenerLabels]) -> Iterator[MemberLabels]:
+    checked = set(connection.execute(_CHECKED).scalars())
+    for listener_id, id, address, healthy in connection.execute(_MEMBERS).all():
+        owner = owners.get(listener_id)
+        # The listener may be on its way out, and its members with it.
+        if owner is not None:
+            yield MemberLabels(owner.id, id, sys.intern(address), healthy, listener_id in checked)

@@ -1,17 +1,13 @@
 """Statements about traffic samples. A load balancer without traffic has none."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
 from equipoise.domain.traffic import Traffic
-from equipoise.store.tables import listeners, load_balancers, traffic
+from equipoise.store.tables import load_balancers, traffic
 
 _FIGURES = [column for column in traffic.c if column.name not in {"load_balancer_id", "node_id", "time"}]
-_PLACES = select(
-    listeners.c.id, listeners.c.load_balancer_id, load_balancers.c.vip_address, listeners.c.protocol, listeners.c.port
-).join(load_balancers, load_balancers.c.id == listeners.c.load_balancer_id)
 _FORGET = delete(traffic).where(traffic.c.node_id == bindparam("of_node"))
 _OF_PROJECT = (
     select(
@@ -23,26 +19,6 @@ _OF_PROJECT = (
     .where(load_balancers.c.project_id == bindparam("project_id"), traffic.c.time >= bindparam("since"))
     .group_by(traffic.c.load_balancer_id)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a listener listens, and for which load balancer."""
-
-    load_balancer_id: str
-    address: str
-    protocol: str
-    port: int
-
-    @property
-    def counted(self) -> tuple[str, str, int]:
-        """Address, transport and port: what packets are told apart by."""
-        return self.address, "udp" if self.protocol == "UDP" else "tcp", self.port
-
-
-def places(connection: Connection) -> Mapping[str, Place]:
-    """Every listener there is, by its id."""
-    return {id: Place(*rest) for id, *rest in connection.execute(_PLACES)}
 
 
 def replace_samples(connection: Connection, node_id: str, samples: Sequence[Traffic]) -> None:
