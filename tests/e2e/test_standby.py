@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import stat
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -88,6 +89,17 @@ def test_without_a_service_a_living_envoy_is_left_alone(
         asker.more(20)
         assert own_service.envoy_pid == envoy
         assert asker.failures == []
+
+
+def test_a_stand_in_that_sleeps_has_loaded_next_to_nothing(own_service: Service) -> None:
+    """Every module of it would be memory that nobody uses for as long as all is well."""
+    of_it = Path("/proc", str(own_service.standby_pid))
+    # It holds the process for whose end it waits.
+    eventually(lambda: any(each.readlink().name == "anon_inode:[pidfd]" for each in (of_it / "fd").iterdir()))
+    loaded = (of_it / "maps").read_text()
+    assert "python" in loaded
+    for name in ("_asyncio", "_ssl", "_sqlite3", "site-packages"):
+        assert name not in loaded
 
 
 def test_a_stand_in_that_is_killed_harms_nothing_and_another_one_takes_its_place(

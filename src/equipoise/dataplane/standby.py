@@ -1,6 +1,6 @@
 """Keeps one stand-in at hand for one data directory: the process that looks after Envoy while there is no service.
 
-What the stand-in does is in `equipoise.standby`. Here it is ended when a service begins, started anew by it, watched,
+What a stand-in is, `equipoise.standby` tells. Here it is ended when a service begins, started anew by it, watched,
 and ended for good when the service is stopped. As with Envoy, a lock that it inherits tells whether one exists.
 """
 
