@@ -1,16 +1,19 @@
 """What a job promises (jobs.md), with a real database and a node that does what the test tells it."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
+from equipoise.controller import controller
 from equipoise.controller.retention import Retention
 from equipoise.domain.commands import NewMember, UpdateLoadBalancer
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import JobStatus, Warned
 from equipoise.domain.quotas import Quotas
+from equipoise.store.events import Event, JobMoved
 from equipoise.store.tables import observations
 from equipoise.usecases import jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
@@ -58,6 +61,27 @@ async def test_a_job_is_running_until_the_node_confirms(database_url: str) -> No
         await stand.handed_over(created.resource_id)
         stand.node.confirm_all()
         assert (await stand.ended(created)).status == JobStatus.SUCCESS
+
+
+async def test_what_thousands_confirm_at_once_is_written_in_parts(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller, "BATCH", 3)
+    async with open_stand(database_url) as stand:
+        stand.node.confirms_at_once = False
+        created = [await stand.create_load_balancer() for _ in range(10)]
+        for each in created:
+            await stand.handed_over(each.resource_id)
+        ended: list[int] = []
+
+        def count(events: Iterable[Event]) -> None:
+            ended.append(sum(isinstance(each, JobMoved) and each.status == JobStatus.SUCCESS for each in events))
+
+        stand.database.on_commit(count)
+        stand.node.confirm_all()
+        for each in created:
+            assert (await stand.ended(each)).status == JobStatus.SUCCESS
+        assert [each for each in ended if each] == [3, 3, 3, 1]
 
 
 def observed(stand: Stand, node_id: str, load_balancer_id: str) -> int:

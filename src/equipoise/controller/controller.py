@@ -233,7 +233,9 @@ class Controller:
                     case _NodeChanged(node_id, live):
                         await self._node_changed(node_id, live)
                     case _Confirmed(node_id, generations):
-                        await self._confirmed(node_id, generations)
+                        # All at once would hold up everybody else for a second where thousands are confirmed.
+                        for some in _batches(generations):
+                            await self._confirmed(node_id, {id: generations[id] for id in some})
                     case _RefusedBy(node_id, refusals):
                         for refusal in refusals:
                             await self._refused(node_id, refusal)
