@@ -10,7 +10,6 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
-from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.json_format import MessageToDict
 
@@ -25,7 +24,7 @@ from equipoise.xds.model import (
     ProxyTls,
     Resource,
 )
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, ROUTES, SECRET
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 
 CASES = Path(__file__).parent / "xds"
 MESSAGES = {
@@ -33,7 +32,6 @@ MESSAGES = {
     ENDPOINTS: ClusterLoadAssignment,
     SECRET: Secret,
     LISTENER: Listener,
-    ROUTES: RouteConfiguration,
     FILTER: TypedExtensionConfig,
 }
 

@@ -135,10 +135,13 @@ class Member:
             writer.close()
 
 
-async def talk(address: str, port: int, request: bytes = b"") -> bytes:
-    """Open a connection, say something, and return all that comes back. Raises OSError if it is refused or cut."""
+async def talk(address: str, port: int, request: bytes = b"", client: str | None = None) -> bytes:
+    """Open a connection (from the address `client`), say something, and return all that comes back.
+
+    Raises OSError if it is refused or cut.
+    """
     async with asyncio.timeout(DEADLINE_SECONDS):
-        reader, writer = await asyncio.open_connection(address, port)
+        reader, writer = await asyncio.open_connection(address, port, local_addr=client and (client, 0))
         try:
             if request:
                 writer.write(request)
@@ -147,9 +150,9 @@ async def talk(address: str, port: int, request: bytes = b"") -> bytes:
             writer.close()
 
 
-async def get(address: str, port: int, path: str = "/", headers: str = "") -> bytes:
+async def get(address: str, port: int, path: str = "/", headers: str = "", client: str | None = None) -> bytes:
     request = f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{headers}\r\n"
-    return await talk(address, port, request.encode())
+    return await talk(address, port, request.encode(), client)
 
 
 async def is_refused(address: str, port: int) -> bool:

@@ -1,16 +1,18 @@
 """Publish, and look at the sockets: what is confirmed is in force, and what is refused harms nobody else."""
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from equipoise.xds.desired import Desired
+from equipoise.xds.listening import is_listening
 from equipoise.xds.model import Algorithm, Protocol
 from equipoise.xds.type_urls import CLUSTER
 from tests.integration.southbound import (
@@ -25,6 +27,7 @@ from tests.integration.southbound import (
     is_refused,
     own_address,
     talk,
+    until,
     until_async,
 )
 
@@ -140,6 +143,15 @@ async def test_a_request_whose_member_is_dead_is_given_to_another(stand: Stand, 
         await stand.publish(desired("lb", generation, vip, listener))
         for _ in range(10):
             assert (await get(vip, port)).endswith(b"web")
+
+
+async def test_no_client_is_bound_to_a_dead_member_by_its_address(stand: Stand, web_member: Member, vip: str) -> None:
+    port = free_port(vip)
+    members = [web_member.address, own_address()]
+    listener = a_listener("l", port, web_member.port, members, protocol=Protocol.HTTP, algorithm=Algorithm.SOURCE)
+    await stand.publish(desired("lb", 1, vip, listener))
+    answers = [await get(vip, port, client=f"127.1.{number}.1") for number in range(250)]
+    assert [answer for answer in answers if not answer.endswith(b"web")] == []
 
 
 async def test_without_members_tcp_is_closed_and_http_is_answered_with_503(stand: Stand, vip: str) -> None:
@@ -289,6 +301,31 @@ async def test_envoy_killed_is_started_again_and_told_everything(stand: Stand, m
     assert await talk(vip, port) == b"one"
     assert stand.envoy.pid != killed
     assert stand.recorder.events == [("connected", NODE), ("disconnected", NODE), ("connected", NODE)]
+
+
+async def test_a_starting_envoy_listens_wherever_it_is_confirmed_to(
+    stand: Stand, vip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = free_port(vip)
+    ports = {f"lb-{number}": 1024 + (first + number) % 60_000 for number in range(300)}
+    # Those of HTTP need nothing more, but Envoy opens none before it has the filters of those of TCP.
+    protocols = itertools.cycle((Protocol.HTTP, Protocol.TCP))
+    listeners = {id: a_listener(f"l-{id}", port, 80, protocol=next(protocols)) for id, port in ports.items()}
+    stand.ads.publish(desired(id, 1, vip, listener) for id, listener in listeners.items())
+    await asyncio.gather(*(stand.confirmed(id, 1) for id in ports))
+    refused: list[str] = []
+
+    def confirmed(_node_id: str, generations: Mapping[str, int]) -> None:
+        refused.extend(id for id in generations if not is_listening(vip, ports[id]))
+        seen.update(generations)
+
+    seen: set[str] = set()
+    monkeypatch.setattr(stand.recorder, "confirmed", confirmed)
+    killed = stand.envoy.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: seen == ports.keys())
+    assert not refused
 
 
 async def test_traffic_does_not_notice_that_the_control_stream_is_gone_or_back(

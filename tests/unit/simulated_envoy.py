@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from equipoise.xds.exchange import Push, Request
 from equipoise.xds.model import Resource
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 
 WHOLE = b"refuses the whole push"
-HTTP = b"http"
+TCP = b"tcp"
 TLS = b"tls"
 
 
@@ -25,10 +25,10 @@ class SimulatedEnvoy:
 
     taken: set[str] = field(default_factory=set)
     held: dict[str, dict[str, Resource]] = field(
-        default_factory=lambda: {CLUSTER: {}, ENDPOINTS: {}, SECRET: {}, LISTENER: {}, ROUTES: {}}
+        default_factory=lambda: {CLUSTER: {}, ENDPOINTS: {}, SECRET: {}, LISTENER: {}, FILTER: {}}
     )
     warming: set[str] = field(default_factory=set)
-    subscribed: dict[str, set[str]] = field(default_factory=lambda: {ENDPOINTS: set(), SECRET: set(), ROUTES: set()})
+    subscribed: dict[str, set[str]] = field(default_factory=lambda: {ENDPOINTS: set(), SECRET: set(), FILTER: set()})
     inbox: deque[Push] = field(default_factory=deque)
     outbox: deque[Request] = field(default_factory=deque)
 
@@ -92,8 +92,8 @@ class SimulatedEnvoy:
         if push.type_url == LISTENER:
             tls = {each.listener_id for each in self.held[LISTENER].values() if TLS in each.body}
             self._ask(SECRET, tls)
-            http = {each.listener_id for each in self.held[LISTENER].values() if HTTP in each.body}
-            self._ask(ROUTES, http)
+            tcp = {each.listener_id for each in self.held[LISTENER].values() if TCP in each.body}
+            self._ask(FILTER, tcp)
 
     def _ask(self, type_url: str, names: set[str]) -> None:
         before, self.subscribed[type_url] = self.subscribed[type_url], names

@@ -16,8 +16,8 @@ from equipoise.xds.model import Place, Resource, Transport
 from equipoise.xds.names import listener_name
 from equipoise.xds.node_state import NodeState
 from equipoise.xds.observer import Refused
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
-from tests.unit.simulated_envoy import HTTP, TLS, WHOLE, SimulatedEnvoy
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
+from tests.unit.simulated_envoy import TCP, TLS, WHOLE, SimulatedEnvoy
 
 
 def a_resource(type_url: str, name: str, listener_id: str, *content: object) -> Resource:
@@ -34,12 +34,12 @@ class Wanted:
     cluster: object = 0
     members: object = 0
     listener: object = 0
-    routes: object = None
+    filter: object = None
     secret: object = None
 
     def resources(self, load_balancer_id: str) -> list[Resource]:
         name = self.listener_id
-        kind = (b"" if self.routes is None else HTTP) + (b"" if self.secret is None else TLS)
+        kind = (b"" if self.filter is None else TCP) + (b"" if self.secret is None else TLS)
         built = [
             a_resource(CLUSTER, name, name, self.cluster),
             a_resource(ENDPOINTS, name, name, self.members),
@@ -47,8 +47,8 @@ class Wanted:
                 LISTENER, listener_name(load_balancer_id, Transport.TCP, self.port), name, name, self.listener, kind
             ),
         ]
-        if self.routes is not None:
-            built.append(a_resource(ROUTES, name, name, self.routes))
+        if self.filter is not None:
+            built.append(a_resource(FILTER, name, name, self.filter))
         if self.secret is not None:
             built.append(a_resource(SECRET, name, name, self.secret))
         return built
@@ -139,6 +139,28 @@ def at_place(state: Desired) -> Desired:
     return replace(state, resources=tuple(resources))
 
 
+def test_a_starting_envoy_is_told_of_no_listeners_only_if_none_are_to_come() -> None:
+    wire = Wire()
+    wire.publish(desired("a", 1, Wanted("l1")), desired("b", 1, Wanted("l2", port=81)))
+    wire.run()
+    assert [push for push in wire.pushed if push[0] == LISTENER] == [(LISTENER, ("a/tcp/80", "b/tcp/81"), ())]
+    without = Wire()
+    without.publish(desired("a", 1))
+    without.run()
+    assert (LISTENER, (), ()) in without.pushed
+
+
+def test_what_is_asked_for_while_a_push_of_the_kind_is_under_way_waits_for_the_answer() -> None:
+    wire = a_wire(*(desired(each, 1, Wanted(f"l-{each}", filter=1)) for each in "ab"))
+    wire.publish(desired("a", 2, Wanted("l-a", filter=2)))
+    wire.advance()
+    assert not wire.node.receive(Request(FILTER, subscribe=("l-b",)))
+    assert wire.node.receive(Request(FILTER, subscribe=("l-b",), unsubscribe=("l-a",)))
+    assert wire.node.receive(Request(SECRET, subscribe=("l-b",)))
+    wire.run()
+    assert wire.pushed[-1] == (FILTER, ("l-b",), ())
+
+
 def test_a_listener_whose_place_somebody_else_has_is_refused_and_never_sent() -> None:
     wire = Wire()
     wire.node = NodeState(wire.states, lambda place: place != PLACE)
@@ -213,7 +235,7 @@ def test_what_envoy_asks_for_one_by_one_costs_no_look_at_all_the_others() -> Non
     wire.states = states = CountingStates()
     wire.states.ready = True
     wire.connect()
-    wire.publish(*(desired(f"lb{each}", 1, Wanted(f"l{each}", routes=each)) for each in range(number)))
+    wire.publish(*(desired(f"lb{each}", 1, Wanted(f"l{each}", filter=each)) for each in range(number)))
     wire.advance()
     while wire.envoy.outbox or wire.envoy.inbox:
         if not wire.envoy.outbox:
@@ -225,17 +247,17 @@ def test_what_envoy_asks_for_one_by_one_costs_no_look_at_all_the_others() -> Non
 
 
 def one_by_one(request: Request) -> Iterator[Request]:
-    if request.type_url == ROUTES and request.subscribe:
+    if request.type_url == FILTER and request.subscribe:
         yield from (replace(request, subscribe=(name,)) for name in request.subscribe)
     else:
         yield request
 
 
 def test_a_load_balancer_is_confirmed_when_all_of_it_is_accepted() -> None:
-    wire = a_wire(desired("a", 3, Wanted("l1", routes=1)))
+    wire = a_wire(desired("a", 3, Wanted("l1", filter=1)))
     assert wire.confirmed == [("a", 3)]
     assert wire.listening() == {"a/tcp/80"}
-    assert wire.envoy.held[ROUTES].keys() == {"l1"}
+    assert wire.envoy.held[FILTER].keys() == {"l1"}
 
 
 def test_only_what_changed_is_sent() -> None:
@@ -329,7 +351,7 @@ def test_a_deleted_listener_and_a_new_one_on_its_port_are_one_change_in_place() 
 
 
 def test_a_listener_goes_before_its_cluster() -> None:
-    wire = a_wire(desired("a", 1, Wanted("l1", routes=1)))
+    wire = a_wire(desired("a", 1, Wanted("l1", filter=1)))
     wire.publish(desired("a", 2))
     wire.run()
     assert wire.pushed == [(LISTENER, (), ("a/tcp/80",)), (CLUSTER, (), ("l1",))]
@@ -397,9 +419,9 @@ def test_going_back_to_what_was_in_force_confirms_without_a_push() -> None:
 
 
 def test_a_bad_resource_is_found_among_good_ones() -> None:
-    for kind in ("cluster", "members", "listener", "routes"):
-        bad = spoiled(Wanted("bad", routes=1), kind)
-        others = [desired(f"good-{number}", 1, Wanted(f"l{number}", routes=1)) for number in range(9)]
+    for kind in ("cluster", "members", "listener", "filter"):
+        bad = spoiled(Wanted("bad", filter=1), kind)
+        others = [desired(f"good-{number}", 1, Wanted(f"l{number}", filter=1)) for number in range(9)]
         wire = a_wire(*others[:4], desired("x", 1, bad), *others[4:])
         assert {name for name, _ in wire.confirmed} == {each.load_balancer_id for each in others}
         [refused] = wire.refused
@@ -407,7 +429,7 @@ def test_a_bad_resource_is_found_among_good_ones() -> None:
 
 
 def test_nothing_is_built_on_a_cluster_that_was_refused() -> None:
-    wire = a_wire(desired("a", 1, Wanted("l1", cluster=WHOLE, routes=1)))
+    wire = a_wire(desired("a", 1, Wanted("l1", cluster=WHOLE, filter=1)))
     assert not wire.listening()
     wire.settle("a", 1)
     wire.run()
@@ -498,7 +520,7 @@ def test_a_refused_certificate_keeps_what_else_would_change_of_its_listener_and_
 
 
 def test_after_a_restart_certificates_that_the_node_has_are_not_sent_again() -> None:
-    state = desired("a", 1, Wanted("l1", routes=1, secret=1))
+    state = desired("a", 1, Wanted("l1", filter=1, secret=1))
     wire = a_wire(state)
     wire.restart([state])
     wire.run()
@@ -508,14 +530,14 @@ def test_after_a_restart_certificates_that_the_node_has_are_not_sent_again() -> 
 
 def test_a_cluster_stays_while_a_listener_that_leads_to_it_is_under_way() -> None:
     wire = a_wire()
-    wire.publish(desired("a", 1, Wanted("l1", routes=1)))
+    wire.publish(desired("a", 1, Wanted("l1", filter=1)))
     wire.advance()
     while LISTENER not in {push.type_url for push in wire.envoy.inbox}:
         wire.envoy.take()
         while wire.envoy.outbox:
             wire.hear()
     wire.publish(desired("a", 2))
-    # Envoy asks for the routes of the listener before it answers the push, and removes nothing that is in use.
+    # Envoy asks for the filter of the listener before it answers the push, and removes nothing that is in use.
     wire.envoy.take()
     wire.run()
     assert not wire.listening()
@@ -538,9 +560,9 @@ def test_what_is_deleted_while_its_first_part_is_on_its_way_is_not_gone_before_t
 
 def test_a_name_that_nobody_wants_is_answered_as_removed() -> None:
     wire = a_wire(desired("a", 1, Wanted("l1")))
-    wire.node.receive(Request(ROUTES, subscribe=("nobody",)))
+    wire.node.receive(Request(FILTER, subscribe=("nobody",)))
     wire.advance()
-    assert wire.pushed == [(ROUTES, (), ("nobody",))]
+    assert wire.pushed == [(FILTER, (), ("nobody",))]
 
 
 def test_each_wildcard_kind_is_answered_once_even_with_nothing() -> None:

@@ -21,7 +21,7 @@ from equipoise.xds.model import (
     Transport,
 )
 from equipoise.xds.stickiness import cookie_name
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, ROUTES, SECRET
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 
 CHECK = ProxyHealthCheck(Protocol.HTTP, "/up", None, 7, 3, 2, 2)
 TCP = ProxyListener("l1", Protocol.TCP, 8080, 80, Algorithm.ROUND_ROBIN, ("10.0.0.1",), None, None)
@@ -41,10 +41,10 @@ def what_changes(before: ProxyListener, after: ProxyListener) -> set[str]:
     return {type_url for type_url in old if old[type_url] != new[type_url]}
 
 
-def test_a_tcp_listener_has_no_routes_and_an_http_listener_has() -> None:
+def test_the_filter_of_tcp_and_the_certificate_of_https_are_resources_of_their_own() -> None:
     assert built(TCP).keys() == {CLUSTER, ENDPOINTS, LISTENER, FILTER}
-    assert built(HTTP).keys() == {CLUSTER, ENDPOINTS, LISTENER, ROUTES}
-    assert built(HTTPS).keys() == {CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET}
+    assert built(HTTP).keys() == {CLUSTER, ENDPOINTS, LISTENER}
+    assert built(HTTPS).keys() == {CLUSTER, ENDPOINTS, LISTENER, SECRET}
 
 
 @pytest.mark.parametrize("listener", [TCP, HTTP, HTTPS], ids=["TCP", "HTTP", "HTTPS"])
@@ -81,10 +81,9 @@ def test_the_private_key_is_in_no_text_about_the_model_or_the_resources() -> Non
     assert "the private key" not in repr(built(HTTPS))
 
 
-def test_stickiness_is_the_cluster_s_over_tcp_and_the_route_s_over_http() -> None:
+def test_stickiness_is_the_cluster_s_over_tcp_and_the_listener_s_over_http() -> None:
     assert what_changes(TCP, replace(TCP, is_sticky=True)) == {CLUSTER}
-    assert what_changes(HTTP, replace(HTTP, is_sticky=True)) == {ROUTES}
-    assert what_changes(replace(HTTP, is_sticky=True), replace(HTTP, is_sticky=True, cookie_lifetime=60)) == {ROUTES}
+    assert what_changes(HTTP, replace(HTTP, is_sticky=True)) == {LISTENER}
 
 
 def test_another_idle_time_of_a_tcp_listener_is_its_filter_s_alone() -> None:

@@ -22,7 +22,7 @@ from equipoise.xds.type_urls import SECRET
 
 log = structlog.get_logger("equipoise.last_good")
 
-_SHAPE: Final = 1
+_SHAPE: Final = 2
 """Raised whenever what is stored looks different: what an older release left is then not read but written anew."""
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")

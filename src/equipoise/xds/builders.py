@@ -11,9 +11,8 @@ from equipoise.xds.endpoints import endpoints
 from equipoise.xds.listeners import listener, tcp_filter
 from equipoise.xds.model import Place, Protocol, ProxyListener, ProxyLoadBalancer, Resource
 from equipoise.xds.names import listener_name
-from equipoise.xds.routes import routes
 from equipoise.xds.tls import secret
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, ROUTES, SECRET
+from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 
 
 def build(load_balancer: ProxyLoadBalancer) -> tuple[Resource, ...]:
@@ -30,7 +29,5 @@ def _of_listener(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Itera
     yield resource(LISTENER, name, listener(name, load_balancer, each), listener_id, place)
     if each.tls is not None:
         yield resource(SECRET, listener_id, secret(listener_id, each.tls), listener_id)
-    if each.protocol.carries_http:
-        yield resource(ROUTES, listener_id, routes(each), listener_id)
     if each.protocol is Protocol.TCP:
         yield resource(FILTER, listener_id, tcp_filter(load_balancer, each), listener_id)

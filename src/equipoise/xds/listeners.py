@@ -1,7 +1,8 @@
 """The listener: the address it occupies and how bytes or requests are taken in.
 
 Envoy closes a listener's connections when the listener changes, so it holds only what belongs to the place itself.
-Algorithm, members, health checks, routes, certificates and the filter of a TCP listener are resources of their own.
+Algorithm, members, health checks, certificates and the filter of a TCP listener are resources of their own; the routes
+of HTTP, of which nothing can change, are not.
 """
 
 import socket
@@ -16,7 +17,6 @@ from envoy.extensions.filters.http.router.v3.router_pb2 import Router
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
     HttpFilter,
-    Rds,
 )
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from envoy.type.v3.hash_policy_pb2 import HashPolicy
@@ -26,7 +26,8 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 from equipoise.xds.access_logs import access_logs
 from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed, socket_address
 from equipoise.xds.model import Protocol, ProxyListener, ProxyLoadBalancer
-from equipoise.xds.stickiness import stickiness_filter
+from equipoise.xds.routes import routes
+from equipoise.xds.stickiness import stickiness_by_cookie
 from equipoise.xds.tls import downstream_tls
 from equipoise.xds.udp import udp_listener, udp_proxy
 
@@ -130,8 +131,8 @@ def _http(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Filter:
         stat_prefix=each.listener_id,
         # Not AUTO: HTTP/2 without TLS is not offered, and sniffing for it costs every connection something.
         codec_type=HttpConnectionManager.HTTP1,
-        rds=Rds(config_source=over_ads(), route_config_name=each.listener_id),
-        http_filters=[stickiness_filter(), _router()],
+        route_config=routes(each),
+        http_filters=[stickiness_by_cookie(each), _router()] if each.is_sticky else [_router()],
         http_protocol_options=Http1ProtocolOptions(accept_http_10=True, default_host_for_http_10=load_balancer.address),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
         # The client is whoever opened the connection: X-Forwarded-Proto says so to the member. X-Forwarded-For is

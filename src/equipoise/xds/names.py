@@ -1,6 +1,6 @@
 """The names under which resources are known to Envoy, and what can be read back from a name alone.
 
-Clusters, member lists, certificates and route tables are named by their listener's id and need no rule of their own.
+Clusters, member lists, certificates and filters are named by their listener's id and need no rule of their own.
 """
 
 from equipoise.xds.model import Transport

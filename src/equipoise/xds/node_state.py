@@ -20,7 +20,7 @@ if not, the listener counts as refused, in the words that Envoy has for a port o
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
 
 from equipoise.xds.desired import Desired, DesiredStates, Key
@@ -69,11 +69,16 @@ class NodeState:
         self._open.update(ids)
         self._due.update(ids)
 
-    def receive(self, request: Request) -> None:
-        """Take in what the node says; kinds of resource that are not served here are ignored."""
+    def receive(self, request: Request) -> bool:
+        """Take in what the node says and return whether anything can follow from it before its next answer.
+
+        Kinds of resource that are not served here are ignored. What is only asked for, while a push of the kind is
+        under way, waits for the answer to that: a started Envoy asks for thousands of filters one by one.
+        """
         kind = self._kinds.get(request.type_url)
         if kind is None:
-            return
+            return False
+        can_wait = kind.in_flight is not None and not (request.nonce or request.unsubscribe)
         if not kind.requested:
             kind.requested = True
             self._due.update(self._open)
@@ -85,6 +90,7 @@ class NodeState:
         kind.reported.update(request.initial_versions)
         if kind.in_flight is not None and request.nonce == kind.in_flight.nonce:
             self._answered(kind, kind.in_flight, request.error)
+        return not can_wait
 
     def advance(self) -> Outcome:
         """Compare what is open and return what follows; nothing at all until the desired state is complete."""
@@ -101,6 +107,13 @@ class NodeState:
             if push is not None:
                 outcome.pushes.append(push)
         return outcome
+
+    def places(self, load_balancer_ids: Iterable[str]) -> Iterator[Place]:
+        """Return where the node has accepted listeners of these load balancers."""
+        held = self._kinds[LISTENER].held
+        keys = (key for id in load_balancer_ids for key in self._holdings.get(id, ()))
+        places = (held[name].place for type_url, name in keys if type_url == LISTENER)
+        return (place for place in places if place is not None)
 
     # Answers
 
@@ -347,8 +360,9 @@ class NodeState:
     def _push(self, kind: Kind, draft: Draft) -> Push | None:
         if not kind.is_free:
             return None
-        # Envoy does not go on starting until each wildcard kind was answered once, be it with nothing.
-        is_awaited = kind.type_url in WILDCARD and not kind.answered
+        # Envoy does not go on starting until each wildcard kind was answered once, be it with nothing. With nothing
+        # only if nothing is to come: listeners that come after the start are taken in one by one, at twice the cost.
+        is_awaited = kind.type_url in WILDCARD and not kind.answered and not (kind.type_url == LISTENER and self._open)
         removed = (*draft.remove, *kind.asked)
         if not draft.add and not removed and not is_awaited:
             return None

@@ -1,6 +1,7 @@
 """The route table of an HTTP listener: everything goes to the listener's one cluster, unchanged.
 
-It is a resource of its own so that a change of it leaves the listener, and the connections on it, alone.
+It is part of the listener, since nothing in it can change while the listener lives: its stickiness cannot be updated.
+As a resource of its own it would cost Envoy 5 KiB for each listener and every start a round of requests.
 """
 
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
@@ -11,15 +12,16 @@ from google.protobuf.duration_pb2 import Duration
 
 from equipoise.xds.encoding import packed
 from equipoise.xds.model import ProxyListener
-from equipoise.xds.stickiness import FILTER_NAME, stickiness_by_cookie
+
+_CHOICES = 30
+"""How often another member is chosen until it is one that was not tried. A hash that is to lead elsewhere may hit the
+same each time: with few choices some clients of the algorithm "source" never got away from the dead one of two."""
 
 _NEVER_REACHED_A_MEMBER = "connect-failure,refused-stream,reset-before-request"
 
 
 def routes(listener: ProxyListener) -> RouteConfiguration:
     route = Route(match=RouteMatch(prefix="/"), route=_to_cluster(listener.listener_id))
-    if listener.is_sticky:
-        route.typed_per_filter_config[FILTER_NAME].CopyFrom(packed(stickiness_by_cookie(listener)))
     return RouteConfiguration(
         name=listener.listener_id,
         virtual_hosts=[VirtualHost(name="all", domains=["*"], routes=[route])],
@@ -57,7 +59,7 @@ def _elsewhere() -> RetryPolicy:
     policy = RetryPolicy(
         retry_on=_NEVER_REACHED_A_MEMBER,
         retry_host_predicate=[other_member],
-        host_selection_retry_max_attempts=5,
+        host_selection_retry_max_attempts=_CHOICES,
         retry_back_off=RetryPolicy.RetryBackOff(base_interval=Duration(nanos=2_000_000)),
     )
     policy.num_retries.value = 3

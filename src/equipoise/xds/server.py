@@ -5,7 +5,7 @@ event loop on which `start` was awaited.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +33,11 @@ log = structlog.get_logger("equipoise.xds")
 
 _GRACE_SECONDS = 0.2
 
-_VACATE_SECONDS = 0.25
-_VACATE_LOOK_SECONDS = 0.001
+_CHANGE_SECONDS = 0.25
+_LOOK_SECONDS = 0.001
+
+_OPEN_SECONDS = 20.0
+"""How long an Envoy that starts may take until it listens: longer than it waits for a certificate that never comes."""
 
 _MESSAGE_BYTES = 256 * 1024 * 1024
 """At a reconnect Envoy lists all that it has in one message; gRPC's limit of 4 MiB would end at some 20,000 names."""
@@ -55,7 +58,8 @@ FEW_SESSIONS: Final = 1_000
 class Session:
     """One stream. None in the queue ends it; `vacating` are the places that are given up, by nonce.
 
-    `udp_sessions` is what the node has room for; `limits_revision` that of the shares it was sent last.
+    `udp_sessions` is what the node has room for; `limits_revision` that of the shares it was sent last. `accepted` are
+    generations that it has accepted before it was seen to listen, and `opening` waits for that; None: it listens.
     """
 
     node_id: str
@@ -65,6 +69,8 @@ class Session:
     udp_sessions: int = FEW_SESSIONS
     wants_limits: bool = False
     limits_revision: int = -1
+    accepted: dict[str, int] | None = field(default_factory=dict)
+    opening: asyncio.Task[None] | None = None
 
 
 class AdsServer:
@@ -185,8 +191,36 @@ class AdsServer:
         if outcome.refused:
             self._observer.refused(session.node_id, tuple(outcome.refused))
         if outcome.confirmed:
-            self._watcher.confirmed(session.node_id, outcome.confirmed)
-            self._observer.confirmed(session.node_id, outcome.confirmed)
+            self._confirmed(session, outcome.confirmed)
+
+    def _confirmed(self, session: Session, confirmed: Mapping[str, int]) -> None:
+        if session.accepted is None:
+            self._report(session, confirmed)
+            return
+        session.accepted.update(confirmed)
+        if session.opening is None:
+            session.opening = asyncio.create_task(self._report_when_open(session))
+
+    def _report(self, session: Session, confirmed: Mapping[str, int]) -> None:
+        self._watcher.confirmed(session.node_id, confirmed)
+        self._observer.confirmed(session.node_id, confirmed)
+
+    async def _report_when_open(self, session: Session) -> None:
+        """Report what a node accepted first, once it listens there.
+
+        An Envoy that starts opens all of its first listeners together, after it has accepted them: when it has what
+        any of them waits for.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + (_OPEN_SECONDS if self._envoy_pid() is not None else 0.0)
+        while session.accepted:
+            confirmed, session.accepted = session.accepted, {}
+            for place in session.state.places(confirmed):
+                await _until(True, place, deadline)
+                # All the others are opened in the same breath, or never.
+                deadline = min(deadline, clock() + _CHANGE_SECONDS)
+            self._report(session, confirmed)
+        session.accepted = None
 
     def _share(self, session: Session) -> None:
         """Send the limits, before the listeners that they are for."""
@@ -223,6 +257,8 @@ class AdsServer:
 
     def disconnect(self, session: Session) -> None:
         session.queue.put_nowait(None)
+        if session.opening is not None:
+            session.opening.cancel()
         if self._sessions.get(session.node_id) is session:
             del self._sessions[session.node_id]
             log.info("node_disconnected", node=session.node_id)
@@ -233,9 +269,10 @@ class AdsServer:
         # A stream that was replaced by a newer one of the same node has nothing to say any more.
         if self._sessions.get(session.node_id) is session:
             self._watcher.answered(session.node_id, request.type_url, request.nonce, accepted=request.error is None)
-            session.wants_limits |= request.type_url == RUNTIME and LAYER in request.subscribe
-            session.state.receive(request)
-            self._advance(session)
+            asks_for_limits = request.type_url == RUNTIME and LAYER in request.subscribe
+            session.wants_limits |= asks_for_limits
+            if session.state.receive(request) or asks_for_limits:
+                self._advance(session)
 
 
 class _Servicer(AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
@@ -282,13 +319,20 @@ async def _vacated(places: Iterable[Place]) -> None:
     end is to be reported when a client is refused, and the kernel has no event for that. Datagrams are not waited
     for: none was served after the acceptance, and the socket stays open until Envoy has drained the listener.
     """
+    deadline = asyncio.get_running_loop().time() + _CHANGE_SECONDS
+    for place in places:
+        await _until(False, place, deadline)
+
+
+async def _until(is_open: bool, place: Place, deadline: float) -> None:
+    """Wait until somebody listens on a place of TCP, or nobody."""
+    if place.transport is not Transport.TCP:
+        return
     clock = asyncio.get_running_loop().time
-    deadline = clock() + _VACATE_SECONDS
     # Some sandboxes have no netlink: there Envoy's word is all that can be had.
     with suppress(OSError):
-        for place in (each for each in places if each.transport is Transport.TCP):
-            while is_listening(place.address, place.port) and clock() < deadline:  # noqa: ASYNC110
-                await asyncio.sleep(_VACATE_LOOK_SECONDS)
+        while is_listening(place.address, place.port) != is_open and clock() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _from_wire(message: DeltaDiscoveryRequest) -> Request:

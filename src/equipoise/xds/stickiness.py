@@ -1,16 +1,12 @@
 """How the sessions of an HTTP listener stay with their member: a cookie that the load balancer sets.
 
-The filter is part of every HTTP listener and switched off; the routes switch it on. So neither stickiness nor the
-lifetime of the cookie is part of the listener, and what is switched off is never created for a request.
+Only listeners that are sticky have the filter: neither stickiness nor the lifetime of the cookie can be updated.
 """
 
 from typing import Final
 
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
-from envoy.extensions.filters.http.stateful_session.v3.stateful_session_pb2 import (
-    StatefulSession,
-    StatefulSessionPerRoute,
-)
+from envoy.extensions.filters.http.stateful_session.v3.stateful_session_pb2 import StatefulSession
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import HttpFilter
 from envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2 import CookieBasedSessionState
 from envoy.type.http.v3.cookie_pb2 import Cookie, CookieAttribute
@@ -18,21 +14,16 @@ from envoy.type.http.v3.cookie_pb2 import Cookie, CookieAttribute
 from equipoise.xds.encoding import packed
 from equipoise.xds.model import Protocol, ProxyListener
 
-FILTER_NAME: Final = "envoy.filters.http.stateful_session"
-
-_NAME_LENGTH = 8
+_NAME_LENGTH: Final = 8
 
 
-def stickiness_filter() -> HttpFilter:
-    """Return the filter as the listener has it: without any effect."""
-    return HttpFilter(name=FILTER_NAME, typed_config=packed(StatefulSession()), disabled=True)
-
-
-def stickiness_by_cookie(each: ProxyListener) -> StatefulSessionPerRoute:
-    """Return what the routes of a sticky listener say to the filter."""
+def stickiness_by_cookie(each: ProxyListener) -> HttpFilter:
+    """Return the filter of a sticky listener."""
     state = CookieBasedSessionState(cookie=_cookie(each))
     session = TypedExtensionConfig(name="envoy.http.stateful_session.cookie", typed_config=packed(state))
-    return StatefulSessionPerRoute(stateful_session=StatefulSession(session_state=session))
+    return HttpFilter(
+        name="envoy.filters.http.stateful_session", typed_config=packed(StatefulSession(session_state=session))
+    )
 
 
 def cookie_name(listener_id: str) -> str:

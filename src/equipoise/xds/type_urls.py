@@ -6,15 +6,14 @@ What such a resource holds is the builders' concern, how it travels that of the 
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 ENDPOINTS = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
-ROUTES = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105 - a name
 FILTER = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 
 RUNTIME = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 """Of no load balancer: limits of a node as a whole, which travel beside the others (`equipoise.xds.shares`)."""
 
-IN_ORDER = (CLUSTER, ENDPOINTS, SECRET, LISTENER, ROUTES, FILTER)
-"""A cluster before its members, both before the listener that leads to them, the listener before its routes or filter.
+IN_ORDER = (CLUSTER, ENDPOINTS, SECRET, LISTENER, FILTER)
+"""A cluster before its members, both before the listener that leads to them, the listener before its filter.
 
 A new certificate comes before what else changes of its listener; the first one Envoy asks for only when it has
 the listener, which serves when it has both.
@@ -25,7 +24,6 @@ NAMES = {
     ENDPOINTS: "endpoints",
     SECRET: "secret",
     LISTENER: "listener",
-    ROUTES: "routes",
     FILTER: "filter",
     RUNTIME: "limits",
 }
