@@ -180,6 +180,10 @@ def test_every_family_of_the_reference_page_is_shown_by_a_service_that_serves(
         return wanted - shown
 
     eventually(lambda: missing() == set())
+    labels = {each.name: set(each.labels) for each in families.families()}
+    for sample in (sample for each in page(service).values() for sample in each.samples):
+        name = sample.name if sample.name in labels else sample.name.rpartition("_")[0]
+        assert set(sample.labels) - {"le"} == labels[name]
 
 
 def packets_are_counted(service: Service) -> bool:

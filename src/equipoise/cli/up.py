@@ -14,6 +14,7 @@ import uvloop
 from equipoise.app import Equipoise
 from equipoise.certificates.vault import VaultError
 from equipoise.cli.command_line import begin_again_without
+from equipoise.cli.memory import give_back_what_is_freed, set_apart_what_stays
 from equipoise.data_directory import DataDirectoryError
 from equipoise.http.server import ListenError
 from equipoise.identity.files import IdentityFileError
@@ -45,6 +46,7 @@ _CANNOT_START: Final = (
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated.")
 def up(data_dir: Path, listen: str, config: Path | None, overrides: tuple[str, ...]) -> None:
     """Run API, controller and data plane in the foreground."""
+    give_back_what_is_freed()
     address = _address(listen)
     try:
         settings = Settings.load(config, os.environ, overrides)
@@ -83,6 +85,7 @@ async def _serve(data_dir: Path, listen: tuple[str, int], settings: Settings) ->
                 await starting
             return
         service = starting.result()
+        set_apart_what_stays()
         click.echo(f"ready {service.url}")
         failed = asyncio.ensure_future(service.failed())
         await asyncio.wait((failed, stopped), return_when=asyncio.FIRST_COMPLETED)
