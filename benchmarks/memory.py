@@ -47,7 +47,9 @@ def family(pid: int) -> list[int]:
 def _name(pid: int) -> str:
     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     names = [Path(word.decode(errors="replace")).name for word in words]
-    return names[1] if names[0].startswith("python") else names[0]
+    if not names[0].startswith("python"):
+        return names[0]
+    return names[2] if names[1] == "-m" else names[1]
 
 
 def _pss(pid: int) -> float:

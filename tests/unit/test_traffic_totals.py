@@ -48,3 +48,30 @@ def test_members_are_added_up_too() -> None:
     take(totals, None, MemberFigures(active=2, connections=5))
     take(totals, None, MemberFigures(active=1, connections=1))
     assert totals.members[MEMBER] == MemberFigures(active=1, connections=6)
+
+
+def carried(totals: Totals, figures: Figures) -> Figures | None:
+    return totals.take({LISTENER: figures}, {}, [LISTENER], []).get(LISTENER)
+
+
+def test_what_was_carried_since_the_last_look_is_told_also_over_the_end_of_an_envoy() -> None:
+    totals = Totals()
+    carried(totals, Figures(active=3, connections=7, in_packets=100))
+    assert carried(totals, Figures(active=2, connections=9, in_packets=130)) == Figures(2, 0, 2, in_packets=30)
+    assert carried(totals, Figures(active=1, connections=4, in_packets=150)) == Figures(1, 0, 4, in_packets=20)
+    assert carried(totals, Figures(active=1, connections=5, in_packets=150)) == Figures(1, 0, 1)
+
+
+def test_of_a_listener_that_carried_nothing_only_open_connections_are_told() -> None:
+    totals = Totals()
+    carried(totals, Figures(active=3, connections=7))
+    assert carried(totals, Figures(active=3, connections=7)) == Figures(active=3)
+    assert carried(totals, Figures(connections=7)) == Figures()
+    assert carried(totals, Figures(connections=7)) is None
+
+
+def test_a_counter_of_the_kernel_that_begins_anew_goes_on() -> None:
+    totals = Totals()
+    take(totals, Figures(connections=7, in_packets=100))
+    assert take(totals, Figures(connections=8, in_packets=5)) == Figures(connections=8, in_packets=105)
+    assert take(totals, Figures(connections=9, in_packets=6)) == Figures(connections=9, in_packets=106)

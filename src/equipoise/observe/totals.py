@@ -4,7 +4,7 @@ At the start of the service the totals are what the Envoy that runs then has cou
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from operator import add
+from operator import add, sub
 from typing import Generic, TypeVar
 
 from equipoise.observe.health_reading import Member
@@ -22,34 +22,48 @@ F = TypeVar("F", Figures, MemberFigures)
 
 
 class _Sums(Generic[K, F]):
-    """Figures by key; `nothing` are those of one that was never used."""
+    """Figures by key; `nothing` are those of one that was never used.
+
+    A total is what Envoy counts now, and of few what those before it had counted besides.
+    """
 
     def __init__(self, nothing: F, since: Callable[[F, F], F]) -> None:
         self._nothing: F = nothing
         self._since: Callable[[F, F], F] = since
         self._last: Mapping[K, F] = {}
+        self._besides: dict[K, F] = {}
         self.totals: dict[K, F] = {}
 
-    def take(self, looked: Mapping[K, F], there: Iterable[K]) -> dict[K, F]:
-        """Return what was counted since the last time, of those that were used then or are in use now."""
-        nothing, kind, last, totals = self._nothing, type(self._nothing), self._last, self.totals
-        passed: dict[K, F] = {}
-        self.totals = {}
+    def take(self, looked: Mapping[K, F], there: Iterable[K]) -> None:
+        nothing, last, totals, besides = self._nothing, self._last, self.totals, self._besides
+        kind = type(nothing)
+        self.totals, self._besides = {}, {}
         for key in there:
-            total = totals.get(key, nothing)
-            now = looked.get(key)
+            now, was, before = looked.get(key), last.get(key), besides.get(key)
             if now is None:
                 # Nothing since an Envoy began: what it is, is zero, and what it was, remains.
-                self.totals[key] = kind(*nothing[:LEVELS], *total[LEVELS:]) if any(total[:LEVELS]) else total
-                continue
-            if now != last.get(key):
-                passed[key] = grown = self._since(last.get(key, nothing), now)
-                total = kind(*now[:LEVELS], *map(add, total[LEVELS:], grown[LEVELS:]))
-            elif any(now[:LEVELS]):
-                passed[key] = kind(*now[:LEVELS], *nothing[LEVELS:])
+                total = kind(*nothing[:LEVELS], *totals.get(key, nothing)[LEVELS:])
+                before = total if any(total) else None
+            elif was is not None and min(map(sub, now[LEVELS:], was[LEVELS:])) < 0:
+                grown = self._since(was, now)
+                sums = map(add, totals.get(key, nothing)[LEVELS:], grown[LEVELS:])
+                total = kind(*now[:LEVELS], *sums)
+                before = kind(*nothing[:LEVELS], *map(sub, total[LEVELS:], now[LEVELS:]))
+            else:
+                total = now if before is None else kind(*map(add, now, before))
             self.totals[key] = total
+            if before is not None:
+                self._besides[key] = before
         self._last = looked
-        return passed
+
+    def passed(self, before: Mapping[K, F]) -> dict[K, F]:
+        """What was counted since the totals were these, of those that were used since or are in use now."""
+        nothing = self._nothing
+        return {
+            key: self._since(before.get(key, nothing), now)
+            for key, now in self.totals.items()
+            if now != before.get(key, nothing) or any(now[:LEVELS])
+        }
 
 
 class Totals:
@@ -81,4 +95,6 @@ class Totals:
             there, members_there: those that exist, used or not.
         """
         self._members.take(members, members_there)
-        return self._listeners.take(figures, there)
+        before = self._listeners.totals
+        self._listeners.take(figures, there)
+        return self._listeners.passed(before)
