@@ -237,7 +237,9 @@ def _program(name: str) -> str:
 def _process(folder: Path, name: str, command: Sequence[str], address: str, port: int) -> Iterator[int]:
     """Run it until the end of the block; begin when it listens."""
     with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        # In a session of its own, as ours is and every service of systemd: where the scheduler gives each session an
+        # equal part (sched_autogroup), those of one session would share theirs with whoever makes the load.
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
     try:
 
         def listens() -> bool:

@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
+from random import Random
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -41,6 +42,7 @@ _COUNT: Final = re.compile(r"(\d+) requests in")
 _LATEST: Final = re.compile(r"99%\s+([\d.]+)(us|ms|s)")
 _WRONG: Final = re.compile(r"(Socket errors|Non-2xx).*")
 _IN_MILLISECONDS: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+_UNCOUNTED_SECONDS: Final = 1.0
 _DATAGRAM_BYTES: Final = 1200
 _ATTEMPTS: Final = 5
 
@@ -84,13 +86,18 @@ class Figure:
 
 
 def turn(kind: Kind, rival: Rival, seconds: float) -> Figure:
-    """Let one kind of traffic through one proxy.
+    """Let one kind of traffic through one proxy, after a second of it that does not count.
+
+    In that second the connections to members are made. Proxies keep those for different times, so some would have
+    them from the turn before: ours keeps them for 4 s, and Envoy by hand for an hour.
 
     Raises:
         BenchmarkError: requests failed.
     """
+    send = _datagrams if kind.scheme == "udp" else _requests
+    send(kind, rival, _UNCOUNTED_SECONDS)
     before = _processor_seconds(rival.pid)
-    count, rate, latest = _datagrams(rival, seconds) if kind.scheme == "udp" else _requests(kind, rival, seconds)
+    count, rate, latest = send(kind, rival, seconds)
     spent = _processor_seconds(rival.pid) - before
     return Figure(rate, latest, spent * 1e6 / max(count, 1))
 
@@ -114,7 +121,7 @@ def _found(pattern: re.Pattern[str], said: str) -> re.Match[str]:
     return found
 
 
-def _datagrams(rival: Rival, seconds: float) -> tuple[int, float, float]:
+def _datagrams(_: Kind, rival: Rival, seconds: float) -> tuple[int, float, float]:
     """As many as the sender can; those count that arrive."""
     command = [
         "iperf3",
@@ -229,11 +236,11 @@ def main(rounds: int, seconds: float, only: str, json_file: Path | None) -> None
 
 def _measure(kinds: Sequence[Kind], all_of_them: Sequence[Rival], rounds: int, seconds: float) -> Figures:
     figures: Figures = {kind.name: defaultdict(list) for kind in kinds}
-    for round in range(rounds):
+    order = Random(1)
+    for _ in range(rounds):
         for kind in kinds:
-            # Another one begins each time: what lingers of a turn must not always meet the same.
-            ordered = [*all_of_them[round % len(all_of_them) :], *all_of_them[: round % len(all_of_them)]]
-            for rival in ordered:
+            # In another order each time: what lingers of a turn must not always meet the same.
+            for rival in order.sample(all_of_them, len(all_of_them)):
                 if kind.goes_through(rival):
                     figures[kind.name][rival.name].append(turn(kind, rival, seconds))
     return figures
