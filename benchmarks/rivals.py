@@ -235,7 +235,10 @@ def _program(name: str) -> str:
 
 @contextmanager
 def _process(folder: Path, name: str, command: Sequence[str], address: str, port: int) -> Iterator[int]:
-    """Run it until the end of the block; begin when it listens."""
+    """Run it until the end of the block; begin when it listens. Raises FileExistsError if somebody does already."""
+    if is_listening(address, port):
+        # With SO_REUSEPORT it would take a share of what is measured.
+        raise FileExistsError(f"{address}:{port} is taken: does another benchmark run, or is a part of one left?")
     with (folder / f"{name}.log").open("wb") as log:
         # In a session of its own, as ours is and every service of systemd: where the scheduler gives each session an
         # equal part (sched_autogroup), those of one session would share theirs with whoever makes the load.

@@ -7,6 +7,7 @@ figures are medians of the rounds. The processor time is that of the proxy alone
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections import defaultdict
@@ -207,6 +208,8 @@ Figures = dict[str, dict[str, list[Figure]]]
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
 def main(rounds: int, seconds: float, only: str, json_file: Path | None) -> None:
     """Measure a service of its own and its rivals, on this machine."""
+    # So that whatever was started ends with it, whoever ends it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     kinds = [kind for kind in KINDS if only in kind.name]
     console = Console(highlight=False)
     with TemporaryDirectory(prefix="equipoise-traffic-") as name, ExitStack() as parts:
