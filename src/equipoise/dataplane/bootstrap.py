@@ -104,6 +104,9 @@ def _dynamic_resources() -> Config:
         "transport_api_version": "V3",
         "grpc_services": [service],
         "set_node_on_first_message_only": True,
+        # A starting Envoy asks for the filter of each TCP listener by itself. What it may not send yet it puts
+        # together, which makes one message of thousands. Changes come nowhere near this rate.
+        "rate_limit_settings": {"max_tokens": 100, "fill_rate": 500.0},
     }
     return {"ads_config": stream, "cds_config": over_stream, "lds_config": over_stream}
 
