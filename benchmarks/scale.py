@@ -103,7 +103,7 @@ def _measure(console: Console, service: Service, number: int, rounds: int) -> No
     with console.status("Killing Envoy"):
         cold = [cold_start(service, places) for _ in range(rounds)]
     console.print("Cold starts, s: " + ", ".join(f"{each:.2f}" for each in cold))
-    again = measure_memory(service, "after the cold starts")
+    again = measure_memory(service, "after the cold starts, each has had a connection")
     console.print(memory_table(again))
     programs = ("envoy", "equipoise", "equipoise.standby")
     most = {name: max(each.of(name) for each in (weight, again)) for name in programs}
