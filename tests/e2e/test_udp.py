@@ -131,13 +131,14 @@ def test_large_datagrams_pass(api: Api, load_balancer: dict[str, Any], echoes: E
             assert client.recv(100).decode() == echoes.addresses[0]
 
 
-def test_four_thousand_flows_at_once_are_all_answered(own_service: Service, echoes: Echoes) -> None:
+def test_fifteen_hundred_flows_at_once_are_all_answered(own_service: Service, echoes: Echoes) -> None:
+    # Envoy by itself has room for 1,024, and here a tenth of the file descriptors are for them.
     # Beside the listeners of other tests its share of the sessions would be smaller.
     with Api(own_service) as api:
         load_balancer = api.create_load_balancer()
         api.add_members(udp_listener(api, load_balancer, echoes), *echoes.addresses)
-        with flows(place_of(load_balancer), 4_000) as many:
-            assert answered_of(many) == 4_000
+        with flows(place_of(load_balancer), 1_500) as many:
+            assert answered_of(many) == 1_500
 
 
 def test_one_port_serves_tcp_and_udp(
