@@ -69,12 +69,9 @@ def attributes(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def attribute_of(content: bytes, wanted: int) -> bytes:
     """The content of the first attribute of this kind. Raises KeyError: there is none."""
-    at = 0
-    while at < len(content):
-        length, kind = _ATTRIBUTE.unpack_from(content, at)
-        if kind & _KIND == wanted:
-            return content[at + _ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
+    for kind, inner in attributes(content):
+        if kind == wanted:
+            return inner
     raise KeyError(wanted)
 
 
