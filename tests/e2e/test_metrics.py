@@ -1,5 +1,6 @@
 """The figures for Prometheus under traffic that the client counts itself."""
 
+import asyncio
 import json
 import os
 import re
@@ -15,7 +16,11 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from equipoise.dataplane.admin import EnvoyAdmin
+from equipoise.dataplane.figures import READ
+from equipoise.dataplane.files import ADMIN_SOCKET
 from equipoise.metrics import families
+from tests.certificates import rsa_pair
 from tests.stand import Api, Backends, Service, eventually, running_service
 
 DASHBOARD = Path("docs/dashboards/equipoise.json")
@@ -214,3 +219,32 @@ def test_every_expression_of_the_dashboard_names_figures_and_labels_that_exist()
         assert {*asked, *grouped} <= labels, expression
         seen += 1
     assert seen > 20
+
+
+def test_envoy_keeps_of_each_listener_what_is_read_and_nothing_else(service: Service, client: Api) -> None:
+    layers = {"TCP": ("tcp",), "HTTP": ("http",), "HTTPS": ("http",), "UDP": ("udp", "cluster")}
+    certificate = client.ok("POST", "/elbaas/certificate", json=rsa_pair("a.test").body)
+    expected = {}
+    for protocol, counting in layers.items():
+        fields = {"certificate_id": certificate["id"]} if protocol == "HTTPS" else {}
+        load_balancer = client.create_load_balancer()
+        listener = client.create_listener(load_balancer["id"], protocol=protocol, backend_port=9, **fields)
+        check = {"listener_id": listener["id"], "healthcheck_protocol": "UDP" if protocol == "UDP" else "TCP"}
+        client.ok("POST", "/elbaas/healthcheck", json=check)
+        client.add_members(listener["id"], "127.0.0.1")
+        expected[listener["id"]] = {f"{layer}.{name}" for layer in ("listener", *counting) for name in READ[layer]}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if protocol == "UDP" else socket.SOCK_STREAM) as one:
+            one.connect((load_balancer["vip_address"], 8080))
+            one.send(b"x")
+    envoy = EnvoyAdmin(service.data_dir / "run" / ADMIN_SOCKET)
+
+    def surprises() -> set[str]:
+        found: dict[str, set[str]] = {id: set() for id in expected}
+        for line in asyncio.run(envoy.read("/stats")).splitlines():
+            for id in expected:
+                if id in line:
+                    found[id].add(line.partition(": ")[0].replace(f".{id}.", ".", 1))
+        return {name for id, names in found.items() for name in names ^ expected[id]}
+
+    eventually(lambda: not surprises())
+    assert "uncounted" not in asyncio.run(envoy.read("/stats"))

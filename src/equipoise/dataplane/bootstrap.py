@@ -3,51 +3,16 @@
 All that can change later comes over the control stream. A change here means another Envoy process.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
+from equipoise.dataplane.figures import statistics
 from equipoise.dataplane.files import ADMIN_SOCKET, PRESSURE, XDS_SOCKET
 from equipoise.dataplane.guard import LEFT_TO_NOTICE, TAKEN_IN_A_SECOND
-from equipoise.domain.traffic import RESPONSE_TIMES
 from equipoise.xds.shares import LAYER, UDP_SESSIONS
 
 Config = dict[str, Any]
 
 _STREAM = "equipoise"
-
-_READ: Mapping[str, Sequence[str]] = {
-    "listener": (
-        "downstream_cx_active",
-        "downstream_cx_total",
-        "downstream_cx_overflow",
-        "downstream_global_cx_overflow",
-        "downstream_cx_overload_reject",
-    ),
-    "tcp": ("downstream_cx_rx_bytes_total", "downstream_cx_tx_bytes_total"),
-    "http": (
-        "downstream_cx_total",
-        "downstream_cx_rx_bytes_total",
-        "downstream_cx_tx_bytes_total",
-        "downstream_rq_active",
-        "downstream_rq_[1-5]xx",
-        "downstream_rq_time",
-    ),
-    "udp": (
-        "downstream_sess_active",
-        "downstream_sess_total",
-        "downstream_sess_rx_bytes",
-        "downstream_sess_tx_bytes",
-    ),
-    "cluster": ("upstream_cx_overflow",),
-}
-"""The only figures that Envoy keeps for each listener, by the layer that counts them: those that `observe` reads.
-
-The rest would cost some 100 KiB of memory for each; so would, to a lesser part, those that end like these and are
-kept again for each worker thread.
-"""
-
-_READ_BY_PREFIX = ("server.", "listener_manager.", "cluster_manager.", "control_plane.", "overload.")
-
 
 _LEAST_REFRESH_SECONDS = 0.01
 """Looking that often takes Envoy 0.8 % of a core, every 50 ms 0.2 %."""
@@ -80,7 +45,7 @@ def bootstrap(node_id: str, descriptors: int) -> Config:
         "static_resources": {"clusters": [_control_cluster()]},
         "cluster_manager": {"enable_deferred_cluster_creation": True},
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
-        "stats_config": _statistics(),
+        "stats_config": statistics(),
         # No sink waits for figures. Those who read them ask, and get response times as of that moment.
         "stats_flush_on_admin": True,
         "layered_runtime": {"layers": [{"name": LAYER, "rtds_layer": _limits()}]},
@@ -123,17 +88,6 @@ def _control_cluster() -> Config:
         "connect_timeout": "1s",
         "load_assignment": {"cluster_name": _STREAM, "endpoints": [{"lb_endpoints": [endpoint]}]},
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": http2},
-    }
-
-
-def _statistics() -> Config:
-    layers = "|".join(rf"{layer}\.[0-9a-f]{{32}}\.({'|'.join(names)})" for layer, names in _READ.items())
-    patterns = [{"safe_regex": {"regex": layers}}, *({"prefix": prefix} for prefix in _READ_BY_PREFIX)]
-    return {
-        "stats_matcher": {"inclusion_list": {"patterns": patterns}},
-        "histogram_bucket_settings": [{"match": {"suffix": ".downstream_rq_time"}, "buckets": list(RESPONSE_TIMES)}],
-        # A name then stays what it is, which costs less than to take the ids out of it.
-        "use_all_default_tags": False,
     }
 
 

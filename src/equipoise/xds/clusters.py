@@ -15,6 +15,7 @@ from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed
 from equipoise.xds.health_checks import health_check
 from equipoise.xds.labels import LABEL_LEVEL, LABEL_OPTION, label
 from equipoise.xds.model import Algorithm, Protocol, ProxyListener
+from equipoise.xds.names import UNCOUNTED
 
 _UNLIMITED = 1_000_000
 """Envoy's default of 1,024 connections, requests and retries a cluster would answer 503 to an ordinary crowd."""
@@ -60,6 +61,9 @@ def cluster(listener: ProxyListener) -> Cluster:
     if algorithm is Algorithm.SOURCE:
         message.lb_policy = Cluster.MAGLEV
         message.maglev_lb_config.table_size.value = _STICKY_TABLE if _by_address(listener) else _MAGLEV_TABLE
+    if listener.protocol is not Protocol.UDP:
+        # Of UDP it is read how many sessions could not begin.
+        message.alt_stat_name = UNCOUNTED
     if listener.protocol is Protocol.TCP:
         message.upstream_bind_config.CopyFrom(_labelled(listener.listener_id))
     if listener.protocol.carries_http:

@@ -3,7 +3,12 @@
 Clusters, member lists, certificates and filters are named by their listener's id and need no rule of their own.
 """
 
+from typing import Final
+
 from equipoise.xds.model import Transport
+
+UNCOUNTED: Final = "uncounted"
+"""The name under which Envoy would keep figures of clusters of which nobody reads any: by it they are left out."""
 
 
 def listener_name(load_balancer_id: str, transport: Transport, port: int) -> str:
