@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -67,29 +67,31 @@ class Connection:
 
 async def creations_a_second(port: int, token: str, root: str, seconds: float) -> float:
     """Load balancers with a listener, in force, that so many clients at once bring about in a second."""
-    done = 0
-    deadline = time.perf_counter() + seconds
 
-    async def one_client() -> None:
-        nonlocal done
-        connection = await Connection.open(port, token)
-        while time.perf_counter() < deadline:
-            task = await connection.call("POST", f"{root}/elbaas/loadbalancers", _LOAD_BALANCER)
-            job = await connection.call("GET", f"{root}/jobs/{task['job_id']}?wait=60")
-            body = _LISTENER | {"loadbalancer_id": job["entities"]["elb"]["id"]}
-            listener = await connection.call("POST", f"{root}/elbaas/listeners", body)
-            if (job["status"], listener["status"]) != ("SUCCESS", "ACTIVE"):
-                raise BenchmarkError(f"Not in force: {job['status']}, {listener['status']}.")
-            done += 1
-        await connection.close()
+    async def create(connection: Connection) -> None:
+        task = await connection.call("POST", f"{root}/elbaas/loadbalancers", _LOAD_BALANCER)
+        job = await connection.call("GET", f"{root}/jobs/{task['job_id']}?wait=60")
+        body = _LISTENER | {"loadbalancer_id": job["entities"]["elb"]["id"]}
+        listener = await connection.call("POST", f"{root}/elbaas/listeners", body)
+        if (job["status"], listener["status"]) != ("SUCCESS", "ACTIVE"):
+            raise BenchmarkError(f"Not in force: {job['status']}, {listener['status']}.")
 
-    started = time.perf_counter()
-    await asyncio.gather(*(one_client() for _ in range(_CLIENTS)))
-    return done / (time.perf_counter() - started)
+    return await _times_a_second(create, _CLIENTS, port, token, seconds)
 
 
 async def reads_a_second(port: int, token: str, path: str, seconds: float) -> float:
     """Answers to one path in a second, over eight connections."""
+
+    async def read(connection: Connection) -> None:
+        await connection.call("GET", path)
+
+    return await _times_a_second(read, 8, port, token, seconds)
+
+
+async def _times_a_second(
+    act: Callable[[Connection], Awaitable[None]], clients: int, port: int, token: str, seconds: float
+) -> float:
+    """How often in a second so many clients do this, each over one connection and again when it is done."""
     done = 0
     deadline = time.perf_counter() + seconds
 
@@ -97,12 +99,12 @@ async def reads_a_second(port: int, token: str, path: str, seconds: float) -> fl
         nonlocal done
         connection = await Connection.open(port, token)
         while time.perf_counter() < deadline:
-            await connection.call("GET", path)
+            await act(connection)
             done += 1
         await connection.close()
 
     started = time.perf_counter()
-    await asyncio.gather(*(one_client() for _ in range(8)))
+    await asyncio.gather(*(one_client() for _ in range(clients)))
     return done / (time.perf_counter() - started)
 
 

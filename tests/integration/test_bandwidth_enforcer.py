@@ -6,18 +6,12 @@ import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from equipoise.dataplane import bandwidth, nft, nft_reading
 from equipoise.dataplane.bandwidth import BandwidthEnforcer
 from equipoise.xds.model import Algorithm, Protocol, ProxyListener, ProxyLoadBalancer
-
-
-@pytest.fixture
-def instance() -> str:
-    return uuid4().hex[:16]
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable
-from uuid import uuid4
 
 import pytest
 
@@ -12,11 +11,6 @@ from equipoise.dataplane import nft_reading
 from equipoise.dataplane.packets import PacketCounter, Place
 
 ADDRESS, OTHER = "127.99.202.1", "127.99.202.2"
-
-
-@pytest.fixture
-def instance() -> str:
-    return uuid4().hex[:16]
 
 
 @pytest.fixture

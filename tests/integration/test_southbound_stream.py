@@ -328,6 +328,24 @@ async def test_a_starting_envoy_listens_wherever_it_is_confirmed_to(
     assert not refused
 
 
+async def test_what_could_not_be_reported_is_reported_on_the_next_stream(
+    stand: Stand, member: Member, vip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = itertools.count()
+    confirmed = stand.recorder.confirmed
+
+    def confirmed_from_the_second_time_on(node_id: str, generations: Mapping[str, int]) -> None:
+        if next(calls) == 0:
+            raise RuntimeError("the first of all")
+        confirmed(node_id, generations)
+
+    monkeypatch.setattr(stand.recorder, "confirmed", confirmed_from_the_second_time_on)
+    port = free_port(vip)
+    await stand.publish(desired("a", 1, vip, a_listener("la", port, member.port, [member.address])))
+    assert await talk(vip, port) == b"one"
+    assert ("disconnected", NODE) in stand.recorder.events
+
+
 async def test_traffic_does_not_notice_that_the_control_stream_is_gone_or_back(
     stand: Stand, member: Member, vip: str
 ) -> None:

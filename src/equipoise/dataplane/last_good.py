@@ -121,6 +121,7 @@ class LastGood:
             )
             self._digests = dict(connection.execute("SELECT load_balancer_id, digest FROM load_balancer").fetchall())
         except BaseException:
+            # Nobody else knows of the connection yet.
             connection.close()
             raise
         return connection

@@ -22,22 +22,17 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, Delt
 from equipoise.unix_path import short_path
 from equipoise.xds.desired import Desired, DesiredStates
 from equipoise.xds.exchange import Push, Request
-from equipoise.xds.listening import is_listening, is_taken_for_datagrams
+from equipoise.xds.listening import is_taken_for_datagrams
 from equipoise.xds.model import Place, Transport
 from equipoise.xds.node_state import NodeState
 from equipoise.xds.observer import NOBODY, NodeObserver, StreamWatcher
+from equipoise.xds.opening import Opening, vacated
 from equipoise.xds.shares import LAYER, UDP_SESSIONS, Shares
 from equipoise.xds.type_urls import RUNTIME
 
 log = structlog.get_logger("equipoise.xds")
 
 _GRACE_SECONDS = 0.2
-
-_CHANGE_SECONDS = 0.25
-_LOOK_SECONDS = 0.001
-
-_OPEN_SECONDS = 20.0
-"""How long an Envoy that starts may take until it listens: longer than it waits for a certificate that never comes."""
 
 _MESSAGE_BYTES = 256 * 1024 * 1024
 """At a reconnect Envoy lists all that it has in one message; gRPC's limit of 4 MiB would end at some 20,000 names."""
@@ -58,19 +53,22 @@ FEW_SESSIONS: Final = 1_000
 class Session:
     """One stream. None in the queue ends it; `vacating` are the places that are given up, by nonce.
 
-    `udp_sessions` is what the node has room for; `limits_revision` that of the shares it was sent last. `accepted` are
-    generations that it has accepted before it was seen to listen, and `opening` waits for that; None: it listens.
+    `udp_sessions` is what the node has room for; `limits_revision` that of the shares it was sent last. What it has
+    accepted is reported through `opening`.
     """
 
     node_id: str
     state: NodeState
+    opening: Opening
     queue: asyncio.Queue[Push | None] = field(default_factory=asyncio.Queue)
     vacating: dict[str, tuple[Place, ...]] = field(default_factory=dict)
     udp_sessions: int = FEW_SESSIONS
     wants_limits: bool = False
     limits_revision: int = -1
-    accepted: dict[str, int] | None = field(default_factory=dict)
-    opening: asyncio.Task[None] | None = None
+
+    def end(self) -> None:
+        """Let the stream end; Envoy begins another."""
+        self.queue.put_nowait(None)
 
 
 class AdsServer:
@@ -126,7 +124,7 @@ class AdsServer:
         if server is None:
             return
         for session in list(self._sessions.values()):
-            session.queue.put_nowait(None)
+            session.end()
         await server.stop(_GRACE_SECONDS)
         # gRPC takes its socket away by the name it was given, so that name had to live until here.
         self._resources.close()
@@ -191,36 +189,11 @@ class AdsServer:
         if outcome.refused:
             self._observer.refused(session.node_id, tuple(outcome.refused))
         if outcome.confirmed:
-            self._confirmed(session, outcome.confirmed)
+            session.opening.confirmed(outcome.confirmed)
 
-    def _confirmed(self, session: Session, confirmed: Mapping[str, int]) -> None:
-        if session.accepted is None:
-            self._report(session, confirmed)
-            return
-        session.accepted.update(confirmed)
-        if session.opening is None:
-            session.opening = asyncio.create_task(self._report_when_open(session))
-
-    def _report(self, session: Session, confirmed: Mapping[str, int]) -> None:
-        self._watcher.confirmed(session.node_id, confirmed)
-        self._observer.confirmed(session.node_id, confirmed)
-
-    async def _report_when_open(self, session: Session) -> None:
-        """Report what a node accepted first, once it listens there.
-
-        An Envoy that starts opens all of its first listeners together, after it has accepted them: when it has what
-        any of them waits for.
-        """
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + (_OPEN_SECONDS if self._envoy_pid() is not None else 0.0)
-        while session.accepted:
-            confirmed, session.accepted = session.accepted, {}
-            for place in session.state.places(confirmed):
-                await _until(True, place, deadline)
-                # All the others are opened in the same breath, or never.
-                deadline = min(deadline, clock() + _CHANGE_SECONDS)
-            self._report(session, confirmed)
-        session.accepted = None
+    def _report(self, node_id: str, confirmed: Mapping[str, int]) -> None:
+        self._watcher.confirmed(node_id, confirmed)
+        self._observer.confirmed(node_id, confirmed)
 
     def _share(self, session: Session) -> None:
         """Send the limits, before the listeners that they are for."""
@@ -248,17 +221,31 @@ class AdsServer:
         older = self._sessions.get(node_id)
         if older is not None:
             self.disconnect(older)
-        session = Session(node_id, NodeState(self._desired, self._may_occupy), udp_sessions=udp_sessions)
+        session = self._session(node_id, udp_sessions)
         self._sessions[node_id] = session
         log.info("node_connected", node=node_id)
         self._watcher.connected(node_id, self._desired)
         self._observer.node_connected(node_id)
         return session
 
+    def _session(self, node_id: str, udp_sessions: int) -> Session:
+        def failed(error: BaseException) -> None:
+            log.error("confirmation_not_reported", node=node_id, exc_info=error)
+            session.end()
+
+        state = NodeState(self._desired, self._may_occupy)
+        opening = Opening(
+            report=lambda generations: self._report(node_id, generations),
+            places=state.places,
+            is_here=lambda: self._envoy_pid() is not None,
+            failed=failed,
+        )
+        session = Session(node_id, state, opening, udp_sessions=udp_sessions)
+        return session
+
     def disconnect(self, session: Session) -> None:
-        session.queue.put_nowait(None)
-        if session.opening is not None:
-            session.opening.cancel()
+        session.end()
+        session.opening.cancel()
         if self._sessions.get(session.node_id) is session:
             del self._sessions[session.node_id]
             log.info("node_disconnected", node=session.node_id)
@@ -306,33 +293,10 @@ class _Servicer(AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
         try:
             self._server.receive(session, _from_wire(first))
             async for message in others:
-                await _vacated(session.vacating.pop(message.response_nonce, ()))
+                await vacated(session.vacating.pop(message.response_nonce, ()))
                 self._server.receive(session, _from_wire(message))
         finally:
-            session.queue.put_nowait(None)
-
-
-async def _vacated(places: Iterable[Place]) -> None:
-    """Wait until nobody listens on these places any more, or for as long as that can be Envoy's doing.
-
-    Envoy accepts the end of a listener when it has told its workers; each closes its part at its next turn. The
-    end is to be reported when a client is refused, and the kernel has no event for that. Datagrams are not waited
-    for: none was served after the acceptance, and the socket stays open until Envoy has drained the listener.
-    """
-    deadline = asyncio.get_running_loop().time() + _CHANGE_SECONDS
-    for place in places:
-        await _until(False, place, deadline)
-
-
-async def _until(is_open: bool, place: Place, deadline: float) -> None:
-    """Wait until somebody listens on a place of TCP, or nobody."""
-    if place.transport is not Transport.TCP:
-        return
-    clock = asyncio.get_running_loop().time
-    # Some sandboxes have no netlink: there Envoy's word is all that can be had.
-    with suppress(OSError):
-        while is_listening(place.address, place.port) != is_open and clock() < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_SECONDS)
+            session.end()
 
 
 def _from_wire(message: DeltaDiscoveryRequest) -> Request:
