@@ -55,7 +55,7 @@ docs: setup ## write the generated pages below docs/reference
 	mv $(READY).page docs/reference/metrics.md
 
 fuzz: setup ## send many random requests to a service and hold the answers against its OpenAPI document
-	EQUIPOISE_FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/contract/test_openapi.py $(PYTEST_ARGS)
+	FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/contract/test_openapi.py $(PYTEST_ARGS)
 
 chaos: setup $(POSTGRES) ## kill and hinder a service under load, then check it; CHAOS_ARGS="--kills 200 --seed 7"
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)

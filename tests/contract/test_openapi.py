@@ -27,7 +27,7 @@ from tests.contract.conformance import Conformance
 from tests.stand import Api, Service, running_service
 
 FEW = 5
-EXAMPLES = int(os.environ.get("EQUIPOISE_FUZZ_EXAMPLES", FEW))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", FEW))
 """Requests of each kind to each operation; `make fuzz` asks for more."""
 
 CHECKS = [

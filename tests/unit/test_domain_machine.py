@@ -30,7 +30,7 @@ from equipoise.xds.type_urls import ENDPOINTS
 from tests.unit.controller_stand import CALLER, NODE, Stand, open_stand
 
 TIME_LIMIT = 300
-EXAMPLES = int(os.environ.get("EQUIPOISE_MODEL_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "12"))
 PORTS = (8080, 8081, 8082)
 ADDRESSES = ("127.0.1.1", "127.0.1.2")
 MAX_LOAD_BALANCERS = 2
