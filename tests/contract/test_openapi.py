@@ -179,7 +179,8 @@ def _elastic_ips(api: Api) -> None:
 
 
 def _webhook(api: Api) -> None:
-    api.ok("PUT", "/webhook", json={"url": "http://127.0.0.1:9/ended"})
+    for url in ("http://127.0.0.1:9/ended", "https://a_host.test:44300?job=ended&by=%20;~", "HTTP://[2001:db8::1]"):
+        api.ok("PUT", "/webhook", json={"url": url})
     api.ok("GET", "/webhook")
     api.ok("DELETE", "/webhook")
 

@@ -68,6 +68,8 @@ def test_a_project_has_no_webhook_until_it_sets_one(project: Api) -> None:
         ({"url": "http://host:0/"}, "host and port"),
         ({"url": "http://host:70000/"}, "host and port"),
         ({"url": "http://[::1/"}, "host and port"),
+        ({"url": "http://0*"}, "host and port"),
+        ({"url": "http://host\\path"}, "host and port"),
         ({"url": "http://user:pass@host/"}, "user name"),
         ({"url": "http://host/#part"}, "fragment"),
         ({"url": "http://169.254.169.254/latest"}, "nothing is delivered"),

@@ -16,6 +16,9 @@ URL_LENGTH: Final = 1024
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
 KEY_BYTES: Final = range(24, 65)
 
+URL_PATTERN: Final = r"[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?([/?][!-\"$-~]*)?"
+"""What every URL is that is taken; not all of these are."""
+
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 
 
@@ -48,6 +51,8 @@ def _url(value: object) -> str:
         raise _invalid("url has no valid host and port.")
     if "@" in parts.netloc or "#" in value:
         raise _invalid("url may hold neither a user name nor a fragment (#); the signature tells who sends.")
+    if not re.fullmatch(URL_PATTERN, value):
+        raise _invalid("url has no valid host and port.")
     return value
 
 

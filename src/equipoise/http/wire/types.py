@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from equipoise.domain.jobs import JobStatus, JobType
 from equipoise.domain.model import Status
-from equipoise.domain.rules import health_check, listener, load_balancer
+from equipoise.domain.rules import health_check, listener, load_balancer, webhook
 
 
 def one_of(*values: object) -> Meta:
@@ -89,9 +89,7 @@ CertificatePem = Annotated[str, described("PEM: the server's own certificate, th
 PrivateKeyPem = Annotated[str, described("PEM without a passphrase: RSA or ECDSA.")]
 ShownPrivateKey = Annotated[str, described("`******`, or PEM where the setting certificates.show_private_key says so.")]
 
-WebhookUrl = Annotated[
-    str, Meta(max_length=1024, pattern="^https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/._~-]*)?$")
-]
+WebhookUrl = Annotated[str, Meta(max_length=webhook.URL_LENGTH, pattern=f"^{webhook.URL_PATTERN}$")]
 WebhookSecret = Annotated[
     str, Meta(pattern="^(whsec_[A-Za-z0-9+/=]{32,88}|\\*{6})$", description="`whsec_` and Base64.")
 ]
