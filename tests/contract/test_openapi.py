@@ -1,6 +1,8 @@
 """The OpenAPI document: it describes every operation, and what the service answers is what it says."""
 
+import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -98,6 +100,15 @@ def test_what_is_said_to_need_a_token_refuses_without_one(api: Api, described: d
 )
 def test_the_filters_described_are_those_that_there_are(described_filters: type, real: dict[str, Any]) -> None:
     assert get_type_hints(described_filters).keys() == real.keys() | {"limit", "marker"}
+
+
+def test_every_pattern_can_be_read_in_other_languages_too(api: Api) -> None:
+    document = api.http.get("/openapi.json").text
+    patterns = {json.loads(each) for each in re.findall(r'"pattern":\s*("(?:[^"\\]|\\.)*")', document)}
+    assert len(patterns) > 5
+    # ECMAScript takes a backslash before anything else for a mistake.
+    escape = r"\\(?:[\^$\\.*+?()\[\]{}|/\-dDsSwW]|x[0-9a-f]{2})"
+    assert [each for each in patterns if not re.fullmatch(rf"(?:[^\\]|{escape})*", each)] == []
 
 
 def test_every_operation_answers_as_it_is_described(fuzzed: Service) -> None:

@@ -1,4 +1,5 @@
-"""Which figures Envoy keeps: of each listener those that `equipoise.observe` reads. Pure.
+"""Which figures Envoy keeps: of each listener those that `equipoise.observe` reads, and those of itself, whose number
+does not grow. Pure.
 
 All the others would cost some 100 KiB of memory for each listener. They are named by what they are not, since what
 Envoy is told to leave out by the beginning of the name costs it the least: it neither spells the name nor remembers it.

@@ -57,7 +57,7 @@ class Opening:
             self._waiting.add_done_callback(self._ended)
 
     def cancel(self) -> None:
-        """Report nothing of what is still waited for."""
+        """Report nothing of what is still waited for; nothing may be confirmed after it."""
         if self._waiting is not None:
             self._waiting.cancel()
 

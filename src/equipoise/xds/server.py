@@ -60,7 +60,7 @@ class Session:
     node_id: str
     state: NodeState
     opening: Opening
-    queue: asyncio.Queue[Push | None] = field(default_factory=asyncio.Queue)
+    queue: asyncio.Queue[Push | None]
     vacating: dict[str, tuple[Place, ...]] = field(default_factory=dict)
     udp_sessions: int = FEW_SESSIONS
     wants_limits: bool = False
@@ -229,9 +229,12 @@ class AdsServer:
         return session
 
     def _session(self, node_id: str, udp_sessions: int) -> Session:
+        queue: asyncio.Queue[Push | None] = asyncio.Queue()
+
+        # It must not hold the session, which would then outlive its stream, with all that is known of the node.
         def failed(error: BaseException) -> None:
             log.error("confirmation_not_reported", node=node_id, exc_info=error)
-            session.end()
+            queue.put_nowait(None)
 
         state = NodeState(self._desired, self._may_occupy)
         opening = Opening(
@@ -240,8 +243,7 @@ class AdsServer:
             is_here=lambda: self._envoy_pid() is not None,
             failed=failed,
         )
-        session = Session(node_id, state, opening, udp_sessions=udp_sessions)
-        return session
+        return Session(node_id, state, opening, queue, udp_sessions=udp_sessions)
 
     def disconnect(self, session: Session) -> None:
         session.end()

@@ -16,8 +16,8 @@ URL_LENGTH: Final = 1024
 SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
 KEY_BYTES: Final = range(24, 65)
 
-URL_PATTERN: Final = r"[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?([/?][!-\"$-~]*)?"
-"""What every URL is that is taken; not all of these are."""
+URL_PATTERN: Final = r"[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?([/?][!\x22$-~]*)?"
+"""Every URL that is taken matches it; not everything that matches is taken."""
 
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 
