@@ -108,7 +108,7 @@ async def closed_without_a_byte(address: str, port: int) -> bool:
     got = b""
     with suppress(ConnectionError):
         got = await reader.read()
-    writer.close()
+    writer.transport.abort()
     return got == b""
 
 

@@ -31,6 +31,9 @@ class Member:
             server.close()
         for transport in self._datagrams:
             transport.close()
+        # A connection is served, and known here, a few turns of the loop after it was accepted.
+        for _ in range(5):
+            await asyncio.sleep(0)
         for writer in self._connections.values():
             writer.transport.abort()
         await asyncio.gather(*self._connections)
