@@ -27,13 +27,15 @@ class Member:
 
     async def die(self) -> None:
         """End as a killed process does: nothing listens any more, and every connection is reset."""
+        # A connection is known here a few turns of the loop after it was accepted, if the server is not closed before.
+        for listening in (each for server in self._servers for each in server.sockets):
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(5):
+            await asyncio.sleep(0)
         for server in self._servers:
             server.close()
         for transport in self._datagrams:
             transport.close()
-        # A connection is served, and known here, a few turns of the loop after it was accepted.
-        for _ in range(5):
-            await asyncio.sleep(0)
         for writer in self._connections.values():
             writer.transport.abort()
         await asyncio.gather(*self._connections)
