@@ -47,12 +47,14 @@ format: setup ## bring the code into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# A page that cannot be made leaves the one that is there alone.
 docs: setup ## write the generated pages below docs/reference
-	$(BIN)/python -c 'from equipoise.settings import settings_reference as page; print(page(), end="")' > $(READY).page
-	mkdir -p docs/reference
-	mv $(READY).page docs/reference/settings.md
-	$(BIN)/python -c 'from equipoise.metrics.families import metrics_reference as page; print(page(), end="")' > $(READY).page
-	mv $(READY).page docs/reference/metrics.md
+	@mkdir -p docs/reference
+	@page() { $(BIN)/python -c "from equipoise.$$2 import $$3 as page; print(page(), end='')" > $(READY).page && \
+		mv $(READY).page docs/reference/$$1.md; }; \
+	page settings settings settings_reference; \
+	page metrics metrics.families metrics_reference; \
+	page errors http.errors_page errors_reference
 
 fuzz: setup ## send many random requests to a service and hold the answers against its OpenAPI document
 	FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/contract/test_openapi.py $(PYTEST_ARGS)
