@@ -6,7 +6,7 @@ Nothing is decided here; whoever wants to know what the parts are reads this mod
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -330,7 +330,7 @@ def _policy(settings: Settings) -> Policy:
         quotas=_quotas(settings.quotas),
         project_quotas={own.project_id: _quotas(own.above(settings.quotas)) for own in settings.quotas.projects},
         job_time_limit=settings.jobs.time_limit,
-        networks=settings.networks.vpcs,
+        networks=replace(settings.networks.vpcs, zones=settings.networks.zones),
     )
 
 

@@ -1,7 +1,7 @@
 """What clients send, as the OpenAPI document describes it. The rules themselves are in `equipoise.domain.rules`.
 
-Described is what a client should send. More is taken: an integer as a string of digits, null for "not given", fields
-that are not known.
+Described is what a client should send. More is taken: an integer as a string of digits, a boolean as a string, null
+for "not given", fields that are not known.
 """
 
 from typing import Annotated, Any, NotRequired, Required, TypedDict
@@ -24,7 +24,7 @@ class CreateLoadBalancer(TypedDict, total=False):
     security_group_id: t.SecurityGroup
     vip_address: t.IPv4
     tenantId: Annotated[str, t.described("The project of the path.")]
-    az: str
+    az: t.Zone
     charge_mode: str
     eip_type: t.EipType
 
@@ -168,6 +168,7 @@ class LoadBalancerQuery(Page, total=False):
     vip_subnet_id: str
     vip_address: t.IPv4
     security_group_id: str
+    az: str
     admin_state_up: t.AdminState
 
 
@@ -220,6 +221,27 @@ class ElasticIpQuery(Page, total=False):
     """Filters of the list of elastic IPs."""
 
     public_ip_address: t.IPv4
+
+
+class NetworkPage(TypedDict, total=False):
+    """Which part of a list of networks, and which of them: their ids are those that the operator chose."""
+
+    id: str
+    name: str
+    limit: Annotated[int, Meta(ge=0)]
+    marker: Annotated[t.Reference, t.described("The id that ended the page before.")]
+
+
+class VpcQuery(NetworkPage, total=False):
+    """Filters of the list of VPCs."""
+
+    enterprise_project_id: Annotated[str, t.described("0 or all_granted_eps; others have nothing.")]
+
+
+class SubnetQuery(NetworkPage, total=False):
+    """Filters of the list of subnets."""
+
+    vpc_id: str
 
 
 class NewElasticIp(TypedDict, total=False):
