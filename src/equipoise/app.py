@@ -45,6 +45,7 @@ from equipoise.http.handlers.load_balancers import LoadBalancers
 from equipoise.http.handlers.members import Members
 from equipoise.http.handlers.metrics import Access, Metrics
 from equipoise.http.handlers.monitor import Monitor
+from equipoise.http.handlers.networks import Networks
 from equipoise.http.handlers.quotas import Quotas as QuotaHandlers
 from equipoise.http.handlers.service import Service as ServiceHandlers
 from equipoise.http.handlers.webhooks import Webhooks
@@ -303,6 +304,7 @@ async def _application(
         Certificates(edge, vault, show_private_key=settings.certificates.show_private_key),
         Webhooks(edge, vault, targets),
         ElasticIps(edge),
+        Networks(edge),
         QuotaHandlers(edge),
         Monitor(edge, interval=settings.monitor.interval),
         metrics,

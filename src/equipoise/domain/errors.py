@@ -124,6 +124,11 @@ class Rule(Enum):
     ELASTIC_IP_IN_USE = auto()
     ELASTIC_IP_POOL_EXHAUSTED = auto()
 
+    # Networks
+    NETWORK_QUERY_INVALID = auto()
+    VPC_NOT_FOUND = auto()
+    SUBNET_NOT_FOUND = auto()
+
     # Job
     JOB_UNKNOWN = auto()
     JOB_QUERY_INVALID = auto()

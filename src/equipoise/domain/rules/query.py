@@ -52,11 +52,26 @@ def certificate_filters(query: Mapping[str, str]) -> ListQuery:
     return _read(query, _CERTIFICATE, Rule.CERTIFICATE_QUERY_INVALID)
 
 
+def vpc_filters(query: Mapping[str, str]) -> ListQuery:
+    """Raises NETWORK_QUERY_INVALID."""
+    return _read(query, _VPC, Rule.NETWORK_QUERY_INVALID, _reference)
+
+
+def subnet_filters(query: Mapping[str, str]) -> ListQuery:
+    """Raises NETWORK_QUERY_INVALID."""
+    return _read(query, _SUBNET, Rule.NETWORK_QUERY_INVALID, _reference)
+
+
 def _id(text: str) -> str | None:
     return text if fields.is_id(text) else None
 
 
-def _read(query: Mapping[str, str], readers: Mapping[str, _Reader], rule: Rule) -> ListQuery:
+def _read(
+    query: Mapping[str, str],
+    readers: Mapping[str, _Reader],
+    rule: Rule,
+    read_id: Callable[[str], str | None] = _id,
+) -> ListQuery:
     filters: dict[str, FilterValue] = {}
     limit: int | None = None
     marker: str | None = None
@@ -66,7 +81,7 @@ def _read(query: Mapping[str, str], readers: Mapping[str, _Reader], rule: Rule) 
             if limit is None:
                 raise RuleBroken(rule, f"limit must be an integer of 0 or more, but it is {shown(given)}.")
         elif name == "marker":
-            marker = _id(given)
+            marker = read_id(given)
             if marker is None:
                 raise RuleBroken(rule, f"marker must be the id that ended the page before, but it is {shown(given)}.")
         elif name in readers:
@@ -87,6 +102,10 @@ def _limit(text: str) -> int | None:
         return None
     digits = text.lstrip("0") or "0"
     return int(digits) if len(digits) < len(str(_ALL)) else _ALL
+
+
+def _reference(text: str) -> str | None:
+    return text if fields.is_reference(text) else None
 
 
 def _text(text: str) -> str | None:
@@ -117,6 +136,10 @@ _LOAD_BALANCER: Mapping[str, _Reader] = {
 }
 
 _ELASTIC_IP: Mapping[str, _Reader] = {"public_ip_address": fields.ipv4}
+
+_VPC: Mapping[str, _Reader] = {"id": _text, "name": _text, "enterprise_project_id": _text}
+
+_SUBNET: Mapping[str, _Reader] = {"id": _text, "name": _text, "vpc_id": _text}
 
 _LISTENER: Mapping[str, _Reader] = {
     "id": _id,
