@@ -143,11 +143,24 @@ def _identity(api: Api) -> None:
         "/v3",
         "/v3/",
         "/v3/auth/projects",
+        "/v3/auth/domains",
+        "/v3/auth/system",
+        "/v3/auth/catalog",
         "/v3/projects",
+        "/v3/domains",
+        "/v3/domains/default",
+        "/v3/users",
+        f"/v3/users/{api.login.json()['token']['user']['id']}",
+        f"/v3/users/{api.login.json()['token']['user']['id']}/projects",
+        "/v3/regions",
+        "/v3/regions/region-1",
         "/v3/services",
         "/v3/endpoints",
     ):
         api.http.get(path).raise_for_status()
+    for kind in ("services", "endpoints"):
+        [first, *_] = api.http.get(f"/v3/{kind}").json()[kind]
+        api.http.get(f"/v3/{kind}/{first['id']}").raise_for_status()
     api.http.get(f"/v3/projects/{api.project_id}").raise_for_status()
     for scope in ({"project": {"id": api.project_id}}, {"domain": {"id": "default"}}, "unscoped"):
         body = {"auth": {"identity": {"methods": ["token"], "token": {"id": api.token}}, "scope": scope}}
@@ -262,6 +275,8 @@ def known(fuzzed: Service) -> Iterator[dict[str, str]]:
         yield {
             "token": api.token,
             "project_id": api.project_id,
+            "user_id": api.login.json()["token"]["user"]["id"],
+            "domain_id": "default",
             "loadbalancer_id": load_balancer["id"],
             "listener_id": listener["id"],
             "healthcheck_id": check["id"],

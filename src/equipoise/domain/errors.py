@@ -35,6 +35,7 @@ class Rule(Enum):
     IDENTITY_UNAVAILABLE = auto()
     PROJECT_FORBIDDEN = auto()
     PROJECT_UNKNOWN = auto()
+    IDENTITY_UNKNOWN = auto()
     ROLE_TOO_WEAK = auto()
     GATEWAY_REQUIRED = auto()
 

@@ -24,7 +24,7 @@ SECURITY: Final = "token"
 
 _PARAMETER: Final = re.compile(r"{(\w+)}")
 # Of ids in a path that this service does not make itself.
-_PATTERNS: Final = {"vpc_id": t.REFERENCE_PATTERN, "subnet_id": t.REFERENCE_PATTERN}
+_PATTERNS: Final = dict.fromkeys(("vpc_id", "subnet_id", "domain_id", "region_id"), t.REFERENCE_PATTERN)
 _OF_ALL: Final = (400, 406, 407, 408, 500, 503)
 _WITH_TOKEN: Final = (401, 403, 502, 504)
 _WITH_BODY_OR_CHANGE: Final = (409,)

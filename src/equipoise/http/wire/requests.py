@@ -289,6 +289,42 @@ class AuthIdentity(TypedDict):
     token: NotRequired[dict[str, Any]]
 
 
+class NamedQuery(TypedDict, total=False):
+    """Filters of a list of the identity; parameters that are not known are ignored, as in Keystone."""
+
+    name: str
+    enabled: bool
+
+
+class ProjectQuery(NamedQuery, total=False):
+    """Filters of a list of projects."""
+
+    domain_id: str
+    parent_id: str
+    is_domain: bool
+
+
+class UserQuery(NamedQuery, total=False):
+    """Filters of the list of users."""
+
+    domain_id: str
+
+
+class ServiceQuery(NamedQuery, total=False):
+    """Filters of the list of services."""
+
+    type: str
+
+
+class EndpointQuery(TypedDict, total=False):
+    """Filters of the list of endpoints."""
+
+    service_id: str
+    interface: str
+    region_id: str
+    enabled: bool
+
+
 class JobQuery(Page, total=False):
     """Which jobs to list."""
 
