@@ -104,6 +104,20 @@ def test_the_filters_described_are_those_that_there_are(described_filters: type,
     assert get_type_hints(described_filters).keys() == real.keys() | {"limit", "marker"}
 
 
+def test_no_query_parameter_needs_a_value(described: dict[str, Any], world: World) -> None:
+    """Clients send all that they know: a parameter without a value is answered as if it were not there."""
+    ids = {"project_id": world.api.project_id, "listener_id": world.listener["id"]}
+    asked = 0
+    for path, methods in described["paths"].items():
+        for parameter in methods.get("get", {}).get("parameters", ()):
+            if parameter["in"] == "query":
+                url = re.sub(r"{(\w+)}", lambda place: ids.get(place[1], "0" * 32), path)
+                without, empty = (world.api.http.get(url, params=given) for given in ({}, {parameter["name"]: ""}))
+                assert (without.status_code, empty.status_code) in {(200, 200), (404, 404)}, (path, parameter["name"])
+                asked += 1
+    assert asked > 60
+
+
 def test_every_pattern_can_be_read_in_other_languages_too(api: Api) -> None:
     document = api.http.get("/openapi.json").text
     patterns = {json.loads(each) for each in re.findall(r'"pattern":\s*("(?:[^"\\]|\\.)*")', document)}
