@@ -6,7 +6,7 @@ Nothing is decided here; whoever wants to know what the parts are reads this mod
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -45,6 +45,7 @@ from equipoise.http.handlers.load_balancers import LoadBalancers
 from equipoise.http.handlers.members import Members
 from equipoise.http.handlers.metrics import Access, Metrics
 from equipoise.http.handlers.monitor import Monitor
+from equipoise.http.handlers.networks import Networks
 from equipoise.http.handlers.quotas import Quotas as QuotaHandlers
 from equipoise.http.handlers.service import Service as ServiceHandlers
 from equipoise.http.handlers.webhooks import Webhooks
@@ -303,6 +304,7 @@ async def _application(
         Certificates(edge, vault, show_private_key=settings.certificates.show_private_key),
         Webhooks(edge, vault, targets),
         ElasticIps(edge),
+        Networks(edge),
         QuotaHandlers(edge),
         Monitor(edge, interval=settings.monitor.interval),
         metrics,
@@ -330,7 +332,7 @@ def _policy(settings: Settings) -> Policy:
         quotas=_quotas(settings.quotas),
         project_quotas={own.project_id: _quotas(own.above(settings.quotas)) for own in settings.quotas.projects},
         job_time_limit=settings.jobs.time_limit,
-        networks=settings.networks.vpcs,
+        networks=replace(settings.networks.vpcs, zones=settings.networks.zones),
     )
 
 

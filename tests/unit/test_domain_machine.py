@@ -20,7 +20,6 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from equipoise.domain.commands import UpdateLoadBalancer
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import EVERY_LISTENER, NOTHING, JobStatus
 from equipoise.store.database import Transaction, sqlite_url
@@ -249,9 +248,8 @@ class Domain(RuleBasedStateMachine):
         return name if differs or any(job.unfinished and job.writes == name for job in self.jobs) else ""
 
     def _update(self, id: str, changes: dict[str, Any], scope: str, effect: Effect, writes: str = "") -> None:
-        command = UpdateLoadBalancer(changes)
         policy = self.stand.policy
-        work = partial(load_balancers.update_load_balancer, caller=CALLER, policy=policy, id=id, command=command)
+        work = partial(load_balancers.update_load_balancer, caller=CALLER, policy=policy, id=id, body=changes)
         self.take(work, id, scope, effect, writes=writes)
 
     @rule(number=any_number, keep=st.booleans())

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from equipoise.domain.commands import UpdateLoadBalancer
 from equipoise.domain.errors import RuleBroken
 from equipoise.domain.jobs import JobStatus
 from equipoise.domain.quotas import Quotas
@@ -23,9 +22,9 @@ MEMBER = "127.0.1.1"
 
 
 async def describe(stand: Stand, id: str, text: str) -> Accepted:
-    command = UpdateLoadBalancer({"description": text})
+    body = {"description": text}
     policy = stand.policy
-    return await stand.write(lambda tx: load_balancers.update_load_balancer(tx, CALLER, policy, id, command))
+    return await stand.write(lambda tx: load_balancers.update_load_balancer(tx, CALLER, policy, id, body))
 
 
 async def update_listener(stand: Stand, id: str, body: dict[str, Any]) -> Accepted:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from equipoise.controller import controller
 from equipoise.controller.retention import Retention
-from equipoise.domain.commands import NewMember, UpdateLoadBalancer
+from equipoise.domain.commands import NewMember
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import JobStatus, Warned
 from equipoise.domain.quotas import Quotas
@@ -401,7 +401,7 @@ async def test_the_limit_is_in_force_before_the_job_ends_and_gone_with_the_load_
         created = await stand.create_load_balancer(bandwidth=10)
         await stand.ended(created)
         assert stand.limits.in_force == {created.resource_id: 10}
-        update = UpdateLoadBalancer({"bandwidth": 20})
+        update = {"bandwidth": 20}
         await stand.ended(
             await stand.write(
                 lambda tx: load_balancers.update_load_balancer(tx, CALLER, stand.policy, created.resource_id, update)

@@ -25,11 +25,12 @@ from equipoise.domain.rules import (
 )
 from tests.unit.test_rules_health_check import CURRENT as CURRENT_HEALTH_CHECK
 from tests.unit.test_rules_listener import CURRENT_HTTPS, CURRENT_TCP, HTTPS, TCP, UDP
-from tests.unit.test_rules_load_balancer import EXTERNAL, INTERNAL
+from tests.unit.test_rules_load_balancer import CURRENT_EXTERNAL, CURRENT_INTERNAL, EXTERNAL, INTERNAL
 
 READERS: list[Callable[[object], object]] = [
     lambda body: create_load_balancer(body, project_id="p", may_freeze=False),
-    lambda body: update_load_balancer(body, may_freeze=True),
+    lambda body: update_load_balancer(body, current=CURRENT_EXTERNAL, may_freeze=True),
+    lambda body: update_load_balancer(body, current=CURRENT_INTERNAL, may_freeze=True),
     create_listener,
     lambda body: update_listener(body, current=CURRENT_TCP),
     lambda body: update_listener(body, current=CURRENT_HTTPS),

@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 
 from equipoise.domain import addresses as pools
 from equipoise.domain.changes import AddressKept, Change, Created, Removed, Updated
-from equipoise.domain.commands import Column, CreateLoadBalancer, UpdateLoadBalancer
+from equipoise.domain.commands import Column, CreateLoadBalancer
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.jobs import EVERY_LISTENER, NOTHING, JobType
 from equipoise.domain.model import EXTERNAL, Address, LoadBalancer, Status
+from equipoise.domain.rules import load_balancer as rules
 from equipoise.store import addresses, jobs, load_balancers, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases import lookup, members
@@ -65,20 +66,20 @@ def list_load_balancers(
     return load_balancers.list_of(connection, caller.project_id, filters, limit, marker)
 
 
-def update_load_balancer(
-    tx: Transaction, caller: Caller, policy: Policy, id: str, command: UpdateLoadBalancer
-) -> Accepted:
-    """Change name, description, bandwidth or administrative state.
+def update_load_balancer(tx: Transaction, caller: Caller, policy: Policy, id: str, body: object) -> Accepted:
+    """Change name, description, bandwidth or administrative state. The body is checked here: which fields mean
+    anything depends on the type.
 
     Raises:
-        RuleBroken: LB_UNKNOWN, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+        RuleBroken: those of `rules.load_balancer.update_load_balancer`, LB_UNKNOWN, LB_BEING_DELETED or
+            LB_UPDATE_FORBIDDEN.
     """
     current = lookup.changeable_load_balancer(tx.connection, caller, id)
+    columns = asdict(current)
+    on_the_wire = columns | {"tenantId": current.project_id}
+    command = rules.update_load_balancer(body, current=on_the_wire, may_freeze=caller.may_freeze)
     meant: dict[str, Any] = dict(command.changes)
-    if current.type != EXTERNAL:
-        # Without meaning for Internal, as on creation.
-        meant.pop("bandwidth", None)
-    changes = write_changes(tx, "load_balancers", id, asdict(current), meant, id)
+    changes = write_changes(tx, "load_balancers", id, columns, meant, id)
     if "bandwidth" in meant:
         # It is the elastic IP's, and stays with it when the load balancer goes.
         changes += _write_address(tx, addresses.of_load_balancer(tx.connection, id), "bandwidth", meant["bandwidth"])

@@ -106,9 +106,9 @@ class LoadBalancers:
     async def update(self, request: Request) -> Response:
         caller = await self._edge.writer(request)
         id = _id(request)
-        command = rules.update_load_balancer(await self._edge.body(request), may_freeze=caller.may_freeze)
+        body = await self._edge.body(request)
         return await self._edge.task(
-            caller, lambda tx: load_balancers.update_load_balancer(tx, caller, self._edge.policy, id, command)
+            caller, lambda tx: load_balancers.update_load_balancer(tx, caller, self._edge.policy, id, body)
         )
 
     async def delete(self, request: Request) -> Response:

@@ -22,8 +22,12 @@ def described(text: str) -> Meta:
     return Meta(description=text)
 
 
-Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="32 lower-case hexadecimal characters.")]
-Reference = Annotated[str, Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$", description="The id of a thing of another service.")]
+ID_PATTERN = "^[0-9a-f]{32}$"
+REFERENCE_PATTERN = "^[A-Za-z0-9_.:-]{1,64}$"
+
+Id = Annotated[str, Meta(pattern=ID_PATTERN, description="32 lower-case hexadecimal characters.")]
+Reference = Annotated[str, Meta(pattern=REFERENCE_PATTERN, description="The id of a thing of another service.")]
+Zone = Annotated[str, Meta(pattern=REFERENCE_PATTERN, description="An availability zone.")]
 ResourceTime = Annotated[
     str,
     Meta(pattern="^\\d{4}-\\d{2}-\\d{2} \\d{2}:\\d{2}:\\d{2}$", description="UTC.", examples=["2015-09-14 02:34:32"]),
