@@ -10,7 +10,13 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from tests.certificates import ec_key, rsa_key
 from tests.der import (
@@ -427,6 +433,11 @@ def _extensions() -> Sequence[Odd]:
         "for clients alone": ([extension("2.5.29.37", sequence(oid("1.3.6.1.5.5.7.3.2")))], None),
         "usages of garbage": ([extension("2.5.29.37", b"zz")], "has an extension (extended key usage) that"),
         "points of garbage": ([extension("2.5.29.31", b"zz")], "has an extension (CRL distribution points) that"),
+        "a point named from the issuer on": ([_relative_point(oid("2.5.4.3"))], None),
+        "a point that is named by nothing": (
+            [_relative_point(b"\x06\x00")],
+            "has an extension (CRL distribution points)",
+        ),
         "authority of garbage": ([extension("2.5.29.35", b"zz")], "has an extension (authority key identifier) that"),
         "policies of garbage": ([extension("2.5.29.32", b"zz")], None),
         "critical and unknown": ([extension("1.2.3.4.5", b"x", critical=True)], None),
@@ -448,6 +459,11 @@ def _extensions() -> Sequence[Odd]:
         odd("RSA that may transport keys alone", certificate(rsa_key(), NAMED, transport), rsa_key()),
         odd("no extension at all", certificate(key, more=tlv(0xA3, sequence())), key),
     )
+
+
+def _relative_point(kind: bytes) -> bytes:
+    relative = tlv(0xA1, sequence(kind, tlv(UTF8, b"x")))
+    return extension("2.5.29.31", sequence(sequence(tlv(0xA0, relative))))
 
 
 def _points() -> Sequence[Odd]:
@@ -492,6 +508,7 @@ def _private_keys() -> Sequence[Odd]:
     pkcs1 = rsa_key().private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     sec1 = ec_key().private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     explicit = sequence(integer(1), octets(secret), tlv(0xA0, explicit_p256()))
+    encrypted = ec_key().private_bytes(Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"word"))
     numbers = rsa_key().private_numbers()
     order = (numbers.p - 1) * (numbers.q - 1)
 
@@ -515,6 +532,7 @@ def _private_keys() -> Sequence[Odd]:
         odd("key with explicit parameters", own, pem(explicit, "EC PRIVATE KEY")),
         odd("key without a curve", own, pem(bare, "EC PRIVATE KEY"), "private_key cannot be read"),
         odd("key of another label", own, key_pem(ec_key()).replace("PRIVATE", "ANY PRIVATE")),
+        odd("encrypted under another label", own, pem(encrypted, "PRIVATE KEY"), "private_key is encrypted"),
         odd("key of OpenSSH", own, pem(b"openssh-key-v1\0", "OPENSSH PRIVATE KEY"), "in the form of OpenSSH"),
         odd("exponent out of range", of_rsa, rsa_numbers(numbers.d + order, numbers.iqmp), "private_key is damaged"),
         odd("inverse out of range", of_rsa, rsa_numbers(numbers.d, numbers.iqmp + numbers.p), "private_key is damaged"),

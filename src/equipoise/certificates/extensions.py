@@ -8,11 +8,14 @@ from typing import Final
 
 from equipoise.certificates import der
 from equipoise.certificates.der import DerFault, Element
-from equipoise.certificates.names import general_names
+from equipoise.certificates.names import general_names, read_set
 
 KEY_USAGE: Final = "2.5.29.15"
 ALTERNATIVE_NAMES: Final = "2.5.29.17"
 TLS_FEATURE: Final = "1.3.6.1.5.5.7.1.24"
+
+_RELATIVE: Final = 0xA1
+"""A name of a distribution point that goes on from the one of the issuer."""
 
 
 def check_extension(kind: str, value: bytes) -> None:
@@ -68,7 +71,9 @@ def _distribution_points(element: Element) -> None:
             raise DerFault("names a distribution point without a place")
         if 0xA0 in fields:
             name = der.only(fields[0xA0])
-            if name.tag != 0xA1:
+            if name.tag == _RELATIVE:
+                read_set(name, _RELATIVE)
+            else:
                 general_names(der.inside(name, 0xA0))
         if 0x81 in fields:
             der.bits(Element(der.BIT_STRING, fields[0x81], b""))

@@ -39,13 +39,15 @@ class Name:
 
 def read_name(element: Element) -> Name:
     """Read a Name. Raises DerFault."""
-    sets = []
-    for each in der.inside(element):
-        attributes = [der.exactly(2, der.inside(attribute)) for attribute in der.inside(each, der.SET)]
-        if not attributes:
-            raise DerFault("has a name with an empty set in it")
-        sets.append([(der.oid(kind), _text(value)) for kind, value in attributes])
-    return Name(sets)
+    return Name([read_set(each) for each in der.inside(element)])
+
+
+def read_set(element: Element, tag: int = der.SET) -> Sequence[tuple[str, str]]:
+    """Read one set of attributes of a Name, with their texts. Raises DerFault."""
+    attributes = [der.exactly(2, der.inside(attribute)) for attribute in der.inside(element, tag)]
+    if not attributes:
+        raise DerFault("has a name with an empty set in it")
+    return [(der.oid(kind), _text(value)) for kind, value in attributes]
 
 
 def general_names(row: Sequence[Element]) -> Sequence[Element]:

@@ -9,7 +9,6 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from textwrap import wrap
 from typing import Final
 
 from equipoise.domain.rules.fields import shown
@@ -115,8 +114,9 @@ def blocks(text: str) -> Sequence[Block]:
 
 def armoured(label: str, data: bytes) -> str:
     """Return one block in the strict form of RFC 7468."""
-    lines = [f"-----BEGIN {label}-----", *wrap(b64encode(data).decode(), _LINE), f"-----END {label}-----"]
-    return "\n".join(lines) + "\n"
+    base64 = b64encode(data).decode()
+    lines = (base64[at : at + _LINE] for at in range(0, len(base64), _LINE))
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
 
 
 def is_known(label: str) -> bool:
