@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from equipoise.certificates.pair import served_certificate, served_key
 from equipoise.domain.model import EXTERNAL, AdminState, HealthCheck, Listener
 from equipoise.domain.rules.listener import TLS_1_0_AND_LATER
 from equipoise.store.desired import Desired
@@ -77,8 +78,8 @@ def _tls(listener: Listener, desired: Desired, unseal: Unseal) -> ProxyTls | Non
         return None
     content = desired.certificates[listener.certificate_id]
     return ProxyTls(
-        certificate=content.certificate,
-        private_key=unseal(content.private_key),
+        certificate=served_certificate(content.certificate),
+        private_key=served_key(unseal(content.private_key)),
         since_tls_1_0=listener.ssl_protocols == TLS_1_0_AND_LATER,
         ciphers=CipherSet(listener.ssl_ciphers or CipherSet.DEFAULT),
     )
