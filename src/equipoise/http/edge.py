@@ -18,7 +18,7 @@ from equipoise.http.wire import jobs as wire
 from equipoise.identity.actor import Actor
 from equipoise.identity.provider import IdentityProvider
 from equipoise.store.backlog import Backlog
-from equipoise.store.database import Database, StoreUnavailable, Transaction
+from equipoise.store.database import Database, OutcomeUnknown, StoreUnavailable, Transaction
 from equipoise.store.waiting import JobWaiters
 from equipoise.usecases.attempt import Attempt
 from equipoise.usecases.context import Accepted, Caller, Policy
@@ -27,6 +27,10 @@ from equipoise.usecases.idempotency import once
 T = TypeVar("T")
 
 _NOT_STORED: Final = "The database cannot be used just now; nothing was stored, try again in a few seconds."
+_NOT_KNOWN: Final = (
+    "The database went away while it stored this and has not told whether it did. Look at what there is before you "
+    "send it again; under the same Idempotency-Key you can send it again at once."
+)
 # After a change that was accepted, too: then a look at the resource tells what became of it.
 _NOT_READ: Final = "The database cannot be used just now; look again in a few seconds."
 
@@ -190,8 +194,14 @@ def token_of(request: Request) -> str:
 
 @contextmanager
 def _available(detail: str = _NOT_STORED) -> Iterator[None]:
-    """A database that cannot be used just now is a condition that passes, not a defect."""
+    """A database that cannot be used just now is a condition that passes, not a defect.
+
+    Raises:
+        RuleBroken: UNAVAILABLE with this detail, or UPSTREAM_TIMEOUT when it is not known whether a write was stored.
+    """
     try:
         yield
+    except OutcomeUnknown as error:
+        raise RuleBroken(Rule.UPSTREAM_TIMEOUT, _NOT_KNOWN) from error
     except StoreUnavailable as error:
         raise RuleBroken(Rule.UNAVAILABLE, detail) from error

@@ -6,12 +6,13 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from equipoise.domain.commands import Column
 from equipoise.domain.model import Listener
-from equipoise.store import rows
+from equipoise.store import rows, statuses
 from equipoise.store.tables import health_checks, listeners, members
 
 _read = rows.reader(Listener)
 
-_GET = select(listeners).where(
+_SHOWN = statuses.select_shown(listeners, statuses.OF_LISTENER)
+_GET = _SHOWN.where(
     listeners.c.id == bindparam("id"),
     listeners.c.project_id == bindparam("project_id"),
     listeners.c.deleting.is_(False),
@@ -44,11 +45,11 @@ def list_of(
 ) -> Sequence[Listener]:
     """One page of the listeners of a project. The filter `healthcheck_id` is the id of a listener's health check."""
     own = dict(filters)
-    statement = select(listeners).where(listeners.c.project_id == project_id, listeners.c.deleting.is_(False))
+    statement = _SHOWN.where(listeners.c.project_id == project_id, listeners.c.deleting.is_(False))
     if "healthcheck_id" in own:
         wanted = select(health_checks.c.listener_id).where(health_checks.c.id == own.pop("healthcheck_id"))
         statement = statement.where(listeners.c.id.in_(wanted))
-    found = connection.execute(rows.page(statement, listeners, own, limit, marker))
+    found = connection.execute(rows.page(statement, listeners, own, limit, marker, status=statuses.OF_LISTENER))
     return [_read(row) for row in found.mappings()]
 
 

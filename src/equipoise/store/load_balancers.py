@@ -7,16 +7,15 @@ from sqlalchemy import Connection, bindparam, func, literal, select, update
 
 from equipoise.domain.commands import Column
 from equipoise.domain.model import LoadBalancer
-from equipoise.store import rows
+from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
 from equipoise.store.events import LoadBalancerMoved
 from equipoise.store.tables import health_checks, listeners, load_balancers, members
 
 _read = rows.reader(LoadBalancer)
 
-_GET = select(load_balancers).where(
-    load_balancers.c.id == bindparam("id"), load_balancers.c.project_id == bindparam("project_id")
-)
+_SHOWN = statuses.select_shown(load_balancers, statuses.OF_LOAD_BALANCER)
+_GET = _SHOWN.where(load_balancers.c.id == bindparam("id"), load_balancers.c.project_id == bindparam("project_id"))
 _COUNT = select(func.count()).select_from(load_balancers).where(load_balancers.c.project_id == bindparam("project_id"))
 _RAISE = (
     update(load_balancers)
@@ -62,8 +61,9 @@ def list_of(
     connection: Connection, project_id: str, filters: Mapping[str, Column], limit: int | None, marker: str | None
 ) -> Sequence[LoadBalancer]:
     """One page of the load balancers of a project."""
-    statement = select(load_balancers).where(load_balancers.c.project_id == project_id)
-    found = connection.execute(rows.page(statement, load_balancers, filters, limit, marker))
+    statement = _SHOWN.where(load_balancers.c.project_id == project_id)
+    page = rows.page(statement, load_balancers, filters, limit, marker, status=statuses.OF_LOAD_BALANCER)
+    found = connection.execute(page)
     return [_read(row) for row in found.mappings()]
 
 

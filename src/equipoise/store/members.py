@@ -1,12 +1,12 @@
 """Statements about members and what the data plane saw of their health."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from equipoise.domain.commands import Column
 from equipoise.domain.model import Member
-from equipoise.store import rows
+from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
 from equipoise.store.tables import listeners, members
 
@@ -41,11 +41,24 @@ _FORGET_HEALTH = update(members).where(members.c.listener_id == bindparam("on_li
 
 
 def list_of(
-    connection: Connection, listener_id: str, filters: Mapping[str, Column], limit: int | None, marker: str | None
+    connection: Connection,
+    listener_id: str,
+    filters: Mapping[str, Column],
+    limit: int | None,
+    marker: str | None,
+    under_way: Collection[str] = (),
 ) -> Sequence[Member]:
-    """One page of the members of a listener; the filter `healthy` takes None for "not known"."""
-    statement = select(members).where(members.c.listener_id == listener_id, members.c.deleting.is_(False))
-    found = connection.execute(rows.page(statement, members, filters, limit, marker))
+    """One page of the members of a listener; the filter `healthy` takes None for "not known".
+
+    Args:
+        under_way: ids of those that unfinished jobs make, remove or want again: they are PENDING_CREATE, whatever is
+            stored.
+    """
+    status = statuses.pending_if(members.c.id.in_(under_way), members.c.status)
+    statement = statuses.select_shown(members, status).where(
+        members.c.listener_id == listener_id, members.c.deleting.is_(False)
+    )
+    found = connection.execute(rows.page(statement, members, filters, limit, marker, status=status))
     return [_read(row) for row in found.mappings()]
 
 

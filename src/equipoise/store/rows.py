@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Insert, RowMapping, Select, Table, delete, update
+from sqlalchemy import ColumnElement, Connection, Insert, RowMapping, Select, Table, delete, update
 
 from equipoise.domain.commands import Column
 from equipoise.domain.model import Status
@@ -57,14 +57,24 @@ def delete_rows(connection: Connection, table: Table, ids: Sequence[str]) -> Non
 
 
 def page(
-    statement: Select[Any], table: Table, filters: Mapping[str, Column], limit: int | None, marker: str | None
+    statement: Select[Any],
+    table: Table,
+    filters: Mapping[str, Column],
+    limit: int | None,
+    marker: str | None,
+    *,
+    status: ColumnElement[str] | None = None,
 ) -> Select[Any]:
     """Narrow a list to the rows whose columns equal `filters`, after `marker`, at most `limit`.
 
     The order is by id: it does not change while a client pages, whatever is created or deleted meanwhile.
+
+    Args:
+        status: what the filter `status` is held against, if not what is stored (`equipoise.store.statuses`).
     """
     for name, value in filters.items():
-        statement = statement.where(table.c[name].is_(None) if value is None else table.c[name] == value)
+        column = status if name == "status" and status is not None else table.c[name]
+        statement = statement.where(column.is_(None) if value is None else column == value)
     if marker is not None:
         statement = statement.where(table.c.id > marker)
     return statement.order_by(table.c.id).limit(limit)

@@ -97,7 +97,7 @@ def list_members(
     Raises:
         RuleBroken: LISTENER_UNKNOWN, or MEMBER_UNKNOWN when a filter by id matches nothing (classic-api.md, Choice).
     """
-    lookup.listener(connection, caller, listener_id)
+    listener = lookup.listener(connection, caller, listener_id)
     checked = bool(listeners.health_check_ids(connection, [listener_id]))
     wanted = {_COLUMN_NAMES.get(name, name): value for name, value in filters.items()}
     if wanted.get("status") == "PENDING":
@@ -108,7 +108,8 @@ def list_members(
             return []
         if checked or health is not None:
             wanted["healthy"] = health
-    found = members.list_of(connection, listener_id, wanted, limit, marker)
+    under_way = inheritance.rows_under_way(connection, listener.load_balancer_id, "members")
+    found = members.list_of(connection, listener_id, wanted, limit, marker, under_way)
     if not found and "id" in filters:
         raise RuleBroken(Rule.MEMBER_UNKNOWN, f"There is no member {filters['id']} under listener {listener_id}.")
     return [MemberView(member, checked) for member in found]
