@@ -5,7 +5,7 @@ in the other one.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
@@ -20,6 +20,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 SINGLE: Final = (b"authorization", b"idempotency-key", b"proxy-authorization", b"x-auth-token", b"x-subject-token")
 """Headers that decide who may do what; with two values nobody could say which one counts (RFC 9110, section 5.3)."""
 
+_LOOKED_AT: Final = frozenset({*SINGLE, b"host", b"transfer-encoding"})
 _VERSIONS: Final = ("1.0", "1.1")
 _NOT_ENCODED: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)(.*)", re.DOTALL)
@@ -57,11 +58,14 @@ def check_head(version: str, headers: Headers) -> None:
     """
     if version not in _VERSIONS:
         raise _malformed(f"This is HTTP/{version}; the service speaks HTTP/1.1 and HTTP/1.0.")
-    _check_hosts([value for name, value in headers if name == b"host"], needed=version != "1.0")
-    _check_transfer_codings([value for name, value in headers if name == b"transfer-encoding"], version)
-    names = [name for name, _ in headers if name in SINGLE]
-    for name in names:
-        if names.count(name) > 1:
+    given: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        if name in _LOOKED_AT:
+            given.setdefault(name, []).append(value)
+    _check_hosts(given.pop(b"host", []), needed=version != "1.0")
+    _check_transfer_codings(given.pop(b"transfer-encoding", []), version)
+    for name, values in given.items():
+        if len(values) > 1:
             raise _malformed(f"The header {shown(name.decode('ascii'))} is there more than once; send it once.")
 
 
@@ -78,7 +82,8 @@ def target_of(method: str, target: bytes) -> Target:
     authority = None
     if not target.startswith(b"/"):
         authority, target = _taken_apart(target)
-    _check_percent_encoding(target)
+    if b"%" in target:
+        _check_percent_encoding(target)
     raw_path, _, query = target.partition(b"?")
     return Target(raw_path, _decoded(raw_path), query, authority)
 
@@ -113,7 +118,9 @@ def _is_host(value: bytes) -> bool:
     return True
 
 
-def _check_transfer_codings(values: Iterable[bytes], version: str) -> None:
+def _check_transfer_codings(values: Sequence[bytes], version: str) -> None:
+    if not values:
+        return
     codings = [coding for coding in (part.strip(b" \t").lower() for part in b",".join(values).split(b",")) if coding]
     if codings and version == "1.0":
         # RFC 9112, section 6.1: the framing of such a message is faulty.

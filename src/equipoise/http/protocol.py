@@ -82,7 +82,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._arriving = False
         self._method = UNKNOWN_METHOD
         self._head_complete = False
-        self._head_bytes = 0
+        self._head_bytes = 0  # of a head that came in several parts
+        self._headers_bytes = 0
         self._body_bytes = 0
         self._framing_bytes = 0
         self._began = perf_counter()
@@ -211,7 +212,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._arriving = True
         self._method = UNKNOWN_METHOD
         self._head_complete = False
-        self._head_bytes = self._body_bytes = self._framing_bytes = 0
+        self._head_bytes = self._headers_bytes = self._body_bytes = self._framing_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -225,10 +226,11 @@ class GuardedProtocol(HttpToolsProtocol):
         # What comes after a body in chunks is nothing that anybody here reads, and must never pass for a header of the
         # head (RFC 9110, section 6.5.1).
         if not self._head_complete:
+            self._headers_bytes += len(name) + len(value)
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if sum(len(name) + len(value) for name, value in self.headers) > self._limits.head_bytes:
+        if self._headers_bytes > self._limits.head_bytes:
             raise self._head_too_long()
         version = self.parser.get_http_version()
         check_head(version, self.headers)

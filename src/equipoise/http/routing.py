@@ -111,7 +111,9 @@ def _check_accept(request: Request, operation: Operation) -> None:
 
 def _check_query(request: Request, operation: Operation) -> None:
     """Of two values of a parameter nobody could say which one counts. What an operation does not take is ignored."""
-    for name in () if operation.query is None else operation.query.__annotations__:
+    if operation.query is None or not request.scope["query_string"]:
+        return
+    for name in operation.query.__annotations__:
         if len(set(request.query_params.getlist(name))) > 1:
             raise RuleBroken(Rule.BODY_MALFORMED, f"The query gives {name} more than one value; give it once.")
 
