@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.domain.rules.fields import shown
+from equipoise.http.json_fault import fault_of
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _DECODER: Final = msgspec.json.Decoder()
@@ -32,7 +33,7 @@ async def raw_body(request: Request, *, limit: int) -> bytes:
 
 def check_encoding(request: Request) -> None:
     """Raises RuleBroken: BODY_MALFORMED when the body is compressed: no client of this API does that."""
-    coding = request.headers.get("content-encoding", "").strip().lower()
+    coding = ",".join(request.headers.getlist("content-encoding")).strip().lower()
     if coding not in ("", "identity"):
         raise RuleBroken(
             Rule.BODY_MALFORMED, f"A body in Content-Encoding {shown(coding)} is not taken; send the JSON as it is."
@@ -57,9 +58,5 @@ def decoded(raw: bytes) -> object:
         return _DECODER.decode(raw)
     except RecursionError:
         raise RuleBroken(Rule.BODY_MALFORMED, "The body is nested too deeply; send plain JSON.") from None
-    except UnicodeDecodeError as fault:
-        raise RuleBroken(
-            Rule.BODY_MALFORMED, f"The body is not UTF-8: the character at byte {fault.start} of a text is broken."
-        ) from None
-    except msgspec.DecodeError as fault:
-        raise RuleBroken(Rule.BODY_MALFORMED, f"The body is not valid JSON: {fault}.") from None
+    except (UnicodeDecodeError, msgspec.DecodeError) as fault:
+        raise RuleBroken(Rule.BODY_MALFORMED, f"The body is not valid JSON: {fault_of(raw, str(fault))}.") from None

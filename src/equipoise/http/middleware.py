@@ -18,6 +18,9 @@ _log = structlog.get_logger("equipoise.http")
 CLIENT_GONE: Final = 499
 """The status in the log when nobody was there to answer to, as web servers commonly write it."""
 
+STATE_BEGAN: Final = "began"
+"""Set by the server where the request began long before it came here: when, by `perf_counter`."""
+
 STATE_REQUEST_ID: Final = "request_id"
 STATE_REFUSED: Final = "refused_with"
 """Set by the server when it has answered in the application's place: the status of that answer."""
@@ -57,9 +60,9 @@ class RequestBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = perf_counter()
         request_id = request_id_of(scope["headers"])
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        started = state.get(STATE_BEGAN) or perf_counter()
         state[STATE_REQUEST_ID] = request_id
         answer = _Answer(send, request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):

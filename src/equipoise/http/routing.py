@@ -94,6 +94,7 @@ class _Path:
             raise RuleBroken(Rule.METHOD_NOT_ALLOWED, f"This path takes {allow}, not {scope['method']}.", allow=allow)
         request = Request(scope, receive, send)
         _check_accept(request, operation)
+        _check_query(request, operation)
         response = await operation.handler(request)
         await response(scope, receive, send)
 
@@ -106,6 +107,15 @@ def _check_accept(request: Request, operation: Operation) -> None:
             f"The answer is {' or '.join(operation.produces)}, which the Accept header does not admit; "
             "send Accept: */* or leave it out.",
         )
+
+
+def _check_query(request: Request, operation: Operation) -> None:
+    """Of two values of a parameter nobody could say which one counts. What an operation does not take is ignored."""
+    if operation.query is None or not request.scope["query_string"]:
+        return
+    for name in operation.query.__annotations__:
+        if len(set(request.query_params.getlist(name))) > 1:
+            raise RuleBroken(Rule.BODY_MALFORMED, f"The query gives {name} more than one value; give it once.")
 
 
 async def _unknown_path(scope: Scope, _receive: Receive, _send: Send) -> None:
