@@ -184,6 +184,8 @@ def _command(config: str, concurrency: int) -> list[str]:
         *("--drain-strategy", "immediate"),
         *("--file-flush-interval-msec", str(_FLUSH_MILLISECONDS)),
         *("--log-level", "warning"),
+        # It would say of every listener, twice, that another Envoy may know no `allow_custom_methods`: tests notice.
+        *("--component-log-level", "misc:error"),
     ]
 
 
