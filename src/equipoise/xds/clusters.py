@@ -13,6 +13,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 
 from equipoise.xds.encoding import BUFFER_BYTES, HEADER_LINES, over_ads, packed
 from equipoise.xds.health_checks import health_check
+from equipoise.xds.keepalive import of_members
 from equipoise.xds.labels import LABEL_LEVEL, LABEL_OPTION, label
 from equipoise.xds.model import Algorithm, Protocol, ProxyListener
 from equipoise.xds.names import UNCOUNTED
@@ -53,6 +54,7 @@ def cluster(listener: ProxyListener) -> Cluster:
         connect_timeout=Duration(seconds=_CONNECT_SECONDS),
         per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
         circuit_breakers=_circuit_breakers(listener),
+        upstream_connection_options=of_members(listener.keepalive),
         common_lb_config=_common(),
         # Otherwise a member that was taken out but is still healthy keeps getting new connections.
         ignore_health_on_host_removal=True,

@@ -25,6 +25,7 @@ from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from equipoise.xds.access_logs import access_logs
 from equipoise.xds.encoding import BUFFER_BYTES, HEADER_LINES, over_ads, packed, socket_address
+from equipoise.xds.keepalive import of_clients
 from equipoise.xds.model import Protocol, ProxyListener, ProxyLoadBalancer
 from equipoise.xds.routes import routes
 from equipoise.xds.stickiness import stickiness_by_cookie
@@ -69,6 +70,8 @@ def listener(name: str, load_balancer: ProxyLoadBalancer, each: ProxyListener) -
         filter_chains=[_filter_chain(proxy, each)],
         per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
         tcp_backlog_size=UInt32Value(value=_BACKLOG),
+        # Part of a listener that Envoy refuses to change: another value means another Envoy (`dataplane.bootstrap`).
+        socket_options=of_clients(each.keepalive),
         # With SO_REUSEPORT another process of the same user could hold the port too, and silently take a share.
         enable_reuse_port=BoolValue(value=False),
         # The workers then accept from one socket, and one that is awake takes most: so they hand on to each other.
