@@ -29,11 +29,11 @@ IsLogged = Callable[[str], bool]
 
 
 def compile_load_balancer(
-    desired: Desired, unseal: Unseal, slow_start: int, is_logged: IsLogged = lambda _: False
+    desired: Desired, unseal: Unseal, slow_start: int, is_logged: IsLogged = lambda _: False, keepalive: int = 0
 ) -> ProxyLoadBalancer:
     """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer).
 
-    `slow_start` is in seconds, see `ProxyListener`.
+    `slow_start` and `keepalive` are in seconds, see `ProxyListener`.
     """
     load_balancer = desired.load_balancer
     serves = load_balancer.admin_state_up == AdminState.ON and not load_balancer.deleting
@@ -44,7 +44,7 @@ def compile_load_balancer(
             replace(
                 _udp_listener(listener, desired)
                 if listener.protocol == "UDP"
-                else _listener(listener, desired, _tls(listener, desired, unseal), slow_start),
+                else _listener(listener, desired, _tls(listener, desired, unseal), slow_start, keepalive),
                 is_logged=is_logged(listener.id),
             )
             for listener in sorted(desired.listeners, key=lambda listener: listener.id)
@@ -55,7 +55,9 @@ def compile_load_balancer(
     )
 
 
-def _listener(listener: Listener, desired: Desired, tls: ProxyTls | None, slow_start: int) -> ProxyListener:
+def _listener(
+    listener: Listener, desired: Desired, tls: ProxyTls | None, slow_start: int, keepalive: int
+) -> ProxyListener:
     check = desired.health_checks.get(listener.id)
     return ProxyListener(
         listener_id=listener.id,
@@ -70,6 +72,7 @@ def _listener(listener: Listener, desired: Desired, tls: ProxyTls | None, slow_s
         is_sticky=listener.session_sticky,
         cookie_lifetime=None if listener.cookie_timeout is None else listener.cookie_timeout * SECONDS_A_MINUTE,
         slow_start=slow_start,
+        keepalive=keepalive,
     )
 
 
