@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
 from equipoise.xds.builders import build
 from equipoise.xds.labels import label
@@ -68,6 +69,18 @@ def test_members_that_come_back_start_slowly_where_there_is_a_check_and_they_tak
         replace(checked, algorithm=Algorithm.LEAST_CONNECTIONS),
     ):
         assert not Cluster.FromString(built(without)[CLUSTER].body).HasField("round_robin_lb_config")
+
+
+@pytest.mark.parametrize("protocol", [Protocol.HTTP, Protocol.TCP])
+@pytest.mark.parametrize("timeout", [1, 3, 4, 50])
+def test_no_idle_time_of_ours_ends_a_check_over_http_before_its_own_time_out(protocol: Protocol, timeout: int) -> None:
+    checked = replace(HTTP, health_check=replace(CHECK, protocol=protocol, timeout=timeout))
+    packed = Cluster.FromString(built(checked)[CLUSTER].body).typed_extension_protocol_options.values()
+    options = HttpProtocolOptions.FromString(next(iter(packed)).value).common_http_protocol_options
+    if protocol is Protocol.HTTP:
+        assert not options.HasField("idle_timeout") or options.idle_timeout.seconds > timeout
+    # Members commonly close connections after 5 s.
+    assert {options.idle_timeout.seconds, options.max_connection_duration.seconds} == {0, 4}
 
 
 def test_another_certificate_is_the_secrets_alone_and_another_way_to_speak_tls_the_listeners() -> None:

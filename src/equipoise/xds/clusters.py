@@ -14,7 +14,7 @@ from google.protobuf.wrappers_pb2 import UInt32Value
 from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed
 from equipoise.xds.health_checks import health_check
 from equipoise.xds.labels import LABEL_LEVEL, LABEL_OPTION, label
-from equipoise.xds.model import Algorithm, Protocol, ProxyListener
+from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener
 from equipoise.xds.names import UNCOUNTED
 
 _UNLIMITED = 1_000_000
@@ -22,7 +22,7 @@ _UNLIMITED = 1_000_000
 
 _CONNECT_SECONDS = 5
 
-_IDLE_TO_MEMBER_SECONDS = 4
+_KEPT_SECONDS = 4
 """Shorter than the keep-alive of common servers (5 s), so that a request seldom meets a connection being closed."""
 
 _MAGLEV_TABLE = 251
@@ -68,7 +68,7 @@ def cluster(listener: ProxyListener) -> Cluster:
         message.upstream_bind_config.CopyFrom(_labelled(listener.listener_id))
     if listener.protocol.carries_http:
         options = message.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
-        options.CopyFrom(packed(_http_to_member()))
+        options.CopyFrom(packed(_http_to_member(listener.health_check)))
     if listener.health_check is not None:
         message.health_checks.append(health_check(listener.health_check))
     return message
@@ -132,8 +132,21 @@ def _circuit_breakers(listener: ProxyListener) -> CircuitBreakers:
     return CircuitBreakers(thresholds=[thresholds])
 
 
-def _http_to_member() -> UpstreamHttpOptions:
+def _http_to_member(check: ProxyHealthCheck | None) -> UpstreamHttpOptions:
     return UpstreamHttpOptions(
-        common_http_protocol_options=HttpProtocolOptions(idle_timeout=Duration(seconds=_IDLE_TO_MEMBER_SECONDS)),
+        common_http_protocol_options=_kept(check),
         explicit_http_config=UpstreamHttpOptions.ExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions()),
     )
+
+
+def _kept(check: ProxyHealthCheck | None) -> HttpProtocolOptions:
+    """How long a connection to a member is kept for further requests.
+
+    Envoy counts a health check that waits for its answer as idle, so the idle time would end every check that may take
+    longer. Beside such a check connections are replaced at an age instead: that age does not count for checks, a
+    request under way is finished first, and none of them is idle for longer either.
+    """
+    kept = Duration(seconds=_KEPT_SECONDS)
+    if check is not None and check.protocol is Protocol.HTTP and check.timeout >= _KEPT_SECONDS:
+        return HttpProtocolOptions(max_connection_duration=kept)
+    return HttpProtocolOptions(idle_timeout=kept)
