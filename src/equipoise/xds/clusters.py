@@ -32,10 +32,6 @@ _STICKY_TABLE = 65_537
 """Where the promise is to stay with a member: when another comes or goes 0.1 % of the addresses change theirs, with
 251 entries it would be 2-7 %."""
 
-
-_FIRST_SHARE_PERCENT = 10
-"""Of its full share a member that has come back gets so much at first."""
-
 _SESSIONS = 5_000
 """Sessions of UDP on one listener, until its node is told its share (`equipoise.xds.shares`); what would begin another
 is dropped. Each holds a file descriptor until it is idle for long enough, whoever sent the datagram."""
@@ -54,8 +50,6 @@ def cluster(listener: ProxyListener) -> Cluster:
         # Otherwise a member that was taken out but is still healthy keeps getting new connections.
         ignore_health_on_host_removal=True,
     )
-    if algorithm is Algorithm.ROUND_ROBIN and listener.health_check is not None and listener.slow_start:
-        message.round_robin_lb_config.slow_start_config.CopyFrom(_slow_start(listener.slow_start))
     if algorithm is Algorithm.LEAST_CONNECTIONS:
         message.load_balancing_policy.CopyFrom(_least_of_all())
     if algorithm is Algorithm.SOURCE:
@@ -100,15 +94,6 @@ def _least_of_all() -> LoadBalancingPolicy:
     extension.name = "envoy.load_balancing_policies.least_request"
     extension.typed_config.CopyFrom(packed(LeastRequest(selection_method=LeastRequest.FULL_SCAN)))
     return policy
-
-
-def _slow_start(seconds: int) -> Cluster.SlowStartConfig:
-    """Only where there is a check: without one nothing tells a member that has come back from one that is new, and new
-    ones are to have their share at once. With the fewest connections a member never has more of them than the others,
-    and which one a hash hits is not to depend on time."""
-    return Cluster.SlowStartConfig(
-        slow_start_window=Duration(seconds=seconds), min_weight_percent=Percent(value=_FIRST_SHARE_PERCENT)
-    )
 
 
 def _by_address(listener: ProxyListener) -> bool:
