@@ -18,6 +18,7 @@ from equipoise.certificates.vault import KEY_FILE, Vault
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
 from equipoise.controller.retention import Retention
+from equipoise.controller.slow_start import SlowStart
 from equipoise.data_directory import DataDirectory
 from equipoise.dataplane import limits as limits_of_machine
 from equipoise.dataplane.admin import EnvoyAdmin
@@ -179,7 +180,7 @@ class Equipoise:
             vault.unseal,
             draining,
             limits,
-            settings.members.slow_start,
+            SlowStart(settings.members.slow_start),
             settings.access_log.listeners.names,
             settings.envoy.tcp_keepalive,
         )

@@ -455,8 +455,9 @@ class Members:
     slow_start: int = _setting(
         10,
         Integer(0, 300),
-        "Seconds in which a member that has passed its health check again comes to its full share of an HTTP, HTTPS or "
-        "TCP listener with roundrobin, from a tenth of it on. 0: at once.",
+        "Seconds in which a member that has failed its health check and passes it again comes to its full share of an "
+        "HTTP, HTTPS or TCP listener with roundrobin, from a tenth of it on. 0: at once. A member that is added has it "
+        "at once.",
     )
 
 

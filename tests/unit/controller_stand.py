@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from equipoise.certificates.vault import Vault
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
+from equipoise.controller.slow_start import SlowStart
 from equipoise.domain.commands import CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
 from equipoise.domain.quotas import Quotas
@@ -242,6 +243,7 @@ async def open_stand(
     connected: bool = True,
     clock: Clock = time.time,
     hindrance: str | None = None,
+    slow_start: int = 0,
 ) -> AsyncIterator[Stand]:
     """A stand on a database, which a later stand may open again."""
     upgrade(url)
@@ -251,7 +253,7 @@ async def open_stand(
     cutter = RecordingCutter()
     draining = Draining(database, cutter)
     limits = FakeLimits(hindrance)
-    controller = Controller(database, time_limit, vault.unseal, draining, limits)
+    controller = Controller(database, time_limit, vault.unseal, draining, limits, SlowStart(slow_start))
     node = FakeNode(controller)
     policy = Policy(
         pools={"External": IPv4Network(external), "Internal": IPv4Network("127.78.0.0/16")},

@@ -1,9 +1,10 @@
 """Compiles the desired rows of a load balancer into the proxy model. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from equipoise.certificates.pair import served_certificate, served_key
+from equipoise.controller.slow_start import Shares
 from equipoise.domain.model import EXTERNAL, AdminState, HealthCheck, Listener
 from equipoise.domain.rules.listener import TLS_1_0_AND_LATER
 from equipoise.store.desired import Desired
@@ -29,11 +30,11 @@ IsLogged = Callable[[str], bool]
 
 
 def compile_load_balancer(
-    desired: Desired, unseal: Unseal, slow_start: int, is_logged: IsLogged = lambda _: False, keepalive: int = 0
+    desired: Desired, unseal: Unseal, shares: Shares, is_logged: IsLogged = lambda _: False, keepalive: int = 0
 ) -> ProxyLoadBalancer:
     """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer).
 
-    `slow_start` and `keepalive` are in seconds, see `ProxyListener`.
+    `shares` are those of members that have less than a full one; `keepalive` is in seconds, see `ProxyListener`.
     """
     load_balancer = desired.load_balancer
     serves = load_balancer.admin_state_up == AdminState.ON and not load_balancer.deleting
@@ -44,7 +45,9 @@ def compile_load_balancer(
             replace(
                 _udp_listener(listener, desired)
                 if listener.protocol == "UDP"
-                else _listener(listener, desired, _tls(listener, desired, unseal), slow_start, keepalive),
+                else _listener(
+                    listener, desired, _tls(listener, desired, unseal), shares.get(listener.id, {}), keepalive
+                ),
                 is_logged=is_logged(listener.id),
             )
             for listener in sorted(desired.listeners, key=lambda listener: listener.id)
@@ -56,7 +59,7 @@ def compile_load_balancer(
 
 
 def _listener(
-    listener: Listener, desired: Desired, tls: ProxyTls | None, slow_start: int, keepalive: int
+    listener: Listener, desired: Desired, tls: ProxyTls | None, shares: Mapping[str, int], keepalive: int
 ) -> ProxyListener:
     check = desired.health_checks.get(listener.id)
     return ProxyListener(
@@ -71,7 +74,7 @@ def _listener(
         tls=tls,
         is_sticky=listener.session_sticky,
         cookie_lifetime=None if listener.cookie_timeout is None else listener.cookie_timeout * SECONDS_A_MINUTE,
-        slow_start=slow_start,
+        shares=shares,
         keepalive=keepalive,
     )
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from equipoise.controller import reasons
 from equipoise.controller.compile import IsLogged, Unseal, compile_load_balancer
 from equipoise.controller.draining import Draining
+from equipoise.controller.slow_start import SlowStart
 from equipoise.domain.errors import Rule
 from equipoise.domain.jobs import JobStatus
 from equipoise.store import desired as desired_store
@@ -78,7 +79,7 @@ class Controller:
         draining: what ends the connections of removed members; started and stopped with the controller.
         is_logged: tells which listeners have an access log.
         limits: brought up to date before anything is published, so that what is confirmed is limited, too.
-        slow_start: seconds in which a member that has come back comes to its full share.
+        slow_start: tells the shares of members that have come back.
         keepalive: seconds of silence after which the other end of a connection is asked whether it is there.
     """
 
@@ -89,7 +90,7 @@ class Controller:
         unseal: Unseal,
         draining: Draining,
         limits: BandwidthLimits,
-        slow_start: int = 0,
+        slow_start: SlowStart,
         is_logged: IsLogged = lambda _: False,
         keepalive: int = 0,
     ) -> None:
@@ -131,6 +132,7 @@ class Controller:
             asyncio.create_task(self._reconcile_forever(), name="reconcile"),
             asyncio.create_task(self._observe_forever(), name="observe"),
             asyncio.create_task(self._enforce_time_limits(), name="time-limits"),
+            asyncio.create_task(self._raise_shares(), name="slow-start"),
         ]
 
     async def wait_until_in_force(self, seconds: float) -> bool:
@@ -194,13 +196,17 @@ class Controller:
             moved, self._moved = self._moved, set()
             gone, self._gone = self._gone, set()
             await self._limits.apply((), gone)
+            for id in gone:
+                self._slow_start.forget(id)
             await self._reconcile(moved)
 
     async def _reconcile(self, load_balancer_ids: Iterable[str]) -> None:
         for batch in _batches(load_balancer_ids):
             found = await self._patiently(partial(self._database.read, partial(desired_store.load, ids=batch)))
             compiled = [
-                compile_load_balancer(one, self._unseal, self._slow_start, self._is_logged, self._keepalive)
+                compile_load_balancer(
+                    one, self._unseal, self._slow_start.shares(one), self._is_logged, self._keepalive
+                )
                 for one in found
             ]
             await self._limits.apply(compiled)
@@ -212,6 +218,12 @@ class Controller:
             # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it
             # goes out with the next batch, which follows at once.
             await self._durably(partial(jobs.begin, load_balancer_ids=batch))
+
+    async def _raise_shares(self) -> None:
+        """Publish the next share of members that have come back, step by step."""
+        while self._slow_start.step:
+            await asyncio.sleep(self._slow_start.step)
+            self._look_at(self._slow_start.under_way())
 
     async def _warn(self, load_balancer_ids: Sequence[str]) -> None:
         """Where limits are not in force, let jobs say so before they can succeed."""

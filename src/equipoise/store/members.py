@@ -8,6 +8,7 @@ from equipoise.domain.commands import Column
 from equipoise.domain.model import Member
 from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
+from equipoise.store.events import HealthMoved
 from equipoise.store.tables import listeners, members
 
 _read = rows.reader(Member)
@@ -30,6 +31,18 @@ _OBSERVE = (
     update(members)
     .where(members.c.listener_id.in_(_CHECKED_BY_ENVOY), members.c.address == bindparam("at_address"))
     .values(healthy=bindparam("is_healthy"))
+)
+_FAILING = select(members.c.listener_id, members.c.address).where(
+    members.c.listener_id.in_(bindparam("ids", expanding=True)), members.c.healthy.is_(False)
+)
+_LOAD_BALANCERS_OF = (
+    select(listeners.c.load_balancer_id)
+    .where(
+        listeners.c.id.in_(bindparam("ids", expanding=True)),
+        listeners.c.protocol != "UDP",
+        listeners.c.lb_algorithm == "roundrobin",
+    )
+    .distinct()
 )
 _RESTORE = (
     update(members)
@@ -85,13 +98,19 @@ def count(connection: Connection, listener_id: str) -> int:
 
 
 def observe_health(tx: Transaction, seen: Mapping[tuple[str, str], bool]) -> None:
-    """Write down what the data plane saw: (listener id, address) -> healthy."""
+    """Write down what the data plane saw, (listener id, address) -> healthy, and tell of whom that changes the share:
+    where members take turns, one that comes back begins with less (`equipoise.controller.slow_start`)."""
+    found = tx.connection.execute(_FAILING, {"ids": sorted({listener for listener, _ in seen})})
+    failing = {(row.listener_id, row.address) for row in found}
+    moved = sorted({member[0] for member, healthy in seen.items() if (member in failing) is healthy})
     values = [
         {"on_listener": listener, "at_address": address, "is_healthy": healthy}
         for (listener, address), healthy in seen.items()
     ]
     if values:
         tx.connection.execute(_OBSERVE, values)
+    for id in tx.connection.execute(_LOAD_BALANCERS_OF, {"ids": moved}).scalars():
+        tx.emit(HealthMoved(id))
 
 
 def forget_health(connection: Connection, listener_id: str) -> None:

@@ -4,8 +4,14 @@ The controller compiles desired rows into it; the builders turn it into Envoy re
 the database, of HTTP or of Envoy's messages.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+FULL_SHARE: Final = 10
+"""Of the new connections or requests of a listener whose members take turns; a member may have a smaller one, 1 at
+least, in proportion to those of the others."""
 
 
 class Protocol(StrEnum):
@@ -85,7 +91,7 @@ class ProxyListener:
     `idle_timeout` is in seconds and ends connections, or sessions of UDP, without traffic; None leaves the
     default. `tls` is there for HTTPS and only there. `is_sticky`: clients come back to the member they had; over HTTP
     by a cookie that is kept for `cookie_lifetime` seconds, None: until the browser ends; over TCP by client address.
-    `slow_start` is in seconds: how long a member that has come back takes to its full share, 0: no time.
+    `shares` are those of members that have less than `FULL_SHARE`, by address.
     `is_logged`: it has an access log. `keepalive` is in seconds: how long the other end of a connection over TCP says
     nothing until it is asked whether it is there, 0: it is never asked.
     """
@@ -101,7 +107,7 @@ class ProxyListener:
     tls: ProxyTls | None = None
     is_sticky: bool = False
     cookie_lifetime: int | None = None
-    slow_start: int = 0
+    shares: Mapping[str, int] = field(default_factory=dict)
     is_logged: bool = False
     keepalive: int = 0
 
