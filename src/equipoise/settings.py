@@ -421,6 +421,12 @@ class Http:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envoy:
     concurrency: int = _setting(0, Integer(0, 1024), "Worker threads of Envoy. 0: one for each core.")
+    drain_time: float = _setting(
+        600.0,
+        Number(0, 604_800),
+        "Seconds for which connections live on in an Envoy whose place another one has taken, after an upgrade or with "
+        "other settings; then they are cut.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
