@@ -327,7 +327,8 @@ def _current(files: DataPlaneFiles) -> int:
     """The number of the Envoy that takes in new connections, if one runs."""
     try:
         return int(files.current.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
+        # The machine may have lost power while it was written; then no Envoy runs.
         return FIRST
 
 
