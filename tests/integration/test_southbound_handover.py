@@ -143,6 +143,12 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+def memory_of(pid: int) -> Path:
+    """Where the memory of an Envoy that takes another's place has its name, as long as it needs one."""
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    return Path(f"/dev/shm/envoy_shared_memory_{words[words.index('--base-id') + 1]}0")
+
+
 async def until_not_listening(pid: int, address: str, port: int) -> None:
     """Wait until the process has no socket any more on which it takes in connections there."""
     packed = int.from_bytes(bytes(map(int, address.split("."))), "little")
@@ -276,8 +282,12 @@ async def test_an_envoy_that_was_to_take_the_place_is_ended_when_its_service_is_
         newborn = DataPlaneFiles(tmp_path, 2)
         await until(lambda: any(envoys_in(newborn.home)))
         [waiting] = envoys_in(newborn.home)
+        # It has said that it is there, and so needs the name of the memory no more.
+        await until(lambda: (newborn.home / "admin.sock").exists())
+        memory = memory_of(waiting)
         killed.kill()
         await killed.wait()
+        assert not memory.exists()
         after = EnvoySupervisor(EnvoySettings(tmp_path, NODE, 2), replaces=False)
         assert (await after.choose()).number == 1
         await after.start()

@@ -16,7 +16,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -69,7 +69,7 @@ async def hand_over(old: int, envoy: Path, home: Path, start: Callable[[list[str
     try:
         version = await asyncio.to_thread(_hot_restart_version, envoy)
         sockets = await asyncio.to_thread(ListeningSockets, old)
-        with _shared_memory(hot_restart.shared_memory(version)) as base_id, _Parent(home, base_id, sockets) as parent:
+        with _shared_memory(hot_restart.shared_memory(version)) as memory, _Parent(home, memory, sockets) as parent:
             new = start(parent.options)
             try:
                 await _until(parent.is_done(), new)
@@ -103,9 +103,16 @@ def _hot_restart_version(envoy: Path) -> str:
     return asked.stdout + asked.stderr
 
 
+class _Memory(NamedTuple):
+    """What a child finds by its base id. Once it has begun to ask it needs the name no more."""
+
+    base_id: int
+    file: Path
+
+
 @contextmanager
-def _shared_memory(content: bytes) -> Iterator[int]:
-    """Make the memory that a child wants to find; yields its base id. A child that has begun needs the name no more."""
+def _shared_memory(content: bytes) -> Iterator[_Memory]:
+    """Make the memory that a child wants to find."""
     while True:
         base_id = random.randrange(_LARGEST_ID)  # noqa: S311 - no secret: whoever may open it is told by its rights
         file = _MEMORY / f"envoy_shared_memory_{base_id * _SPREAD}"
@@ -117,7 +124,7 @@ def _shared_memory(content: bytes) -> Iterator[int]:
     try:
         with os.fdopen(memory, "wb") as written:
             written.write(content)
-        yield base_id
+        yield _Memory(base_id, file)
     finally:
         file.unlink(missing_ok=True)
 
@@ -125,9 +132,9 @@ def _shared_memory(content: bytes) -> Iterator[int]:
 class _Parent:
     """Answers a child as an Envoy would that has these sockets; to be used as a context, on one event loop."""
 
-    def __init__(self, home: Path, base_id: int, sockets: ListeningSockets) -> None:
-        self._file = home / f"{_SOCKETS}_parent_{base_id * _SPREAD}"
-        self._base_id = base_id
+    def __init__(self, home: Path, memory: _Memory, sockets: ListeningSockets) -> None:
+        self._file = home / f"{_SOCKETS}_parent_{memory.base_id * _SPREAD}"
+        self._memory = memory
         self._sockets = sockets
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self._loop.create_future()
@@ -137,7 +144,7 @@ class _Parent:
     def options(self) -> list[str]:
         """What makes an Envoy ask here."""
         return [
-            *("--base-id", str(self._base_id)),
+            *("--base-id", str(self._memory.base_id)),
             *("--restart-epoch", "1"),
             # Not in the abstract namespace, where everybody on the machine could take part.
             *("--socket-path", _SOCKETS),
@@ -169,6 +176,7 @@ class _Parent:
             return
         try:
             datagram, child = self._socket.recvfrom(_MESSAGE_BYTES)
+            self._memory.file.unlink(missing_ok=True)
             self._answer_to(hot_restart.request(datagram), child)
         except BlockingIOError:
             return
