@@ -446,7 +446,13 @@ class Envoy:
         Integer(0, 32_767),
         "Seconds for which the other end of a TCP connection, client or member, may say nothing until the kernel asks "
         "whether it is there; if 4 questions, up to 15 s apart, stay without an answer, the connection is ended. 0: it "
-        "is never asked. Another value means another Envoy: connections are cut once.",
+        "is never asked. Another value means another Envoy: connections of the old one live on for `envoy.drain_time`.",
+    )
+    drain_time: float = _setting(
+        600.0,
+        Number(0, 604_800),
+        "Seconds for which connections live on in an Envoy whose place another one has taken, after an upgrade or with "
+        "other settings; then they are cut.",
     )
 
 

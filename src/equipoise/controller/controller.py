@@ -204,9 +204,7 @@ class Controller:
         for batch in _batches(load_balancer_ids):
             found = await self._patiently(partial(self._database.read, partial(desired_store.load, ids=batch)))
             compiled = [
-                compile_load_balancer(
-                    one, self._unseal, self._slow_start.shares(one), self._is_logged, self._keepalive
-                )
+                compile_load_balancer(one, self._unseal, self._slow_start.shares(one), self._is_logged, self._keepalive)
                 for one in found
             ]
             await self._limits.apply(compiled)
