@@ -21,6 +21,9 @@ from typing import Any, TypeVar
 
 import httpx
 
+from equipoise.client import Client, Login
+from equipoise.client.calls import listener_fields
+from equipoise.client.over_httpx import HttpxTransport
 from equipoise.data_directory import DataDirectory
 
 T = TypeVar("T")
@@ -172,34 +175,43 @@ def process_is_there(pid: int) -> bool:
 
 
 class Api:
-    """A client that logs in, by default as the administrator, and speaks the classic API; answers are as they come.
+    """A client that logs in, by default as the administrator, with what tests ask for most; answers are as they come.
+
+    `client` makes the calls whose success is expected: an error is raised, and a job is waited for. `http` and `call`
+    are for tests of the wire, which look at every answer.
 
     Args:
         known: who logs in where, with the fields of credentials.json.
+
+    Attributes:
+        login: the answer to the login.
     """
 
     def __init__(self, service: Service, known: Mapping[str, str] | None = None) -> None:
-        known = known or service.credentials()
-        self.project_id = known["project_id"]
+        login = Login.of(known or service.credentials())
+        self.project_id = login.project_id
         # No TLS is spoken here, and to read all authorities takes longer than most tests.
         self.http = httpx.Client(base_url=service.url, timeout=30, verify=False)
-        domain = {"name": known["user_domain_name"]}
-        user = {"name": known["username"], "password": known["password"], "domain": domain}
-        body = {
-            "auth": {
-                "identity": {"methods": ["password"], "password": {"user": user}},
-                "scope": {"project": {"name": known["project_name"], "domain": domain}},
-            }
-        }
+        self.client = Client(HttpxTransport(self.http), login)
+        answers: list[httpx.Response] = []
         with ExitStack() as unless_logged_in:
             unless_logged_in.callback(self.http.close)
-            answer = self.http.post("/v3/auth/tokens", json=body)
-            assert answer.status_code == 201, answer.text
+            self.http.event_hooks = {"response": [answers.append]}
+            self.client.log_in()
             unless_logged_in.pop_all()
-        self.login = answer
-        self.token = answer.headers["x-subject-token"]
+        self.http.event_hooks = {"response": []}
+        [self.login] = answers
+        self.token = self.client.token
         self.http.headers["x-auth-token"] = self.token
-        self.root = f"/v1.0/{self.project_id}"
+
+    @property
+    def root(self) -> str:
+        """The path of the project; set to act in another one."""
+        return self.client.root
+
+    @root.setter
+    def root(self, path: str) -> None:
+        self.client.root = path
 
     def __enter__(self) -> "Api":
         return self
@@ -208,28 +220,31 @@ class Api:
         self.http.close()
 
     def call(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """`path` is below the project."""
+        """Whatever is answered; `path` is below the project."""
         return self.http.request(method, self.root + path, **more)
 
-    def ok(self, method: str, path: str, **more: Any) -> Any:
+    def ok(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """The decoded body of an answer that must be a success."""
-        answer = self.call(method, path, **more)
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
+        return self.client.call(method, path, json, query=params, headers=headers)
 
     def job(self, job_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.ok("GET", f"/jobs/{job_id}")
-        return found
+        return self.client.job(job_id).document
 
     def ended(self, job_id: str) -> dict[str, Any]:
         """The job once it has ended."""
-        return eventually(lambda: job if (job := self.job(job_id))["status"] in {"SUCCESS", "FAIL"} else {})
+        return self.client.ended(job_id, PATIENCE).document
 
-    def succeed(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+    def succeed(self, method: str, path: str, *, json: Any = None) -> dict[str, Any]:
         """Ask for a task and wait for the success of its job."""
-        job = self.ended(self.ok(method, path, **more)["job_id"])
-        assert job["status"] == "SUCCESS", job
-        return job
+        return self.client.task(method, path, json, seconds=PATIENCE).document
 
     def create_load_balancer(self, **fields: Any) -> dict[str, Any]:
         body = {
@@ -239,22 +254,13 @@ class Api:
             "bandwidth": 100,
             "admin_state_up": 1,
         }
-        job = self.succeed("POST", "/elbaas/loadbalancers", json=body | fields)
-        found: dict[str, Any] = self.ok("GET", f"/elbaas/loadbalancers/{job['entities']['elb']['id']}")
+        job = self.client.create_load_balancer(body | fields)
+        found: dict[str, Any] = self.ok("GET", f"/elbaas/loadbalancers/{job.entities['elb']['id']}")
         return found
 
     def listener_body(self, load_balancer_id: str, **fields: Any) -> dict[str, Any]:
-        protocol = fields.get("protocol", "HTTP")
-        body = {
-            "name": "listener",
-            "loadbalancer_id": load_balancer_id,
-            "protocol": protocol,
-            "port": 8080,
-            "backend_protocol": "HTTP" if protocol == "HTTPS" else protocol,
-            "backend_port": 9000,
-            "lb_algorithm": "roundrobin",
-        }
-        return body | fields
+        default: dict[str, Any] = {"protocol": "HTTP", "port": 8080, "backend_port": 9000}
+        return listener_fields(load_balancer_id, **default | fields)
 
     def create_listener(self, load_balancer_id: str, **fields: Any) -> dict[str, Any]:
         body = self.listener_body(load_balancer_id, **fields)
@@ -262,13 +268,11 @@ class Api:
         return found
 
     def add_members(self, listener_id: str, *addresses: str) -> list[str]:
-        wanted = [{"server_id": f"server-{address}", "address": address} for address in addresses]
-        job = self.succeed("POST", f"/elbaas/listeners/{listener_id}/members", json=wanted)
-        return [member["id"] for member in job["entities"]["members"]]
+        job = self.client.add_members(listener_id, addresses)
+        return [member["id"] for member in job.entities["members"]]
 
     def remove_members(self, listener_id: str, *ids: str) -> None:
-        body = {"removeMember": [{"id": id} for id in ids]}
-        self.succeed("POST", f"/elbaas/listeners/{listener_id}/members/action", json=body)
+        self.client.remove_members(listener_id, ids)
 
 
 class Backend:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 
+from equipoise.client import ClientError
 from tests.certificates import ec_pair
 from tests.chaos.journal import Asked, Journal, Outcome, What
 from tests.stand import Api, Service
@@ -458,7 +459,7 @@ class Client:
         """The clock jumped past the life of the token."""
         try:
             again = Api(self._service, self._known)
-        except (httpx.TransportError, AssertionError):
+        except ClientError:
             time.sleep(0.05)
             return
         self._api.http.close()

@@ -44,8 +44,8 @@ async def without_service(service: Service, seconds: float, clients: int = 2) ->
             await asyncio.to_thread(service.start)
             ready = monotonic()
             for job in jobs:
-                ended = await found.http.get(f"/jobs/{job}", params={"wait": "60"})
-                assert ended.json()["status"] == "SUCCESS", ended.text
+                ended = await found.client.ended(job)
+                assert ended.status == "SUCCESS", ended
             in_force_after = monotonic() - ready
             await load.more(10)
             await load.settled()

@@ -8,6 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "src" / "equipoise"
 
 ROOMS = {
+    "client": set(),
     "domain": set(),
     "store": {"domain"},
     "identity": {"domain"},
