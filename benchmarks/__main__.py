@@ -5,7 +5,6 @@ from tempfile import TemporaryDirectory
 
 import click
 from rich.console import Console
-from tests.stand import running_service
 
 from benchmarks.client import BenchmarkError, logged_in
 from benchmarks.growth import WINDOW, fill, measure_growth
@@ -13,11 +12,12 @@ from benchmarks.latency import measure_latency
 from benchmarks.memory import measure_memory
 from benchmarks.report import Results, show, write_json
 from equipoise.client import ClientError
+from stand import running_service
 
 # The log at its default: it is part of what a change costs.
 _SETTINGS = ("quotas.elb=100000", "quotas.member=100000")
 _WIDE_POOL = "127.240.0.0/16"
-"""Outside of what other stands of this machine use (tests.stand), and wide enough for any number."""
+"""Outside of what other stands of this machine use (stand), and wide enough for any number."""
 
 
 @click.command()

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.stand import Service
-
 from equipoise.client import Client, LeanTransport, Login
+from stand import Service
 
 LOAD_BALANCER: Final[Mapping[str, Any]] = {
     "name": "bench",

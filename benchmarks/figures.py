@@ -21,11 +21,11 @@ import click
 import httpx
 from rich.console import Console
 from rich.table import Table
-from tests.stand import Service, eventually, running_backends
 
 from benchmarks.client import create_listener, create_load_balancer, logged_in
 from equipoise.dataplane.admin import EnvoyAdmin
 from equipoise.dataplane.files import DataPlaneFiles
+from stand import Service, eventually, running_backends
 
 INTERVAL: Final = 15.0
 _NEVER: Final = 300.0

@@ -17,11 +17,11 @@ from typing import Final
 import click
 from rich.console import Console
 from rich.table import Table
-from tests.stand import Service, running_service
 
 from benchmarks.client import LOAD_BALANCER, BenchmarkError, logged_in
 from benchmarks.memory import measure_memory
 from equipoise.client import ApiRequest, ApiResponse, AsyncClient, Client
+from stand import Service, running_service
 
 _SETTINGS: Final = ("quotas.elb=1000000", "api.sync_wait=30", "jobs.busy_mark=0", "addresses.external=127.244.0.0/14")
 _CLIENTS: Final = 64

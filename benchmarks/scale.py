@@ -17,7 +17,6 @@ from typing import Final
 
 import click
 from rich.console import Console
-from tests.stand import Service, running_service
 
 from benchmarks.client import BenchmarkError, logged_in
 from benchmarks.filling import PORT, fill
@@ -26,9 +25,10 @@ from benchmarks.memory import measure_memory
 from benchmarks.report import memory_table, verdicts_table
 from equipoise.client import Client, ClientError
 from equipoise.xds.listening import is_listening
+from stand import Service, running_service
 
 _POOL: Final = IPv4Network("127.232.0.0/14")
-"""Outside of what other stands of this machine use (tests.stand, benchmarks.load), and wide enough for any number."""
+"""Outside of what other stands of this machine use (stand, benchmarks.load), and wide enough for any number."""
 
 _SETTINGS: Final = (f"addresses.external={_POOL}",)
 _LOOK_SECONDS: Final = 0.005

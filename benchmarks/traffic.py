@@ -24,14 +24,14 @@ from typing import Any, Final
 import click
 from rich.console import Console
 from rich.table import Table
-from tests.certificates import rsa_pair
-from tests.stand import running_service
 
 from benchmarks import rivals
 from benchmarks.client import LOAD_BALANCER, BenchmarkError, logged_in
 from benchmarks.memory import family
 from benchmarks.rivals import DATAGRAMS, HTTP, HTTPS, LARGE, MEMBER_PORT, MEMBERS, TCP, Rival
 from equipoise.client import ClientError
+from stand import running_service
+from stand.certificates import rsa_pair
 
 OURS: Final = "ours"
 BY_HAND: Final = "Envoy by hand"

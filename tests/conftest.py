@@ -9,9 +9,9 @@ from hypothesis import settings
 
 from equipoise.store.database import sqlite_url
 from equipoise.store.migrate import upgrade
+from stand import Api, Backends, Service, running_backends, running_service
 from tests.contract.catalogue_cases import World
 from tests.databases import Postgres, running_postgres
-from tests.stand import Api, Backends, Service, running_backends, running_service
 
 # The same examples every time: a run says something about the change before it. `make fuzz` looks for new ones.
 settings.register_profile("repeatable", derandomize=True, deadline=None)

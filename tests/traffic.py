@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 
-from tests.stand import eventually
+from stand import eventually
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from uuid import UUID
 import httpx
 
 from equipoise.client import ClientError
-from tests.certificates import ec_pair
+from stand import Api, Service
+from stand.certificates import ec_pair
 from tests.chaos.journal import Asked, Journal, Outcome, What
-from tests.stand import Api, Service
 
 PORTS = (8080, 8081, 8082, 8083)
 PROTOCOLS = ("HTTP", "TCP", "HTTPS", "UDP")

@@ -22,8 +22,8 @@ from equipoise.client import (
 from equipoise.client import calls as client_calls
 from equipoise.client.over_httpx import AsyncHttpxTransport, HttpxTransport
 from equipoise.client.steps import Steps
+from stand import Service
 from tests.contract.wire import NO_SUCH_ID
-from tests.stand import Service
 from tests.traffic import halted
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from equipoise.client import ClientError, NoAnswer
+from stand import Api, Backends, Service, ask, can_connect, eventually
 from tests.contract.wire import member
-from tests.stand import Api, Backends, Service, ask, can_connect, eventually
 from tests.traffic import asking, halted
 
 ROUNDS = 5

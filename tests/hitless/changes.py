@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from equipoise.client import AsyncClient
 from equipoise.client.calls import listener_fields
-from tests.certificates import Pair
+from stand.certificates import Pair
 from tests.hitless.member import Members
 
 Json = Any

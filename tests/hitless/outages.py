@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
+from stand import Service
 from tests.hitless.changes import Scene, listener_body
 from tests.hitless.clients import Connection, Load, Place
 from tests.hitless.fates import Failed, Failure
 from tests.hitless.member import Members
 from tests.hitless.run import scene
-from tests.stand import Service
 from tests.traffic import halted
 
 _PATIENCE: Final = 60.0

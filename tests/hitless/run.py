@@ -11,12 +11,12 @@ import httpx
 
 from equipoise.client import AsyncClient, Login
 from equipoise.client.over_httpx import AsyncHttpxTransport
-from tests.certificates import ec_pair
+from stand import Api, Service
+from stand.certificates import ec_pair
 from tests.hitless.changes import Change, Scene, listener_body
 from tests.hitless.clients import Load, Place
 from tests.hitless.fates import Failure
 from tests.hitless.member import Members
-from tests.stand import Api, Service
 
 RATE: Final = 50
 """Changes in a second."""

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "src" / "equipoise"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "equipoise"
 
 ROOMS = {
     "client": set(),
@@ -80,3 +81,15 @@ def test_the_domain_imports_nothing_but_the_standard_library() -> None:
 def test_shared_modules_know_no_room() -> None:
     names = [name.split(".") for module in SHARED for name in imported(PACKAGE / f"{module}.py")]
     assert [name for name in names if name[0] == "equipoise"] == []
+
+
+def test_the_stand_and_the_benchmarks_import_no_tests() -> None:
+    forbidden = {"benchmarks": {"tests"}, "stand": {"tests", "benchmarks"}}
+    wrong = [
+        (str(path.relative_to(ROOT)), name)
+        for folder, others in forbidden.items()
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for name in imported(path)
+        if name.split(".")[0] in others
+    ]
+    assert wrong == []
