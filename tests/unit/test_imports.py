@@ -93,3 +93,17 @@ def test_the_stand_and_the_benchmarks_import_no_tests() -> None:
         if name.split(".")[0] in others
     ]
     assert wrong == []
+
+
+def test_unit_tests_use_no_database_and_no_running_service() -> None:
+    modules = ("tests.databases", "tests.store", "psycopg")
+    names = {"Database", "open_engine", "Service", "running_service"}
+    fixtures = {"postgres", "shared_service", "own_service", "api"}
+    wrong = []
+    for path in sorted((ROOT / "tests" / "unit").rglob("*.py")):
+        taken = {node.arg for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.arg)}
+        wrong += [(path.name, name) for name in sorted(taken & fixtures)]
+        wrong += [
+            (path.name, name) for name in imported(path) if name.startswith(modules) or name.rpartition(".")[2] in names
+        ]
+    assert wrong == [], "they belong to another level (docs/README.md)"
