@@ -15,7 +15,7 @@ CHAOS_ARGS ?=
 HITLESS_ARGS ?=
 LOCK_ARGS ?=
 
-.PHONY: help setup run demo test fuzz chaos hitless lint format docs bench bench-scale bench-traffic lock clean
+.PHONY: help setup run demo test unit fuzz chaos hitless lint format docs bench bench-scale bench-traffic lock clean
 
 # Tests start a PostgreSQL server of their own; the programs are Debian's.
 POSTGRES := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,install-postgresql)
@@ -55,6 +55,9 @@ docs: setup ## write the generated pages below docs/reference
 	page settings settings settings_reference; \
 	page metrics metrics.families metrics_reference; \
 	page errors http.errors_page errors_reference
+
+unit: setup ## run the tests that need neither database nor service; PYTEST_ARGS as above
+	$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
 
 fuzz: setup ## send many random requests to a service and hold the answers against its OpenAPI document
 	FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/contract/test_openapi.py $(PYTEST_ARGS)

@@ -21,11 +21,11 @@ import click
 import httpx
 from rich.console import Console
 from rich.table import Table
-from tests.stand import Service, eventually, running_backends
 
-from benchmarks.client import Client
+from benchmarks.client import create_listener, create_load_balancer, logged_in
 from equipoise.dataplane.admin import EnvoyAdmin
 from equipoise.dataplane.files import DataPlaneFiles
+from stand import Service, eventually, running_backends
 
 INTERVAL: Final = 15.0
 _NEVER: Final = 300.0
@@ -98,15 +98,13 @@ def _fill(folder: Path, number: int) -> None:
     try:
         service.start()
         with running_backends(2) as backends, ThreadPoolExecutor(8) as several:
-            clients = [Client(service) for _ in range(8)]
+            clients = [logged_in(service) for _ in range(8)]
 
             def create(position: int) -> None:
                 # Each thread takes turns with its own.
                 client = clients[position]
                 for _ in range(position, number, len(clients)):
-                    listener = client.create_listener(client.create_load_balancer())
-                    members = [{"server_id": "bench", "address": address} for address in backends.addresses]
-                    client.task("POST", f"/elbaas/listeners/{listener}/members", members)
+                    client.add_members(create_listener(client, create_load_balancer(client)), backends.addresses)
 
             list(several.map(create, range(len(clients))))
     finally:
@@ -117,7 +115,7 @@ def _turn(folder: Path, interval: float, seconds: float) -> Turn:
     service = _service(folder, interval)
     try:
         service.start()
-        with Client(service) as client:
+        with logged_in(service) as client:
             addresses = [each["vip_address"] for each in client.call("GET", "/elbaas/loadbalancers")["loadbalancers"]]
         for _ in range(2):
             for address in addresses:

@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.client import BenchmarkError, Client
+from benchmarks.client import BenchmarkError, create_listener, create_load_balancer
 from benchmarks.measure import Summary, Verdict, milliseconds
+from equipoise.client import Client
 
 WINDOW: Final = 20
 """Creations around the one that is looked at: up to it ten, after it ten."""
@@ -62,8 +63,8 @@ def measure_growth(small: Client, large: Client, position: int) -> Growth:
 
 
 def _create(client: Client) -> str:
-    id = client.create_load_balancer()
-    client.create_listener(id)
+    id = create_load_balancer(client)
+    create_listener(client, id)
     return id
 
 

@@ -6,8 +6,9 @@ from ipaddress import IPv4Address
 from itertools import count
 from typing import Final
 
-from benchmarks.client import Client
+from benchmarks.client import create_listener, create_load_balancer
 from benchmarks.measure import Summary, Verdict, milliseconds
+from equipoise.client import Client, JobFailed
 
 _WARM_UP: Final = 20
 _FACTOR: Final = 10
@@ -31,14 +32,14 @@ class Latency:
 
 def measure_latency(client: Client, rounds: int, seconds: float) -> Latency:
     """Take turns between both, `rounds` times or until `seconds` are over."""
-    listener_id = client.create_listener(client.create_load_balancer())
+    listener_id = create_listener(client, create_load_balancer(client))
     numbers = count()
     healthz: list[float] = []
     accepted: list[float] = []
     in_force: list[float] = []
     deadline = time.monotonic() + seconds
     for round in range(_WARM_UP + rounds):
-        bare = milliseconds(client.healthz)
+        bare = milliseconds(client.look)
         first, whole = _add_member(client, listener_id, next(numbers))
         if round >= _WARM_UP:
             healthz.append(bare)
@@ -55,5 +56,8 @@ def _add_member(client: Client, listener_id: str, number: int) -> tuple[float, f
     started = time.perf_counter()
     job_id = client.call("POST", f"/elbaas/listeners/{listener_id}/members", body)["job_id"]
     accepted = time.perf_counter()
-    client.wait(job_id)
-    return (accepted - started) * 1000, (time.perf_counter() - started) * 1000
+    job = client.ended(job_id)
+    in_force = time.perf_counter()
+    if job.status == "FAIL":
+        raise JobFailed(job)
+    return (accepted - started) * 1000, (in_force - started) * 1000

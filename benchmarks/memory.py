@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.stand import Service
-
 from benchmarks.measure import Verdict
+from stand import Service
 
 _AT_MOST_MIB: Final = 250.0
 

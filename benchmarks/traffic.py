@@ -24,13 +24,14 @@ from typing import Any, Final
 import click
 from rich.console import Console
 from rich.table import Table
-from tests.certificates import rsa_pair
-from tests.stand import Api, running_service
 
 from benchmarks import rivals
-from benchmarks.client import BenchmarkError
+from benchmarks.client import LOAD_BALANCER, BenchmarkError, logged_in
 from benchmarks.memory import family
 from benchmarks.rivals import DATAGRAMS, HTTP, HTTPS, LARGE, MEMBER_PORT, MEMBERS, TCP, Rival
+from equipoise.client import ClientError
+from stand import running_service
+from stand.certificates import rsa_pair
 
 OURS: Final = "ours"
 BY_HAND: Final = "Envoy by hand"
@@ -175,10 +176,13 @@ def ours(folder: Path, certificate: dict[str, str]) -> Iterator[Rival]:
     Internal where that is possible: those of type External have a bandwidth, which would be what is measured. That of
     the one for UDP, which is External always, is 2 Gbit/s.
     """
-    with running_service(folder / "data") as service, Api(service) as api:
-        internal = api.create_load_balancer(type="Internal", vip_subnet_id="bench", security_group_id="bench")
-        external = api.create_load_balancer(bandwidth=2000)
-        cert = api.ok("POST", "/elbaas/certificate", json=certificate)["id"]
+    with running_service(folder / "data") as service, logged_in(service) as client:
+        inside = {"type": "Internal", "vip_subnet_id": "bench", "security_group_id": "bench"}
+        internal, external = (
+            client.create_load_balancer({**LOAD_BALANCER, **fields}).entities["elb"]
+            for fields in (inside, {"bandwidth": 2000})
+        )
+        cert = client.call("POST", "/elbaas/certificate", certificate)["id"]
         for of, protocol, port, backend_port, members in (
             (internal, "HTTP", HTTP, MEMBER_PORT, MEMBERS),
             (internal, "TCP", TCP, MEMBER_PORT, MEMBERS),
@@ -187,10 +191,12 @@ def ours(folder: Path, certificate: dict[str, str]) -> Iterator[Rival]:
             (external, "UDP", DATAGRAMS, DATAGRAMS, MEMBERS[:1]),
         ):
             fields = {"certificate_id": cert} if protocol == "HTTPS" else {}
-            listener = api.create_listener(of["id"], protocol=protocol, port=port, backend_port=backend_port, **fields)
-            api.add_members(listener["id"], *members)
+            listener = client.create_listener(
+                of["id"], protocol=protocol, port=port, backend_port=backend_port, **fields
+            )
+            client.add_members(listener["id"], members)
             if protocol in {"HTTP", "HTTPS"}:
-                api.ok("POST", "/elbaas/healthcheck", json=_check(listener["id"]))
+                client.call("POST", "/elbaas/healthcheck", _check(listener["id"]))
         yield Rival(OURS, internal["vip_address"], service.envoy_pid, external["vip_address"])
 
 
@@ -226,7 +232,7 @@ def main(rounds: int, seconds: float, only: str, json_file: Path | None) -> None
                 parts.enter_context(rivals.nginx(folder, "127.230.0.3", file)),
             ]
             figures = _measure(kinds, all_of_them, rounds, seconds)
-        except (BenchmarkError, AssertionError, OSError) as error:
+        except (BenchmarkError, ClientError, AssertionError, OSError) as error:
             raise click.ClickException(f"No result: {error}") from error
     if json_file is not None:
         plain = {

@@ -1,17 +1,14 @@
-"""Fixtures for tests against a running service."""
+"""Fixtures for tests against a running service; those for databases are in tests/store."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from equipoise.store.database import sqlite_url
-from equipoise.store.migrate import upgrade
+from stand import Api, Backends, Service, running_backends, running_service
 from tests.contract.catalogue_cases import World
 from tests.databases import Postgres, running_postgres
-from tests.stand import Api, Backends, Service, running_backends, running_service
 
 # The same examples every time: a run says something about the change before it. `make fuzz` looks for new ones.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -22,42 +19,6 @@ settings.load_profile("repeatable")
 def postgres() -> Iterator[Postgres]:
     with running_postgres() as server:
         yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database without a schema, once of each kind."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path / "test.db")
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database()
-
-
-@pytest.fixture(scope="session")
-def sqlite_pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the schema: a copy is made in a tenth of the time that migrations take."""
-    file = tmp_path_factory.mktemp("pattern") / "test.db"
-    upgrade(sqlite_url(file))
-    return file
-
-
-@pytest.fixture(scope="session")
-def postgres_pattern(postgres: Postgres) -> str:
-    """The name of a database with the schema."""
-    url = postgres.new_database()
-    upgrade(url)
-    return url.rpartition("/")[2]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database with the schema and nothing in it, once of each kind: what the store promises holds on both."""
-    if request.param == "sqlite":
-        file = tmp_path / "test.db"
-        shutil.copy(request.getfixturevalue("sqlite_pattern"), file)
-        return sqlite_url(file)
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.new_database(like=request.getfixturevalue("postgres_pattern"))
 
 
 @pytest.fixture(scope="session")

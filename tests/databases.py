@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
-from tests.stand import PATIENCE, eventually, free_port
+from stand import PATIENCE, eventually, free_port
 
 _UNPRIVILEGED = "postgres"
 _NAMES = itertools.count(1)

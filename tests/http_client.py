@@ -4,7 +4,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tests.stand import PATIENCE
+from stand import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.certificates import rsa_pair
+from stand import PATIENCE, Api, Service
+from stand.certificates import rsa_pair
 from tests.http_client import Received, ask_raw
 from tests.scripted_member import ScriptedMember, scripted_member
-from tests.stand import PATIENCE, Api, Service
 from tests.tls_client import client_context, connect
 
 _PORT = 8443

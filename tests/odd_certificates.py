@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from tests.certificates import ec_key, rsa_key
+from stand.certificates import ec_key, rsa_key
 from tests.der import (
     NULL,
     PRINTABLE,

@@ -6,7 +6,7 @@ from typing import Literal
 from argon2 import PasswordHasher
 
 from equipoise.identity.directory import Directory
-from tests.stand import Api, Service
+from stand import Api, Service
 
 _NUMBERS = itertools.count(1)
 # The cheapest hash that there is: logging in must not be what a test spends its time on.

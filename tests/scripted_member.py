@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.stand import PATIENCE, free_port, unused_network
+from stand import PATIENCE, free_port, unused_network
 
 
 class Connection:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from tests.stand import free_port, unused_network
+from stand import free_port, unused_network
 
 SETTLING_SECONDS = 2.0
 WINDOW_SECONDS = 4.0

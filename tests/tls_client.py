@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 
-from tests.stand import PATIENCE
+from stand import PATIENCE
 
 V = ssl.TLSVersion
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from tests.stand import eventually
+from stand import eventually
 
 
 @dataclass(frozen=True, slots=True)

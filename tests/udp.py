@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.stand import unused_network
+from stand import unused_network
 
 Place = tuple[str, int]
 

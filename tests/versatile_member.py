@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.stand import free_port, unused_network
+from stand import free_port, unused_network
 
 BLOCK = bytes(range(256)) * 256
 """64 KiB; bodies are made of it."""

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from equipoise.dataplane.admin import EnvoyAdmin
+from stand import Api, Service, can_connect, eventually
 from tests.chaos.expected import (
     Effect,
     Expected,
@@ -22,7 +23,6 @@ from tests.chaos.expected import (
     expect,
 )
 from tests.chaos.journal import Asked, Journal, What
-from tests.stand import Api, Service, can_connect, eventually
 from tests.tls_client import client_context, served
 from tests.traffic import ask_once
 from tests.udp import ask as ask_udp

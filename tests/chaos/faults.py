@@ -17,9 +17,9 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from stand import Service, eventually, process_is_there
 from tests.chaos.clocked import write_offset
 from tests.chaos.journal import Journal
-from tests.stand import Service, eventually, process_is_there
 
 
 class Fault(StrEnum):

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from equipoise.domain.addresses import usable
+from stand import Api, running_backends, unused_network
 from tests.chaos.checker import Checker
 from tests.chaos.clocked import write_offset
 from tests.chaos.faults import Fault, Injector, schedule
@@ -15,7 +16,6 @@ from tests.chaos.journal import Journal
 from tests.chaos.service import ClockedService
 from tests.chaos.workload import Client, Members
 from tests.people import add_project, add_user
-from tests.stand import Api, running_backends, unused_network
 from tests.udp import running_echoes
 
 TIME_LIMIT = 5.0

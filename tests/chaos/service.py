@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+from stand import Service
 from tests.chaos import clocked
-from tests.stand import Service
 
 
 class ClockedService(Service):

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from stand import Api, Backends, Service, running_backends
 from tests.chaos.checker import Checker
 from tests.chaos.journal import Journal
-from tests.stand import Api, Backends, Service, running_backends
 
 WRITERS = 8
 ROUNDS = 4

@@ -16,10 +16,10 @@ from typing import Any
 
 import httpx
 
-from tests.certificates import rsa_pair
+from stand import Api, Service, eventually, running_service, unused_network
+from stand.certificates import rsa_pair
 from tests.contract.odd_identity import OddIdentity, odd_identity
 from tests.people import member_of_new_project
-from tests.stand import Api, Service, eventually, running_service, unused_network
 
 Job = dict[str, Any]
 Key = tuple[str, str, int]

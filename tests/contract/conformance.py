@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 
-from tests.stand import Api
+from stand import Api
 
 
 class Conformance:

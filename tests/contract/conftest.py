@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from stand import Api, Service
 from tests.people import member_of_new_project
-from tests.stand import Api, Service
 
 
 @pytest.fixture

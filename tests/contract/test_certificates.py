@@ -8,18 +8,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.certificates import (
-    Pair,
-    chain,
-    ec_pair,
-    issue,
-    keep_as_earlier_versions_did,
-    private_pem,
-    rsa_key,
-    rsa_pair,
-)
+from stand import Api, Service, running_service
+from stand.certificates import Pair, chain, ec_pair, issue, keep_as_earlier_versions_did, private_pem, rsa_key, rsa_pair
 from tests.people import member_of_new_project
-from tests.stand import Api, Service, running_service
 
 PATH = "/elbaas/certificate"
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from stand import Api
 from tests.contract.test_catalogue_walk import CATALOGUE
-from tests.stand import Api
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "compatibility.md").read_text()
 

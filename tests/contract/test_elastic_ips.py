@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from stand import Api, Service, running_service
 from tests.contract.wire import ID, NO_SUCH_ID, RESOURCE_TIME, refusal
 from tests.people import add_project, add_user, member_of_new_project
-from tests.stand import Api, Service, running_service
 
 FIELDS = {
     "id": str,

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from stand import Api, Service, running_service
 from tests.contract.wire import NO_SUCH_ID, refusal
 from tests.people import add_project, add_user
-from tests.stand import Api, Service, running_service
 
 LB = "/elbaas/loadbalancers"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.certificates import rsa_pair
+from stand.certificates import rsa_pair
 from tests.contract.catalogue_cases import CERTIFICATES, CHECKS, EXTERNAL, INTERNAL, LB, LISTENERS, NOBODY, World
 from tests.contract.wire import refusal
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from stand import Api, Backends, ask, can_connect, eventually
 from tests.contract.wire import member, refusal
-from tests.stand import Api, Backends, ask, can_connect, eventually
 
 FROZEN = (400, "ELB.1015")
 

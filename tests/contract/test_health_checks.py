@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from stand import Api
 from tests.contract.wire import HEALTH_CHECK, NO_SUCH_ID, assert_shape, refusal
-from tests.stand import Api
 
 PATH = "/elbaas/healthcheck"
 NUMBERS = {

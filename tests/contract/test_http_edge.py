@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from equipoise.http.protocol import LINGER_SECONDS, Limits
+from stand import Api
 from tests.contract.http_stand import (
     MAX_BODY_BYTES,
     THINGS,
@@ -23,7 +24,6 @@ from tests.contract.http_stand import (
     read_answer,
     running,
 )
-from tests.stand import Api
 
 SHOWN = b'{"project":"p"}'
 END = b"\r\n"

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from stand import Api, Service, eventually
 from tests.contract.wire import NO_SUCH_ID, refusal
 from tests.people import add_project, add_user
-from tests.stand import Api, Service, eventually
 
 CATALOGUE = {
     "network": "{root}",

@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.stand import Api, Service, eventually
+from stand import Api, Service, eventually
 
 LOAD_BALANCER = {"name": "lb", "vpc_id": "v", "type": "External", "bandwidth": 5, "admin_state_up": 1}
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from stand import Api, Service, eventually
 from tests.contract.wire import ID, JOB_TIME, NO_SUCH_ID, assert_job, member, refusal
-from tests.stand import Api, Service, eventually
 
 
 def test_jobs_of_every_type_have_exactly_the_fields_and_types_of_the_contract(project: Api) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from stand import Api, Service
 from tests.contract.wire import LISTED_LISTENER, LISTENER, NO_SUCH_ID, assert_shape, refusal
-from tests.stand import Api, Service
 
 PATH = "/elbaas/listeners"
 MISSING = object()

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from stand import Api
 from tests.contract.wire import JOB_LOAD_BALANCER, LOAD_BALANCER, NO_SUCH_ID, TASK, assert_job, assert_shape, refusal
-from tests.stand import Api
 
 PATH = "/elbaas/loadbalancers"
 EXTERNAL: dict[str, Any] = {

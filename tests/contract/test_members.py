@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from stand import Api
 from tests.contract.wire import JOB_MEMBER, MEMBER, NO_SUCH_ID, TASK, assert_job, assert_shape, member, refusal
-from tests.stand import Api
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.stand import Api, Service, running_service
+from stand import Api, Service, running_service
 
 SECRET = "a-secret-of-the-gateway"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from stand import Api, Service, running_service, unused_network
 from tests.contract.wire import LOAD_BALANCER, assert_shape, refusal
 from tests.people import member_of_new_project
-from tests.stand import Api, Service, running_service, unused_network
 
 LB = "/elbaas/loadbalancers"
 INTERNAL: dict[str, Any] = {

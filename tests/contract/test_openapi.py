@@ -23,10 +23,10 @@ from schemathesis.specs.openapi.checks import (
 
 from equipoise.domain.rules import query
 from equipoise.http.wire import requests
-from tests.certificates import ec_pair
+from stand import Api, Service, running_service
+from stand.certificates import ec_pair
 from tests.contract.catalogue_cases import World, stopped
 from tests.contract.conformance import Conformance
-from tests.stand import Api, Service, running_service
 
 FEW = 5
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", FEW))

@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from stand import Api, running_service
 from tests.contract.wire import refusal
 from tests.people import add_project, add_user, member_of_new_project
-from tests.stand import Api, running_service
 
 FIELDS = {"type": str, "used": int, "quota": int, "max": int, "min": int}
 

@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 import pytest
 
+from stand import Api, Service, eventually, running_service
 from tests.contract.catalogue_cases import CHECKS, EXTERNAL, INTERNAL, LB, LISTENERS, NOBODY, held, stopped
 from tests.contract.odd_identity import OddIdentity, odd_identity
 from tests.contract.wire import refusal
 from tests.people import add_project, add_user
-from tests.stand import Api, Service, eventually, running_service
 
 SECRET = "correct-horse-battery"
 PHRASES = {

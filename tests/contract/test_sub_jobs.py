@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from stand import Api, can_connect, running_service
 from tests.contract.wire import JOB, assert_shape, member, refusal
 from tests.people import member_of_new_project
-from tests.stand import Api, can_connect, running_service
 
 
 @pytest.fixture

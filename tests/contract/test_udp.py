@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.stand import Api
+from stand import Api
 
 LISTENERS, CHECKS = "/elbaas/listeners", "/elbaas/healthcheck"
 

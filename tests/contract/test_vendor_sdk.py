@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.certificates import rsa_pair
-from tests.stand import Api, Backends, Service, ask, assert_even
+from stand import Api, Backends, Service, ask, assert_even
+from stand.certificates import rsa_pair
 
 LOCK = Path(__file__).with_name("vendor-sdk.lock")
 SESSION = Path(__file__).with_name("vendor_sdk_session.py")

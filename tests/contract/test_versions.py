@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
+from stand import Service
 from tests.contract.wire import refusal
-from tests.stand import Service
 
 FIELDS = ["id", "links", "status", "updated", "version", "min_version"]
 

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
+from stand import Api, Service, eventually
 from tests.contract.wire import assert_shape, refusal
 from tests.people import add_project, add_user, member_of_new_project
 from tests.receiver import Receiver
-from tests.stand import Api, Service, eventually
 
 MASK = "******"
 OWN_SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()

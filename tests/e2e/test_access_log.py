@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.stand import Api, Backends, Service, eventually, running_service
+from stand import Api, Backends, Service, eventually, running_service
 from tests.udp import Echoes, running_echoes
 
 CLIENT = "127.9.8.7"

@@ -12,7 +12,7 @@ import pytest
 
 from equipoise.data_directory import DataDirectory
 from equipoise.dataplane.bandwidth import BandwidthEnforcer
-from tests.stand import Api, Service, can_connect, eventually, process_is_there, running_service
+from stand import Api, Service, can_connect, eventually, process_is_there, running_service
 from tests.streams import (
     DOWN,
     UP,

@@ -4,9 +4,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from benchmarks.filling import PORT, fill
-
 from equipoise.xds.listening import is_listening
-from tests.stand import Api, running_service, unused_network
+from stand import Api, running_service, unused_network
 
 
 def test_filled_load_balancers_are_in_force_with_the_next_start(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from tests.stand import Api, Backends, Service, can_connect, eventually
+from stand import Api, Backends, Service, can_connect, eventually
 from tests.traffic import halted, port_taken
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.stand import COMMAND, PATIENCE, eventually
+from stand import COMMAND, PATIENCE, eventually
 
 Demo = subprocess.Popen[str]
 LAST_LINE = "Ctrl-C ends everything"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from stand import Api, Backends, Service, ask, can_connect, eventually, running_service
 from tests.contract.wire import assert_job, member, refusal
-from tests.stand import Api, Backends, Service, ask, can_connect, eventually, running_service
 from tests.traffic import ask_once, halted
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from equipoise.client import ClientError, NoAnswer
+from stand import Api, Backends, Service, ask, can_connect, eventually
 from tests.contract.wire import member
-from tests.stand import Api, Backends, Service, ask, can_connect, eventually
 from tests.traffic import asking, halted
 
 ROUNDS = 5
@@ -31,7 +32,7 @@ class Workload:
 
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
-        self._failed: AssertionError | None = None
+        self._failed: ClientError | None = None
         self._thread = threading.Thread(target=self._work)
         self._thread.start()
 
@@ -48,9 +49,9 @@ class Workload:
         try:
             while not self._stopping.is_set():
                 self._one_load_balancer()
-        except httpx.TransportError:
+        except NoAnswer:
             pass  # the service was killed: what this one was about to say is not known
-        except AssertionError as error:
+        except ClientError as error:
             self._failed = error
 
     def _one_load_balancer(self) -> None:

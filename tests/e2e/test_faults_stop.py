@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.wire import member
-from tests.databases import Postgres
-from tests.stand import (
+from stand import (
     COMMAND,
     PATIENCE,
     Api,
@@ -22,6 +20,8 @@ from tests.stand import (
     process_is_there,
     running_service,
 )
+from tests.contract.wire import member
+from tests.databases import Postgres
 from tests.traffic import halted
 
 

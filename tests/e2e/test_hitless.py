@@ -3,10 +3,10 @@
 import pytest
 import uvloop
 
+from stand import PATIENCE, Service
 from tests.hitless.changes import all_changes
 from tests.hitless.outages import without_service
 from tests.hitless.run import run
-from tests.stand import PATIENCE, Service
 
 CHANGES = 20
 """Of each kind, 50 in a second."""

@@ -10,10 +10,10 @@ from contextlib import suppress
 
 import pytest
 
+from stand import PATIENCE, Service
 from tests.http_client import ask_raw, offer, read_until, request, until_the_end
 from tests.http_way import Way, http_way
 from tests.scripted_member import Connection, show_head
-from tests.stand import PATIENCE, Service
 from tests.traffic import halted
 
 

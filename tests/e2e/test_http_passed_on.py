@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from stand import PATIENCE, Service
 from tests.http_client import ask_raw, offer, read_until, request, until_the_end
 from tests.http_way import Way, http_way
 from tests.scripted_member import Connection, show_head
-from tests.stand import PATIENCE, Service
 
 
 @pytest.fixture(scope="module", params=["http", "https"])

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.certificates import rsa_pair
-from tests.stand import PATIENCE, Api, Service
+from stand import PATIENCE, Api, Service
+from stand.certificates import rsa_pair
 from tests.tls_client import ask_on, client_context, connect, read_answer
 from tests.versatile_member import BLOCK, VersatileMember, body_digest, versatile_member
 

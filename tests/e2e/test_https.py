@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.certificates import Pair, chain, ec_pair, rsa_pair
-from tests.stand import Api, Backends, Service, eventually, running_backends, running_service
+from stand import Api, Backends, Service, eventually, running_backends, running_service
+from stand.certificates import Pair, chain, ec_pair, rsa_pair
 from tests.tls_client import V, agreed, ask_on, client_context, connect, served, suites
 
 TLS_PAGE = Path(__file__).parents[2] / "docs" / "reference" / "tls.md"

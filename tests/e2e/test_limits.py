@@ -14,7 +14,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.stand import Api, Backends, Service, eventually, running_service
+from stand import Api, Backends, Service, eventually, running_service
 from tests.udp import Echoes, running_echoes
 
 DESCRIPTORS = 1_000

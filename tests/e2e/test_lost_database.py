@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stand import Api, Service, eventually
 from tests import impatient
 from tests.contract.wire import refusal
 from tests.cutting import Fate, cutting
 from tests.databases import Postgres
-from tests.stand import Api, Service, eventually
 
 LOAD_BALANCERS = "/elbaas/loadbalancers"
 BODY = {"name": "lb", "vpc_id": "v", "type": "External", "bandwidth": 1, "admin_state_up": 1}

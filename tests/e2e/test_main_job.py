@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from stand import Api, Backends, ask, assert_even, can_connect, running_service
 from tests.databases import Postgres
-from tests.stand import Api, Backends, ask, assert_even, can_connect, running_service
 
 
 def test_the_main_job_from_login_to_balanced_traffic_and_back(api: Api, backends: Backends) -> None:

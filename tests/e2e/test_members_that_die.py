@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from stand import Api, Backends, Service, ask, assert_even, eventually, free_port, running_service, unused_network
 from tests.hitless.clients import Load
 from tests.hitless.member import Members
-from tests.stand import Api, Backends, Service, ask, assert_even, eventually, free_port, running_service, unused_network
 from tests.traffic import ask_once
 
 LESS_THAN_A_TIME_OUT = 4.0

@@ -20,8 +20,8 @@ from equipoise.dataplane.admin import EnvoyAdmin
 from equipoise.dataplane.figures import READ
 from equipoise.dataplane.files import ADMIN_SOCKET
 from equipoise.metrics import families
-from tests.certificates import rsa_pair
-from tests.stand import Api, Backends, Service, eventually, running_service
+from stand import Api, Backends, Service, eventually, running_service
+from stand.certificates import rsa_pair
 
 DASHBOARD = Path("docs/dashboards/equipoise.json")
 _LABELS = re.compile(r"\{[^}]*\}")

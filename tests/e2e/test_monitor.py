@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.stand import Api, Backends, Service, eventually, running_service
+from stand import Api, Backends, Service, eventually, running_service
 
 INTERVAL = 2.0
 FIELDS = {

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tests.certificates import Pair, chain, ec_pair, issue, keep_as_earlier_versions_did, rsa_key, rsa_pair
+from stand import Api, Service, eventually
+from stand.certificates import Pair, chain, ec_pair, issue, keep_as_earlier_versions_did, rsa_key, rsa_pair
 from tests.der import unpem
 from tests.odd_certificates import Odd, odd_pairs
 from tests.odd_pem import FORMS
-from tests.stand import Api, Service, eventually
 from tests.tls_client import agreed, client_context, served_chain
 
 PATH = "/elbaas/certificate"

@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.stand import Service, free_port, unused_network
+from stand import Service, free_port, unused_network
 
 README = Path(__file__).parents[2] / "README.md"
 SECTION = "## The first load balancer\n"

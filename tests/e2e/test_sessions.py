@@ -10,8 +10,8 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 import pytest
 
-from tests.certificates import rsa_pair
-from tests.stand import PATIENCE, Api, Backends, Service, eventually, unused_network
+from stand import PATIENCE, Api, Backends, Service, eventually, unused_network
+from stand.certificates import rsa_pair
 from tests.tls_client import client_context
 
 SESSIONS = 20

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.certificates import rsa_pair
-from tests.stand import Api, Backends, Service, ask, can_connect, eventually, process_is_there
+from stand import Api, Backends, Service, ask, can_connect, eventually, process_is_there
+from stand.certificates import rsa_pair
 from tests.tls_client import served
 from tests.traffic import ask_once, asking
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stand import Api, Backends, ask, assert_even, can_connect
+from stand import Api, Backends, ask, assert_even, can_connect
 from tests.traffic import asking, echo_server
 
 PORT = 8080

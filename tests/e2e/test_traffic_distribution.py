@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from tests.stand import Api, Backends, ask, assert_even, eventually
+from stand import Api, Backends, ask, assert_even, eventually
 from tests.traffic import ask_once
 
 PORT = 8080

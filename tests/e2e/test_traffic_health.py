@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.stand import Api, Backends, ask, assert_even, eventually
+from stand import Api, Backends, ask, assert_even, eventually
 from tests.traffic import asking
 
 PORT = 8080

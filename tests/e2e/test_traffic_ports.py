@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from stand import Api, Backends, ask, can_connect
 from tests.contract.wire import refusal
-from tests.stand import Api, Backends, ask, can_connect
 from tests.traffic import asking, port_taken
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.stand import Api, Backends, Service, assert_even, can_connect, eventually
-from tests.stand import ask as ask_tcp
+from stand import Api, Backends, Service, assert_even, can_connect, eventually
+from stand import ask as ask_tcp
 from tests.udp import Echoes, Place, answered_of, ask, flows, running_echoes
 
 PORT = 5353

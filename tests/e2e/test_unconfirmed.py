@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.certificates import ec_pair, rsa_pair
+from stand import Api, Backends, Service, ask, can_connect, eventually, running_backends, running_service
+from stand.certificates import ec_pair, rsa_pair
 from tests.contract.wire import refusal
-from tests.stand import Api, Backends, Service, ask, can_connect, eventually, running_backends, running_service
 from tests.tls_client import served
 from tests.traffic import halted
 

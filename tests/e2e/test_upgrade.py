@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import uvloop
 
+from stand import Api, Backend, Service, ask, eventually, process_is_there
 from tests.databases import Postgres
 from tests.hitless.clients import Load
 from tests.hitless.member import Members
 from tests.hitless.run import scene
-from tests.stand import Api, Backend, Service, ask, eventually, process_is_there
 from tests.tls_client import served
 from tests.upgrade.archive import Kept, unpack
 from tests.upgrade.elsewhere import installed_in

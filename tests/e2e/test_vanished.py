@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from stand import PATIENCE, Api, Service, running_service
 from tests.http_client import offer, read_until
 from tests.scripted_member import Connection, ScriptedMember, scripted_member
-from tests.stand import PATIENCE, Api, Service, running_service
 
 PORTS = {"TCP": 8080, "HTTP": 8081}
 SILENCE = 1

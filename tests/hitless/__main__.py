@@ -12,11 +12,11 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from stand import Service, eventually, running_service
 from tests.hitless.changes import all_changes
 from tests.hitless.member import Members
 from tests.hitless.outages import many, recovery, without_service
 from tests.hitless.run import CUT_AFTER, Row, run, scene
-from tests.stand import Service, eventually, running_service
 
 SETTINGS = (
     "addresses.external=127.236.0.0/16",

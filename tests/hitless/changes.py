@@ -5,16 +5,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
-import httpx
-
-from tests.certificates import Pair
+from equipoise.client import AsyncClient
+from equipoise.client.calls import listener_fields
+from stand.certificates import Pair
 from tests.hitless.member import Members
 
 Json = Any
-
-
-class ChangeRefused(Exception):
-    """A change that the service did not take or did not bring about: the run is worthless."""
 
 
 @dataclass
@@ -24,7 +20,7 @@ class Scene:
     The first three members carry the long-lived traffic and are never removed; the others come and go.
     """
 
-    http: httpx.AsyncClient
+    client: AsyncClient
     load_balancer: str
     listeners: Mapping[str, str]
     members: Members
@@ -36,18 +32,12 @@ class Scene:
     async def call(self, method: str, path: str, body: Json = None) -> Json:
         """The decoded body of an answer that must be a success."""
         self.requests += 1
-        answer = await self.http.request(method, path, json=body)
-        if not answer.is_success:
-            raise ChangeRefused(f"{method} {path}: {answer.status_code} {answer.text}")
-        return answer.json() if answer.content else None
+        return await self.client.call(method, path, body)
 
     async def task(self, method: str, path: str, body: Json = None) -> Json:
         """Ask for a task and wait for the success of its job."""
-        job = (await self.call(method, path, body))["job_id"]
-        ended = await self.http.get(f"/jobs/{job}", params={"wait": "60"})
-        if ended.json()["status"] != "SUCCESS":
-            raise ChangeRefused(f"{method} {path}: {ended.text}")
-        return ended.json()
+        self.requests += 1
+        return (await self.client.task(method, path, body)).document
 
     def listener(self, number: int) -> str:
         """The listeners by turns."""
@@ -289,12 +279,6 @@ def all_changes() -> list[Change]:
 
 def listener_body(load_balancer: str, protocol: str, port: int, backend_port: int, **more: Json) -> Json:
     """A listener as it is asked for."""
-    return {
-        "name": "hitless",
-        "loadbalancer_id": load_balancer,
-        "protocol": protocol,
-        "port": port,
-        "backend_protocol": "HTTP" if protocol == "HTTPS" else protocol,
-        "backend_port": backend_port,
-        "lb_algorithm": "roundrobin",
-    } | more
+    return listener_fields(
+        load_balancer, name="hitless", protocol=protocol, port=port, backend_port=backend_port, **more
+    )

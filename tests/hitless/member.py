@@ -3,7 +3,7 @@
 import asyncio
 from typing import Self, cast
 
-from tests.stand import free_port, unused_network
+from stand import free_port, unused_network
 
 HANDSHAKE_OF_MEMBER = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 

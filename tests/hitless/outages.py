@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
+from stand import Service
 from tests.hitless.changes import Scene, listener_body
 from tests.hitless.clients import Connection, Load, Place
 from tests.hitless.fates import Failed, Failure
 from tests.hitless.member import Members
 from tests.hitless.run import scene
-from tests.stand import Service
 from tests.traffic import halted
 
 _PATIENCE: Final = 60.0
@@ -44,8 +44,8 @@ async def without_service(service: Service, seconds: float, clients: int = 2) ->
             await asyncio.to_thread(service.start)
             ready = monotonic()
             for job in jobs:
-                ended = await found.http.get(f"/jobs/{job}", params={"wait": "60"})
-                assert ended.json()["status"] == "SUCCESS", ended.text
+                ended = await found.client.ended(job)
+                assert ended.status == "SUCCESS", ended
             in_force_after = monotonic() - ready
             await load.more(10)
             await load.settled()

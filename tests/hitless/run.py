@@ -9,12 +9,14 @@ from typing import Any, Final
 
 import httpx
 
-from tests.certificates import ec_pair
+from equipoise.client import AsyncClient, Login
+from equipoise.client.over_httpx import AsyncHttpxTransport
+from stand import Api, Service
+from stand.certificates import ec_pair
 from tests.hitless.changes import Change, Scene, listener_body
 from tests.hitless.clients import Load, Place
 from tests.hitless.fates import Failure
 from tests.hitless.member import Members
-from tests.stand import Api, Service
 
 RATE: Final = 50
 """Changes in a second."""
@@ -58,13 +60,13 @@ class Row:
 async def scene(service: Service, members: Members) -> AsyncIterator[tuple[Scene, dict[str, Place]]]:
     """A load balancer with a listener for each kind of traffic, and where they are."""
     with Api(service) as api:
-        headers = {"x-auth-token": api.token}
         load_balancer = await asyncio.to_thread(api.create_load_balancer, bandwidth=200)
-        base = f"{service.url}{api.root}"
     limits = httpx.Limits(max_connections=_AT_ONCE)
-    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=90, verify=False, limits=limits) as http:
+    http = httpx.AsyncClient(base_url=service.url, timeout=90, verify=False, limits=limits)
+    async with AsyncClient(AsyncHttpxTransport(http), Login.of(service.credentials())) as client:
+        await client.log_in()
         pairs = [ec_pair("hitless.test"), ec_pair("hitless.test")]
-        found = Scene(http, load_balancer["id"], {}, members, [], pairs)
+        found = Scene(client, load_balancer["id"], {}, members, [], pairs)
         for pair in pairs:
             found.certificates.append((await found.call("POST", "/elbaas/certificate", pair.body))["id"])
         more: dict[str, dict[str, Any]] = {

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from equipoise.certificates.pair import check_pair
 from equipoise.domain.errors import Rule, RuleBroken
-from tests.certificates import Key, chain, ec_key, ec_pair, issue, private_pem, rsa_key, rsa_pair
+from stand.certificates import Key, chain, ec_key, ec_pair, issue, private_pem, rsa_key, rsa_pair
 
 EC_PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
 

@@ -21,7 +21,7 @@ from equipoise.dataplane.guard import (
     open_descriptors,
     pause,
 )
-from tests.stand import eventually
+from stand import eventually
 
 ROOM = 400
 

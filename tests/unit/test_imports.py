@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "src" / "equipoise"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "equipoise"
 
 ROOMS = {
+    "client": set(),
     "domain": set(),
     "store": {"domain"},
     "identity": {"domain"},
@@ -79,3 +81,29 @@ def test_the_domain_imports_nothing_but_the_standard_library() -> None:
 def test_shared_modules_know_no_room() -> None:
     names = [name.split(".") for module in SHARED for name in imported(PACKAGE / f"{module}.py")]
     assert [name for name in names if name[0] == "equipoise"] == []
+
+
+def test_the_stand_and_the_benchmarks_import_no_tests() -> None:
+    forbidden = {"benchmarks": {"tests"}, "stand": {"tests", "benchmarks"}}
+    wrong = [
+        (str(path.relative_to(ROOT)), name)
+        for folder, others in forbidden.items()
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for name in imported(path)
+        if name.split(".")[0] in others
+    ]
+    assert wrong == []
+
+
+def test_unit_tests_use_no_database_and_no_running_service() -> None:
+    modules = ("tests.databases", "tests.store", "psycopg")
+    names = {"Database", "open_engine", "Service", "running_service"}
+    fixtures = {"postgres", "shared_service", "own_service", "api"}
+    wrong = []
+    for path in sorted((ROOT / "tests" / "unit").rglob("*.py")):
+        taken = {node.arg for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.arg)}
+        wrong += [(path.name, name) for name in sorted(taken & fixtures)]
+        wrong += [
+            (path.name, name) for name in imported(path) if name.startswith(modules) or name.rpartition(".")[2] in names
+        ]
+    assert wrong == [], "they belong to another level (docs/README.md)"

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from equipoise.certificates.pair import check_pair, served_certificate, served_key
 from equipoise.domain.errors import RuleBroken
-from tests.certificates import Key, chain, ec_key, ec_pair, issue, private_pem, rsa_pair
+from stand.certificates import Key, chain, ec_key, ec_pair, issue, private_pem, rsa_pair
 from tests.odd_pem import FAULTS, FORMS
 
 

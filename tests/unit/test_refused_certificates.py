@@ -9,7 +9,7 @@ import pytest
 from equipoise.certificates.pair import check_pair
 from equipoise.domain.errors import RuleBroken
 from equipoise.domain.rules import create_certificate
-from tests.certificates import chain, ec_pair, rsa_pair
+from stand.certificates import chain, ec_pair, rsa_pair
 from tests.odd_certificates import odd_pairs
 from tests.odd_pem import FAULTS
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from tests.certificates import ec_pair
+from stand import Api, Service
+from stand.certificates import ec_pair
 from tests.databases import programs, running_postgres
-from tests.stand import Api, Service
 
 EXTERNAL: Final = "127.240.0.0/24"
 INTERNAL: Final = "127.241.0.0/24"

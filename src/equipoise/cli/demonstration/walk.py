@@ -9,10 +9,11 @@ import httpx
 
 from equipoise.cli.demonstration.addresses import Addresses
 from equipoise.cli.demonstration.backends import running_backends
-from equipoise.cli.demonstration.client import Client
-from equipoise.cli.demonstration.failure import DemoFailed
+from equipoise.cli.demonstration.failure import DemoFailed, explained
 from equipoise.cli.demonstration.screen import Screen
 from equipoise.cli.demonstration.service import ServiceProcess, running_service
+from equipoise.client import AsyncClient, ClientError, JobRecord, Login
+from equipoise.client.over_httpx import AsyncHttpxTransport
 from equipoise.identity.files import write_private
 
 REQUESTS: Final = 10
@@ -53,34 +54,42 @@ async def walk(screen: Screen, folder: Path, parts: AsyncExitStack) -> Stand:
         port = _free_port(addresses, _BACKEND_PORT)
         texts = await parts.enter_async_context(running_backends(addresses.backends, port))
         step.result = " and ".join(f"{address}:{port}" for address in addresses.backends)
-    client = Client(http, service.credentials)
-    with screen.step("Log in") as step:
-        await client.log_in()
-        step.result = f"a token for the project {client.project}"
-    with screen.step("Create the load balancer") as step:
-        job = await client.task("/elbaas/loadbalancers", _LOAD_BALANCER)
-        elb = job["entities"]["elb"]
-        step.result = f"job SUCCESS: in force, at {elb['vip_address']}"
-    with screen.step("Create a listener") as step:
-        listener = await client.post("/elbaas/listeners", _listener(elb["id"], _free_port(addresses, _PORT), port))
-        front = f"http://{elb['vip_address']}:{listener['port']}/"
-        step.result = f"{listener['protocol']} on port {listener['port']}, {listener['status']}"
-    with screen.step("Add the backends as members") as step:
-        members = [
-            {"server_id": f"backend-{letter}", "address": address}
-            for letter, address in zip("ab", addresses.backends, strict=True)
-        ]
-        await client.task(f"/elbaas/listeners/{listener['id']}/members", members)
-        step.result = "job SUCCESS: the next request reaches them"
+    client = AsyncClient(AsyncHttpxTransport(http), Login.load(service.credentials))
+    try:
+        job, front = await _balance(screen, client, addresses, port)
+    except ClientError as error:
+        raise explained(error) from error
     with screen.step(f"Send {REQUESTS} requests") as step:
         answers = await _ask(front)
         counts = (f"{answers.count(text)} from {text.partition(' at ')[0]}" for text in texts.values())
         step.result = ", ".join(counts)
     screen.requests(answers)
-    screen.document("The job of the load balancer: GET /v1.0/{project_id}/jobs/{job_id}", job)
+    screen.document("The job of the load balancer: GET /v1.0/{project_id}/jobs/{job_id}", job.document)
     token = folder / "token"
     write_private(token, client.token.encode())
     return Stand(service, front, f"{service.url}{client.root}/elbaas/loadbalancers", token)
+
+
+async def _balance(
+    screen: Screen, client: AsyncClient, addresses: Addresses, backend_port: int
+) -> tuple[JobRecord, str]:
+    """Put a load balancer before the backends; returns the job of its creation and the URL at which it serves."""
+    with screen.step("Log in") as step:
+        await client.log_in()
+        step.result = f"a token for the project {client.login.project_name}"
+    with screen.step("Create the load balancer") as step:
+        job = await client.create_load_balancer(_LOAD_BALANCER)
+        elb = job.entities["elb"]
+        step.result = f"job SUCCESS: in force, at {elb['vip_address']}"
+    with screen.step("Create a listener") as step:
+        listener = await client.create_listener(
+            elb["id"], name="web", protocol="HTTP", port=_free_port(addresses, _PORT), backend_port=backend_port
+        )
+        step.result = f"{listener['protocol']} on port {listener['port']}, {listener['status']}"
+    with screen.step("Add the backends as members") as step:
+        await client.add_members(listener["id"], addresses.backends)
+        step.result = "job SUCCESS: the next request reaches them"
+    return job, f"http://{elb['vip_address']}:{listener['port']}/"
 
 
 def _http_client() -> httpx.AsyncClient:
@@ -127,15 +136,3 @@ _LOAD_BALANCER: Final[dict[str, Any]] = {
     "bandwidth": 100,
     "admin_state_up": 1,
 }
-
-
-def _listener(load_balancer_id: str, port: int, backend_port: int) -> dict[str, Any]:
-    return {
-        "name": "web",
-        "loadbalancer_id": load_balancer_id,
-        "protocol": "HTTP",
-        "port": port,
-        "backend_protocol": "HTTP",
-        "backend_port": backend_port,
-        "lb_algorithm": "roundrobin",
-    }

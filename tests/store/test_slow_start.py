@@ -11,7 +11,7 @@ from equipoise.store import desired as desired_store
 from equipoise.store import members as members_store
 from equipoise.usecases import health_checks
 from equipoise.xds.type_urls import ENDPOINTS
-from tests.unit.controller_stand import CALLER, Stand, open_stand
+from tests.store.controller_stand import CALLER, Stand, open_stand
 
 ONE, TWO, THREE = "127.0.1.1", "127.0.1.2", "127.0.1.3"
 SECONDS = 10

@@ -5,7 +5,7 @@ from equipoise.store import udp_checks
 from equipoise.usecases import health_checks, listeners, members
 from equipoise.usecases.context import Accepted
 from equipoise.xds.type_urls import ENDPOINTS
-from tests.unit.controller_stand import CALLER, Stand, open_stand
+from tests.store.controller_stand import CALLER, Stand, open_stand
 
 ONE, TWO = "127.0.1.1", "127.0.1.2"
 

@@ -17,7 +17,7 @@ from equipoise.store.events import Event, JobMoved
 from equipoise.store.tables import observations
 from equipoise.usecases import jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
+from tests.store.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
 
 BIND_REFUSED = "cannot listen on 127.77.0.1:8080: the port is held by another process"
 

@@ -24,7 +24,7 @@ from equipoise.usecases import jobs, load_balancers, webhooks
 from equipoise.webhooks.delivery import Deliveries
 from equipoise.webhooks.targets import Targets
 from tests.receiver import Receiver
-from tests.unit.controller_stand import CALLER, PROJECT, Stand, new_load_balancer, open_stand
+from tests.store.controller_stand import CALLER, PROJECT, Stand, new_load_balancer, open_stand
 
 QUICK = (0.01, 0.02, 0.03)
 HOURS = (3600.0,)

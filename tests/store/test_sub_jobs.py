@@ -13,7 +13,7 @@ from equipoise.store.backlog import Backlog
 from equipoise.store.database import sqlite_url
 from equipoise.usecases import health_checks, load_balancers, members
 from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import CALLER, Stand, open_stand
+from tests.store.controller_stand import CALLER, Stand, open_stand
 
 INTERNAL = {"type": "Internal", "vip_subnet_id": "subnet", "security_group_id": "group", "bandwidth": None}
 

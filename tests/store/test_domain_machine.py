@@ -26,7 +26,7 @@ from equipoise.store.database import Transaction, sqlite_url
 from equipoise.usecases import health_checks, jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
 from equipoise.xds.type_urls import ENDPOINTS
-from tests.unit.controller_stand import CALLER, NODE, Stand, open_stand
+from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
 
 TIME_LIMIT = 300
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "12"))

@@ -4,7 +4,7 @@ from equipoise.domain.commands import CreateElasticIp
 from equipoise.domain.jobs import JobStatus
 from equipoise.domain.model import Address
 from equipoise.usecases import elastic_ips, load_balancers
-from tests.unit.controller_stand import CALLER, Stand, open_stand
+from tests.store.controller_stand import CALLER, Stand, open_stand
 
 LIMIT = 300.0
 

@@ -23,9 +23,9 @@ from equipoise.store.database import (
 from equipoise.store.events import LoadBalancerMoved
 from equipoise.store.migrate import upgrade
 from equipoise.store.sqlite import SqliteAccess
+from stand import PATIENCE
 from tests.cutting import Cutting, Fate, cutting
 from tests.databases import Postgres
-from tests.stand import PATIENCE
 
 
 @pytest.fixture

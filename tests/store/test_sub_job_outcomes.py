@@ -15,7 +15,7 @@ from equipoise.http.wire import jobs as wire
 from equipoise.store import jobs as job_store
 from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import CALLER, PATIENCE, PROJECT, Stand, open_stand
+from tests.store.controller_stand import CALLER, PATIENCE, PROJECT, Stand, open_stand
 
 SUCCESS, FAIL = JobStatus.SUCCESS, JobStatus.FAIL
 

@@ -12,7 +12,7 @@ from equipoise.domain.model import Status
 from equipoise.store.tables import nodes, observations
 from equipoise.usecases import health_checks, jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import CALLER, NODE, Stand, open_stand
+from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
 
 PENDING, ACTIVE = Status.PENDING_CREATE, Status.ACTIVE
 BESIDE = 8081

@@ -15,7 +15,7 @@ from equipoise.store.database import Transaction, sqlite_url
 from equipoise.store.tables import jobs as job_table
 from equipoise.usecases import health_checks, jobs, listeners, load_balancers, members, quotas
 from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import CALLER, NODE, Stand, open_stand
+from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
 
 LIMIT = 300.0
 MEMBER = "127.0.1.1"

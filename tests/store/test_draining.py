@@ -10,7 +10,7 @@ from equipoise.controller.draining import AFTERWARDS
 from equipoise.domain.errors import Rule
 from equipoise.domain.jobs import JobStatus
 from equipoise.store.tables import draining_members
-from tests.unit.controller_stand import Stand, open_stand
+from tests.store.controller_stand import Stand, open_stand
 
 MEMBER = "127.0.1.1"
 

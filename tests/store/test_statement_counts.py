@@ -16,7 +16,7 @@ from equipoise.store.database import Database, Transaction
 from equipoise.store.transaction import Outcome, Unit
 from equipoise.usecases import jobs, listeners, load_balancers, members, webhooks
 from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
+from tests.store.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
 
 _BRACKETS = ("BEGIN", "SAVEPOINT", "RELEASE", "SELECT pg_advisory_xact_lock")
 

@@ -13,7 +13,7 @@ from equipoise.store.tables import certificate_contents, load_balancers
 from equipoise.usecases import certificates, listeners
 from equipoise.usecases.certificates import CertificateView, Renewal
 from equipoise.usecases.context import Accepted
-from tests.unit.controller_stand import CALLER, NODE, Stand, open_stand
+from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
 
 LIMIT = 300.0
 

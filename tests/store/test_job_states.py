@@ -16,7 +16,7 @@ from equipoise.store.tables import jobs as job_table
 from equipoise.usecases import load_balancers
 from equipoise.usecases.context import Policy
 from equipoise.usecases.jobs import show_job
-from tests.unit.controller_stand import CALLER, NODE, new_load_balancer, open_stand
+from tests.store.controller_stand import CALLER, NODE, new_load_balancer, open_stand
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/jobs.md"
 ARROW = re.compile(r"^\s*(\w+) --> (\w+): ([\w, ]+)$", re.MULTILINE)
