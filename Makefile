@@ -54,7 +54,7 @@ docs: setup ## write the generated pages below docs/reference
 		mv $(READY).page docs/reference/$$1.md; }; \
 	page settings settings settings_reference; \
 	page metrics metrics.families metrics_reference; \
-	page errors http.errors_page errors_reference
+	page errors api.classic.errors_page errors_reference
 
 fuzz: setup ## send many random requests to a service and hold the answers against its OpenAPI document
 	FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/contract/test_openapi.py $(PYTEST_ARGS)

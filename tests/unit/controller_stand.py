@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection
 
+from equipoise.api.classic.handlers.listeners import create_listener
 from equipoise.certificates.vault import Vault
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
@@ -21,7 +22,7 @@ from equipoise.store.database import Clock, Database, Transaction, open_engine
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.migrate import upgrade
 from equipoise.store.waiting import JobWaiters
-from equipoise.usecases import jobs, listeners, load_balancers, members
+from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted, Caller, Policy
 from equipoise.xds.desired import Desired
 from equipoise.xds.model import ProxyLoadBalancer
@@ -173,7 +174,7 @@ class Stand:
             "backend_port": 9000,
             "lb_algorithm": "roundrobin",
         } | fields
-        return await self.write(lambda tx: listeners.create_listener(tx, CALLER, self.policy, body))
+        return await self.write(lambda tx: create_listener(tx, CALLER, self.policy, body))
 
     async def add_member(self, listener_id: str, address: str = "127.0.1.1") -> Accepted:
         wanted = [NewMember("server", address)]
@@ -183,7 +184,7 @@ class Stand:
         return await self.write(lambda tx: members.remove_members(tx, CALLER, self.policy, listener_id, ids))
 
     def members(self, listener_id: str) -> list[str]:
-        found = self.read(lambda c: members.list_members(c, CALLER, listener_id, {}, None, None))
+        found = self.read(lambda c: members.list_members(c, CALLER, listener_id, (), None, None, None))
         return [view.member.id for view in found]
 
     async def ended(self, accepted: Accepted) -> Job:

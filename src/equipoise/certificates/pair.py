@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import InvalidField
+from equipoise.domain.references import Kind
 
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey
 PublicKey = RSAPublicKey | EllipticCurvePublicKey
@@ -39,7 +40,7 @@ def check_pair(certificate: str, private_key: str) -> None:
     """Check both, PEM as the user gave them.
 
     Raises:
-        RuleBroken: CERTIFICATE_INVALID; the detail names the part that is wrong and never quotes the key.
+        InvalidField; the detail names the part that is wrong and never quotes the key.
     """
     chain = _chain(certificate)
     key = _key(private_key)
@@ -176,5 +177,5 @@ def _ordinal(number: int) -> str:
     return ("first", "second", "third")[number - 1] if number <= 3 else f"{number}th"
 
 
-def _wrong(sentence: str) -> RuleBroken:
-    return RuleBroken(Rule.CERTIFICATE_INVALID, sentence + ".")
+def _wrong(sentence: str) -> InvalidField:
+    return InvalidField(Kind.CERTIFICATE, "", sentence + ".")

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from equipoise.domain.model import EXTERNAL, AdminState, HealthCheck, Listener
-from equipoise.domain.rules.listener import TLS_1_0_AND_LATER
+from equipoise.domain.model import EXTERNAL, TLS_1_0_AND_LATER, AdminState, HealthMonitor, Listener, Pool
+from equipoise.domain.model import Algorithm as PoolAlgorithm
+from equipoise.domain.model import Protocol as PoolProtocol
 from equipoise.store.desired import Desired
 from equipoise.xds.model import (
     Algorithm,
@@ -16,8 +17,13 @@ from equipoise.xds.model import (
     ProxyTls,
 )
 
-SECONDS_A_MINUTE = 60
+MILLISECONDS = 1000
 
+_ALGORITHMS = {
+    PoolAlgorithm.ROUND_ROBIN: Algorithm.ROUND_ROBIN,
+    PoolAlgorithm.LEAST_CONNECTIONS: Algorithm.LEAST_CONNECTIONS,
+    PoolAlgorithm.SOURCE_IP: Algorithm.SOURCE,
+}
 
 Unseal = Callable[[str], str]
 """From a private key as it is stored to its PEM."""
@@ -41,9 +47,7 @@ def compile_load_balancer(
         address=load_balancer.vip_address,
         listeners=tuple(
             replace(
-                _udp_listener(listener, desired)
-                if listener.protocol == "UDP"
-                else _listener(listener, desired, _tls(listener, desired, unseal), slow_start),
+                _listener(listener, desired.pools[listener.default_pool_id or ""], desired, unseal, slow_start),
                 is_logged=is_logged(listener.id),
             )
             for listener in sorted(desired.listeners, key=lambda listener: listener.id)
@@ -54,21 +58,22 @@ def compile_load_balancer(
     )
 
 
-def _listener(listener: Listener, desired: Desired, tls: ProxyTls | None, slow_start: int) -> ProxyListener:
-    check = desired.health_checks.get(listener.id)
+def _listener(listener: Listener, pool: Pool, desired: Desired, unseal: Unseal, slow_start: int) -> ProxyListener:
+    udp = pool.protocol == PoolProtocol.UDP
+    monitor = desired.health_monitors.get(pool.id)
     return ProxyListener(
         listener_id=listener.id,
         protocol=Protocol(listener.protocol),
         port=listener.port,
-        backend_port=listener.backend_port,
-        algorithm=Algorithm(listener.lb_algorithm),
-        members=_members(desired, listener.id),
-        health_check=None if check is None else _health_check(check),
-        idle_timeout=None if listener.tcp_timeout is None else listener.tcp_timeout * SECONDS_A_MINUTE,
-        tls=tls,
-        is_sticky=listener.session_sticky,
-        cookie_lifetime=None if listener.cookie_timeout is None else listener.cookie_timeout * SECONDS_A_MINUTE,
-        slow_start=slow_start,
+        backend_port=pool.default_port or 0,
+        algorithm=_ALGORITHMS[PoolAlgorithm(pool.algorithm)],
+        members=_members(desired, pool),
+        health_check=None if monitor is None or udp else _health_check(monitor),
+        idle_timeout=_seconds(listener.idle_timeout),
+        tls=_tls(listener, desired, unseal),
+        is_sticky=pool.persistent,
+        cookie_lifetime=_seconds(pool.cookie_lifetime),
+        slow_start=0 if udp else slow_start,
     )
 
 
@@ -79,41 +84,35 @@ def _tls(listener: Listener, desired: Desired, unseal: Unseal) -> ProxyTls | Non
     return ProxyTls(
         certificate=content.certificate,
         private_key=unseal(content.private_key),
-        since_tls_1_0=listener.ssl_protocols == TLS_1_0_AND_LATER,
-        ciphers=CipherSet(listener.ssl_ciphers or CipherSet.DEFAULT),
+        since_tls_1_0=listener.tls_protocols == TLS_1_0_AND_LATER,
+        ciphers=CipherSet(listener.tls_ciphers or CipherSet.DEFAULT),
     )
 
 
-def _udp_listener(listener: Listener, desired: Desired) -> ProxyListener:
-    """Envoy has no checks for UDP: who fails ours is left out, as long as there is a check.
+def _members(desired: Desired, pool: Pool) -> tuple[str, ...]:
+    """Envoy has no checks for UDP: who fails ours is left out, as long as there is a monitor.
 
     Left out and not marked as unhealthy: if all are marked, Envoy goes on sending the datagrams of the sessions that
     there are to members known to be down.
     """
-    failing = desired.failing.get(listener.id, ()) if listener.id in desired.health_checks else ()
-    return ProxyListener(
-        listener_id=listener.id,
-        protocol=Protocol.UDP,
-        port=listener.port,
-        backend_port=listener.backend_port,
-        algorithm=Algorithm(listener.lb_algorithm),
-        members=tuple(address for address in _members(desired, listener.id) if address not in failing),
-        health_check=None,
-        idle_timeout=None if listener.udp_timeout is None else listener.udp_timeout * SECONDS_A_MINUTE,
-    )
+    found = desired.members.get(pool.id, ())
+    failing: set[str] = set()
+    if pool.protocol == PoolProtocol.UDP and pool.id in desired.health_monitors:
+        failing = {member.address for member in found if member.failing}
+    return tuple(sorted({member.address for member in found} - failing))
 
 
-def _members(desired: Desired, listener_id: str) -> tuple[str, ...]:
-    return tuple(sorted(set(desired.members.get(listener_id, ()))))
-
-
-def _health_check(check: HealthCheck) -> ProxyHealthCheck:
+def _health_check(monitor: HealthMonitor) -> ProxyHealthCheck:
     return ProxyHealthCheck(
-        protocol=Protocol(check.healthcheck_protocol),
-        path=check.healthcheck_uri,
-        port=check.healthcheck_connect_port,
-        interval=check.healthcheck_interval,
-        timeout=check.healthcheck_timeout,
-        healthy_threshold=check.healthy_threshold,
-        unhealthy_threshold=check.unhealthy_threshold,
+        protocol=Protocol(monitor.type),
+        path=monitor.path,
+        port=monitor.port,
+        interval=monitor.interval // MILLISECONDS,
+        timeout=monitor.timeout // MILLISECONDS,
+        healthy_threshold=monitor.healthy_threshold,
+        unhealthy_threshold=monitor.unhealthy_threshold,
     )
+
+
+def _seconds(milliseconds: int | None) -> int | None:
+    return None if milliseconds is None else milliseconds // MILLISECONDS

@@ -18,8 +18,8 @@ from sqlalchemy import Connection
 from equipoise.controller import reasons
 from equipoise.controller.compile import IsLogged, Unseal, compile_load_balancer
 from equipoise.controller.draining import Draining
-from equipoise.domain.errors import Rule
-from equipoise.domain.jobs import JobStatus
+from equipoise.domain.jobs import FailureReason, JobStatus
+from equipoise.domain.references import Kind, ResourceRef, listeners, pools
 from equipoise.store import desired as desired_store
 from equipoise.store import jobs, nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction
@@ -283,13 +283,15 @@ class Controller:
 
     async def _refused(self, node_id: str, refusal: Refused) -> None:
         """Fail the jobs that the refusal is about. Without any, what was in force before cannot be again: ERROR."""
-        rule, reason = reasons.of_refusal(node_id, refusal.resource, refusal.reason)
+        failure, reason = reasons.of_refusal(node_id, refusal.resource, refusal.reason)
 
         def write(tx: Transaction) -> bool:
-            about = jobs.touching(tx.connection, refusal.load_balancer_id, refusal.listener_id, refusal.generation)
+            everything = ResourceRef(Kind.LOAD_BALANCER, refusal.load_balancer_id)
+            rejected = listeners(refusal.listener_id) | pools(refusal.listener_id)
+            about = jobs.touching(tx.connection, refusal.load_balancer_id, rejected | {everything}, refusal.generation)
             if about:
-                return jobs.fail(tx, about, rule, reason)
-            desired_store.set_error(tx.connection, refusal.listener_id)
+                return jobs.fail(tx, about, failure, reason)
+            desired_store.set_error(tx.connection, rejected)
             return False
 
         if await self._durably(write):
@@ -332,7 +334,7 @@ class Controller:
         jobs.limit_deadlines(tx, self._latest(tx.now))
         for id, status in jobs.overdue(tx.connection, tx.now):
             reason = reasons.of_time_limit(JobStatus(status), self._time_limit, self._live)
-            jobs.fail(tx, [id], Rule.DATA_PLANE_REFUSED, reason)
+            jobs.fail(tx, [id], FailureReason.NOT_CONFIRMED, reason)
 
     async def _durably(self, work: Callable[[Transaction], T]) -> T:
         """Write, and go on trying while the database cannot be written: what was observed must not be lost."""

@@ -1,12 +1,12 @@
-"""Reading a request's body as JSON. What the JSON must say is `equipoise.domain.rules`'."""
+"""Reading a request's body as JSON. What the JSON must say is the business of each API."""
 
 from typing import Final
 
 import msgspec
 from starlette.requests import Request
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.rules.fields import shown
+from equipoise.http.errors import BodyMalformed, BodyMissing, BodyTooLarge
+from equipoise.quoting import shown
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _DECODER: Final = msgspec.json.Decoder()
@@ -16,7 +16,7 @@ async def raw_body(request: Request, *, limit: int) -> bytes:
     """The body as it came.
 
     Raises:
-        RuleBroken: BODY_TOO_LARGE.
+        BodyTooLarge: it is larger than `limit` bytes.
         ClientDisconnect: the client has gone before the body was complete.
     """
     announced = request.headers.get("content-length", "")
@@ -31,35 +31,33 @@ async def raw_body(request: Request, *, limit: int) -> bytes:
 
 
 def check_encoding(request: Request) -> None:
-    """Raises RuleBroken: BODY_MALFORMED when the body is compressed: no client of this API does that."""
+    """Raise BodyMalformed when the body is compressed: no client of this API does that."""
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
-        raise RuleBroken(
-            Rule.BODY_MALFORMED, f"A body in Content-Encoding {shown(coding)} is not taken; send the JSON as it is."
-        )
+        raise BodyMalformed(f"A body in Content-Encoding {shown(coding)} is not taken; send the JSON as it is.")
 
 
-def _too_large(limit: int) -> RuleBroken:
-    return RuleBroken(Rule.BODY_TOO_LARGE, f"The body is larger than {limit} bytes; send less at once.")
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is larger than {limit} bytes; send less at once.")
 
 
 def decoded(raw: bytes) -> object:
     """The JSON of a body, whatever its Content-Type says: old clients send none. Of doubled keys the last one counts.
 
     Raises:
-        RuleBroken: BODY_MISSING or BODY_MALFORMED.
+        BodyMissing, BodyMalformed: the message says what is wrong.
     """
     # Some clients begin every text with a byte order mark; a parser may ignore it (RFC 8259, section 8.1).
     raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw.strip():
-        raise RuleBroken(Rule.BODY_MISSING, "The request has no body; send one in JSON.")
+        raise BodyMissing("The request has no body; send one in JSON.")
     try:
         return _DECODER.decode(raw)
     except RecursionError:
-        raise RuleBroken(Rule.BODY_MALFORMED, "The body is nested too deeply; send plain JSON.") from None
+        raise BodyMalformed("The body is nested too deeply; send plain JSON.") from None
     except UnicodeDecodeError as fault:
-        raise RuleBroken(
-            Rule.BODY_MALFORMED, f"The body is not UTF-8: the character at byte {fault.start} of a text is broken."
+        raise BodyMalformed(
+            f"The body is not UTF-8: the character at byte {fault.start} of a text is broken."
         ) from None
     except msgspec.DecodeError as fault:
-        raise RuleBroken(Rule.BODY_MALFORMED, f"The body is not valid JSON: {fault}.") from None
+        raise BodyMalformed(f"The body is not valid JSON: {fault}.") from None

@@ -15,10 +15,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.http.catalogue import render_error
-from equipoise.http.middleware import STATE_REFUSED, STATE_REQUEST_ID, log_request
+from equipoise.http.errors import Circumstances, NotHttp, NotServing, Renderer, RequestError, RequestTooSlow, UrlTooLong
+from equipoise.http.middleware import log_request, render_or_defect
 from equipoise.http.request_id import HEADER, request_id_of
+from equipoise.http.state import STATE_REFUSED, STATE_REQUEST_ID
 
 LINGER_SECONDS: Final = 2.0
 """How long a refused client may go on sending: to close at once, with bytes unread, would reset the connection, and
@@ -53,8 +53,16 @@ class GuardedProtocol(HttpToolsProtocol):
     the connection is still being answered.
     """
 
-    def __init__(self, config: Config, server_state: ServerState, limits: Limits, on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        limits: Limits,
+        render: Renderer,
+        on_lost: Callable[[], None],
+    ) -> None:
         super().__init__(config, server_state, app_state={})
+        self._render = render
         self._limits = limits
         self._on_lost = on_lost
         self._deadline: asyncio.TimerHandle | None = None
@@ -67,7 +75,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._began = perf_counter()
         # Why this connection is over.
-        self._broken: RuleBroken | None = None
+        self._error: RequestError | None = None
         self._refused = False
 
     # --- the connection
@@ -92,7 +100,7 @@ class GuardedProtocol(HttpToolsProtocol):
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            self._refuse(self._broken or RuleBroken(Rule.BODY_MALFORMED, "This is not a valid HTTP/1.1 request."))
+            self._refuse(self._error or NotHttp("This is not a valid HTTP/1.1 request."))
             return
         if in_head and not self._head_complete:
             # A header that never ends reaches no callback, but must not fill the memory either.
@@ -111,7 +119,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refused:
             self.transport.close()
         elif self._arriving and not self._head_complete and not self._answering():
-            self._refuse(RuleBroken(Rule.UNAVAILABLE, "The service is stopping; try again in a few seconds."))
+            self._refuse(NotServing("The service is stopping; try again in a few seconds."))
         else:
             super().shutdown()
 
@@ -143,17 +151,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > self._limits.url_bytes:
-            self._break_off(
-                RuleBroken(
-                    Rule.URL_TOO_LONG, f"The URL is longer than {self._limits.url_bytes} bytes; ask for less at once."
-                )
-            )
+            self._break_off(UrlTooLong(f"The URL is longer than {self._limits.url_bytes} bytes; ask for less at once."))
 
     def on_headers_complete(self) -> None:
         if sum(len(name) + len(value) for name, value in self.headers) > self._limits.head_bytes:
             self._break_off(self._head_too_long())
         if self.parser.get_method() == b"CONNECT":
-            self._break_off(RuleBroken(Rule.BODY_MALFORMED, "This is no proxy; send the request to a path."))
+            self._break_off(NotHttp("This is no proxy; send the request to a path."))
         if self.parser.should_upgrade():
             return  # see _parse
         super().on_headers_complete()
@@ -172,10 +176,10 @@ class GuardedProtocol(HttpToolsProtocol):
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
-    def _break_off(self, broken: RuleBroken) -> NoReturn:
+    def _break_off(self, error: RequestError) -> NoReturn:
         """Stop the parser, out of one of its callbacks; `data_received` refuses the request then."""
-        self._broken = broken
-        raise broken
+        self._error = error
+        raise error
 
     # --- refusing
 
@@ -193,9 +197,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._start_deadline()
         elif self._arriving:
             self._refuse(
-                RuleBroken(
-                    Rule.REQUEST_TOO_SLOW,
-                    f"The request was not complete within {self._limits.request_seconds:g} seconds; send it again.",
+                RequestTooSlow(
+                    f"The request was not complete within {self._limits.request_seconds:g} seconds; send it again."
                 )
             )
         else:
@@ -212,50 +215,49 @@ class GuardedProtocol(HttpToolsProtocol):
     def _answering_an_earlier_request(self) -> bool:
         return bool(self.pipeline) if self._in_body() else self._answering()
 
-    def _refuse(self, broken: RuleBroken) -> None:
+    def _refuse(self, error: RequestError) -> None:
         """Answer in the application's place and close, or only close where an answer has begun."""
         self._refused = True
         self._stop_deadline()
         self.flow.resume_reading()
         if self._in_body():
-            self._refuse_rest_of_body(broken)
+            self._refuse_rest_of_body(error)
         elif self._answering():
             # What came after a request that is still being answered: that answer becomes the last one.
             self.cycle.keep_alive = False
         else:
             request_id = request_id_of(self.headers)
-            status = self._send_refusal(broken, request_id)
+            status = self._send_refusal(error, request_id)
             path = self.url.partition(b"?")[0].decode("ascii", "backslashreplace")
             log_request(UNKNOWN_METHOD, path, status, self._began, request_id)
 
-    def _refuse_rest_of_body(self, broken: RuleBroken) -> None:
+    def _refuse_rest_of_body(self, error: RequestError) -> None:
         if self.pipeline or self.cycle.response_started:
             self.transport.close()
             return
         state: dict[str, Any] = self.scope["state"]
         request_id = state.get(STATE_REQUEST_ID) or request_id_of(self.headers)
-        state[STATE_REFUSED] = self._send_refusal(broken, request_id)
+        state[STATE_REFUSED] = self._send_refusal(error, request_id)
         # The application learns that there is nobody left to answer to, and writes the log line.
         self.cycle.disconnected = True
         self.cycle.message_event.set()
 
-    def _send_refusal(self, broken: RuleBroken, request_id: str) -> int:
-        status, body, headers = render_error(broken, request_id)
+    def _send_refusal(self, error: RequestError, request_id: str) -> int:
+        answer = render_or_defect(self._render, error, Circumstances(request_id))
         headers = [
             *self.server_state.default_headers,
-            *headers,
+            *answer.headers,
             (HEADER, request_id.encode("ascii")),
             (b"connection", b"close"),
         ]
         head = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-        self.transport.write(STATUS_LINE[status] + head + b"\r\n" + body)
+        self.transport.write(STATUS_LINE[answer.status] + head + b"\r\n" + answer.body)
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._linger = self.loop.call_later(LINGER_SECONDS, self.transport.close)
-        return status
+        return answer.status
 
-    def _head_too_long(self) -> RuleBroken:
-        return RuleBroken(
-            Rule.BODY_MALFORMED,
-            f"The headers are longer than {self._limits.head_bytes} bytes together; send fewer or shorter ones.",
+    def _head_too_long(self) -> NotHttp:
+        return NotHttp(
+            f"The headers are longer than {self._limits.head_bytes} bytes together; send fewer or shorter ones."
         )

@@ -5,7 +5,8 @@ from pathlib import Path
 from time import time
 from typing import Final, Self
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import CredentialsWrong, NotFound, RoleTooWeak, TokenRevoked
+from equipoise.domain.references import Kind
 from equipoise.identity import credentials, keystone
 from equipoise.identity.actor import Actor
 from equipoise.identity.directory import Directory, Reference, first_content
@@ -61,7 +62,7 @@ class Identity:
             body: as `keystone.parse_auth_request` takes it.
 
         Raises:
-            RuleBroken: as `keystone.parse_auth_request`; CREDENTIALS_WRONG for a wrong user or password, and for a
+            as `keystone.parse_auth_request`; CredentialsWrong for a wrong user or password, and for a
                 scope that does not exist or in which the user has no role, which Keystone does not tell apart; for a
                 token in place of a password as `verify`.
         """
@@ -87,11 +88,11 @@ class Identity:
         """What a token says, for somebody who may know: its user, or an administrator.
 
         Raises:
-            RuleBroken: as `verify`; ROLE_TOO_WEAK for others.
+            as `verify`; RoleTooWeak for others.
         """
         claims = self.verify(token)
         if claims.user_id != asker.user_id and not asker.actor().is_admin:
-            raise RuleBroken(Rule.ROLE_TOO_WEAK, "Only an administrator may look at the token of somebody else.")
+            raise RoleTooWeak("Only an administrator may look at the token of somebody else.")
         return claims
 
     async def revoke(self, claims: Claims) -> None:
@@ -104,12 +105,12 @@ class Identity:
         return keystone.projects_document(self.directory.projects_of(claims.user_id), root_url)
 
     def project(self, claims: Claims, project_id: str, root_url: str) -> keystone.Document:
-        """One project on which the user of a token has a role. Raises RuleBroken: PROJECT_UNKNOWN."""
+        """One project on which the user of a token has a role. Raises NotFound."""
         self.directory.refresh()
         for project in self.directory.projects_of(claims.user_id):
             if project.id == project_id:
                 return keystone.project_document(project, root_url)
-        raise RuleBroken(Rule.PROJECT_UNKNOWN, "There is no such project in which this user has a role.")
+        raise NotFound(Kind.PROJECT, project_id, "There is no such project in which this user has a role.")
 
     def services(self, root_url: str) -> keystone.Document:
         """The services of the catalogue, one by one."""
@@ -126,13 +127,13 @@ class Identity:
             root_url: as the client reaches the service, without a slash at the end: the root of the catalogue.
 
         Raises:
-            RuleBroken: TOKEN_REVOKED when its user or project is not in the directory any more.
+            TokenRevoked when its user or project is not in the directory any more.
         """
         user = self.directory.find_user(Reference(id=claims.user_id))
         project = self.directory.find_project(Reference(id=claims.project_id)) if claims.project_id else None
         domain = self.directory.find_domain(Reference(id=claims.domain_id)) if claims.domain_id else None
         if user is None or bool(project) != bool(claims.project_id) or bool(domain) != bool(claims.domain_id):
-            raise RuleBroken(Rule.TOKEN_REVOKED, "The user or the scope of the token was removed.")
+            raise TokenRevoked("The user or the scope of the token was removed.")
         user_domain = self.directory.domain(user.domain_id)
         return keystone.token_document(
             claims,
@@ -149,7 +150,7 @@ class Identity:
             return (await authenticate(self.directory, self.passwords, credential)).id, (keystone.PASSWORD,), None
         claims = self.verify(credential.token)
         if self.directory.find_user(Reference(id=claims.user_id)) is None:
-            raise RuleBroken(Rule.TOKEN_REVOKED, "The user of the token was removed.")
+            raise TokenRevoked("The user of the token was removed.")
         # As in Keystone: a token got with a token does not live longer than that one.
         return claims.user_id, tuple(dict.fromkeys((*claims.methods, keystone.TOKEN))), claims.expires
 
@@ -159,12 +160,12 @@ class Identity:
             project = self.directory.find_project(request.project)
             roles = self.directory.roles(user_id, project.id) if project else ()
             if project is None or not roles:
-                raise RuleBroken(Rule.CREDENTIALS_WRONG, "There is no such project in which this user has a role.")
+                raise CredentialsWrong("There is no such project in which this user has a role.")
             return project.id, "", roles
         if request.domain is not None:
             domain = self.directory.find_domain(request.domain)
             roles = self.directory.roles_in_domain(user_id, domain.id) if domain else ()
             if domain is None or not roles:
-                raise RuleBroken(Rule.CREDENTIALS_WRONG, "There is no such domain in which this user has a role.")
+                raise CredentialsWrong("There is no such domain in which this user has a role.")
             return "", domain.id, roles
         return "", "", ()
