@@ -6,7 +6,7 @@ Nothing is decided here; whoever wants to know what the parts are reads this mod
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,6 +23,7 @@ from equipoise.api.classic.handlers.listeners import Listeners
 from equipoise.api.classic.handlers.load_balancers import LoadBalancers
 from equipoise.api.classic.handlers.members import Members
 from equipoise.api.classic.handlers.monitor import Monitor
+from equipoise.api.classic.handlers.networks import Networks
 from equipoise.api.classic.handlers.quotas import Quotas as QuotaHandlers
 from equipoise.api.classic.handlers.webhooks import Webhooks
 from equipoise.api.classic.wire import jobs as job_wire
@@ -306,6 +307,7 @@ async def _application(
         Certificates(api, vault, show_private_key=settings.certificates.show_private_key),
         Webhooks(api, vault, targets),
         ElasticIps(api),
+        Networks(api),
         QuotaHandlers(api),
         Monitor(api, interval=settings.monitor.interval),
         metrics,
@@ -333,7 +335,7 @@ def _policy(settings: Settings) -> Policy:
         quotas=_quotas(settings.quotas),
         project_quotas={own.project_id: _quotas(own.above(settings.quotas)) for own in settings.quotas.projects},
         job_time_limit=settings.jobs.time_limit,
-        networks=settings.networks.vpcs,
+        networks=replace(settings.networks.vpcs, zones=settings.networks.zones),
     )
 
 

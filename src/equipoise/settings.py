@@ -139,13 +139,19 @@ def _listed(given: object) -> list[str]:
     return [name for name in names if name or len(names) > 1]
 
 
-class ListenerTuple(tuple[str, ...]):
-    """Ids of listeners, or `*` alone for all; as a text as they are written."""
+class NameTuple(tuple[str, ...]):
+    """Names; as a text as they are written."""
 
     __slots__ = ()
 
     def __str__(self) -> str:
         return ",".join(self)
+
+
+class ListenerTuple(NameTuple):
+    """Ids of listeners, or `*` alone for all."""
+
+    __slots__ = ()
 
     def names(self, listener_id: str) -> bool:
         """Whether this listener is among them."""
@@ -161,6 +167,14 @@ class ListenerList:
         if found != ("*",) and not all(map(_LISTENER_ID.fullmatch, found)):
             raise ValueError
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceList:
+    allowed: str = "empty, or names of 1 to 64 letters, digits, - _ . and :, separated by commas"
+
+    def parse(self, given: object) -> NameTuple:
+        return NameTuple(map(_reference, _listed(given)))
 
 
 class NetworkTuple(tuple[IPv4Network | IPv6Network, ...]):
@@ -290,6 +304,12 @@ class Networks:
         "The VPCs and IPv4 subnets that there are; then no others are taken, and an Internal load balancer gets its "
         "address from the pool of its subnet. Empty: every well-formed id is taken, addresses come from "
         "`addresses.internal`.",
+    )
+    zones: NameTuple = _setting(  # noqa: RUF009 - a field, as every setting; a tuple, as frozen as any
+        "",
+        ReferenceList(),
+        "The availability zones that there are; then an Internal load balancer with another `az` is refused with 501. "
+        "Empty: every well-formed one is taken. It is shown again and changes nothing else.",
     )
 
 

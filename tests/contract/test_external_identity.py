@@ -50,6 +50,23 @@ def test_clients_log_in_unchanged_and_get_the_catalogue_of_keystone(away: Servic
         assert known["project_id"] in [project["id"] for project in projects]
         assert client.http.get("/v3").json()["version"]["id"].startswith("v3")
         assert client.http.get("/v3/services").json()["services"]
+        user = client.login.json()["token"]["user"]["id"]
+        for path in (
+            "/v3/auth/domains?name=Default",
+            "/v3/auth/catalog",
+            "/v3/domains?name=Elsewhere",
+            f"/v3/projects?name={known['project_name']}",
+            f"/v3/users/{user}",
+            f"/v3/users/{user}/projects",
+            f"/v3/users/{NO_SUCH_ID}",
+            "/v3/regions/region-1",
+            "/v3/endpoints?interface=internal",
+        ):
+            passed_on = client.http.get(path)
+            asked_there = httpx.get(shared_service.url + path, headers={"x-auth-token": client.token})
+            assert passed_on.status_code == asked_there.status_code, path
+            if passed_on.is_success:
+                assert passed_on.json() == asked_there.json(), path
 
 
 def test_a_wrong_password_is_refused_in_the_words_of_keystone(away: Service) -> None:

@@ -29,16 +29,16 @@ OF_INTERNAL: list[Broken] = [
     ("name", "a b", "ELB.1021"),
     ("description", "<", "ELB.1031"),
     ("vpc_id", "", "ELB.1081"),
-    ("admin_state_up", "1", "ELB.1001"),
+    ("admin_state_up", "on", "ELB.1001"),
     ("vip_subnet_id", None, "ELB.1061"),
     ("security_group_id", "a b", "ELB.1001"),
-    ("az", "az-1", "Not Implemented"),
+    ("az", "a z", "ELB.1001"),
 ]
 OF_INTERNAL_ADDRESS: list[Broken] = [
-    ("admin_state_up", "1", "ELB.1001"),
+    ("admin_state_up", "on", "ELB.1001"),
     ("vip_address", "nowhere", "ELB.1071"),
     ("tenantId", NOBODY, "ELB.1001"),
-    ("az", "az-1", "Not Implemented"),
+    ("az", "a z", "ELB.1001"),
 ]
 OF_LB_CHANGE: list[Broken] = [
     ("name", "a b", "ELB.1035"),
@@ -56,7 +56,7 @@ OF_LISTENER: list[Broken] = [
     ("backend_protocol", "UDP", "ELB.6071"),
     ("backend_port", None, "ELB.6001"),
     ("lb_algorithm", "random", "ELB.6051"),
-    ("session_sticky", "yes", "ELB.6081"),
+    ("session_sticky", "yes", "Bad Request"),
 ]
 OF_STICKINESS: list[Broken] = [
     ("lb_algorithm", "random", "ELB.6051"),

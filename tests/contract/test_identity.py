@@ -317,3 +317,99 @@ def test_only_an_administrator_freezes_and_a_frozen_one_takes_no_changes(project
 def test_a_project_that_does_not_exist_is_404_even_for_an_administrator(api: Api) -> None:
     answer = api.http.get(f"/v1.0/{NO_SUCH_ID}/elbaas/loadbalancers")
     assert refusal(answer)[0] == 404
+
+
+@pytest.mark.parametrize("domain", [None, "left out"])
+def test_a_project_named_without_a_domain_is_one_of_the_domain_of_the_user(
+    api: Api, shared_service: Service, domain: object
+) -> None:
+    known = shared_service.credentials()
+    project = {"name": known["project_name"]} | ({} if domain else {"domain": None})
+    body = replaced(login_body(known), ("scope", "project"), project)
+    answer = api.http.post("/v3/auth/tokens", json=body)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["token"]["project"] == api.login.json()["token"]["project"]
+    renewed = {
+        "identity": {"methods": ["token"], "token": {"id": answer.headers["x-subject-token"]}},
+        "scope": {"project": project},
+    }
+    assert api.http.post("/v3/auth/tokens", json={"auth": renewed}).status_code == 201
+    unknown = replaced(body, ("scope", "project"), {"name": "no-such-project"})
+    assert refusal(api.http.post("/v3/auth/tokens", json=unknown)) == (401, "ELB.1109")
+
+
+def _ids(client: Api, path: str) -> list[str]:
+    body = client.http.get(path).raise_for_status().json()
+    [name] = body.keys() - {"links"}
+    assert body["links"] == {"self": str(client.login.url.copy_with(path=path.partition("?")[0])), **NO_PAGES}
+    return [one["id"] for one in body[name]]
+
+
+NO_PAGES = {"previous": None, "next": None}
+
+
+def test_a_plain_user_finds_what_is_its_own_by_name_and_id(tables: Api) -> None:
+    token = tables.login.json()["token"]
+    user, project = token["user"]["id"], token["project"]
+    for path in ("/v3/auth/domains", "/v3/domains"):
+        assert _ids(tables, path) == _ids(tables, f"{path}?name=Default") == ["default"]
+        assert _ids(tables, f"{path}?name=Elsewhere") == []
+    for path in ("/v3/auth/projects", "/v3/projects", f"/v3/users/{user}/projects"):
+        assert _ids(tables, path) == _ids(tables, f"{path}?name={project['name']}&domain_id=") == [tables.project_id]
+        assert _ids(tables, f"{path}?name=region-1_demo") == []
+        assert _ids(tables, f"{path}?is_domain=true") == []
+    assert _ids(tables, "/v3/users") == _ids(tables, f"/v3/users?name={token['user']['name']}") == [user]
+    assert _ids(tables, "/v3/regions") == ["region-1"]
+    for one, field in (
+        (f"/v3/users/{user}", "user"),
+        ("/v3/domains/default", "domain"),
+        (f"/v3/projects/{tables.project_id}", "project"),
+        ("/v3/regions/region-1", "region"),
+    ):
+        shown = tables.http.get(one).raise_for_status().json()[field]
+        assert shown["id"] == one.rpartition("/")[2]
+        assert shown["links"]["self"] == str(tables.login.url.copy_with(path=one))
+
+
+def test_the_catalogue_is_found_by_itself_by_service_and_by_endpoint(tables: Api) -> None:
+    catalogue = tables.login.json()["token"]["catalog"]
+    assert tables.http.get("/v3/auth/catalog").json()["catalog"] == catalogue
+    for service in catalogue:
+        assert _ids(tables, f"/v3/services?type={service['type']}") == [service["id"]]
+        assert tables.http.get(f"/v3/services/{service['id']}").json()["service"]["name"] == service["name"]
+        [endpoint] = service["endpoints"]
+        found = _ids(tables, f"/v3/endpoints?service_id={service['id']}&interface=public&region_id=region-1")
+        assert found == [endpoint["id"]]
+        assert tables.http.get(f"/v3/endpoints/{endpoint['id']}").json()["endpoint"]["service_id"] == service["id"]
+    assert _ids(tables, "/v3/endpoints?interface=internal") == []
+    assert tables.http.get("/v3/auth/system").json()["system"] == []
+
+
+def test_a_token_without_a_scope_has_no_catalogue_but_finds_where_to_log_in(tables: Api) -> None:
+    auth = {"identity": {"methods": ["token"], "token": {"id": tables.token}}, "scope": "unscoped"}
+    token = tables.http.post("/v3/auth/tokens", json={"auth": auth}).headers["x-subject-token"]
+    own = {"x-auth-token": token}
+    assert refusal(tables.http.get("/v3/auth/catalog", headers=own))[0] == 403
+    for path, name in (("/v3/auth/projects", "projects"), ("/v3/auth/domains", "domains")):
+        assert len(tables.http.get(path, headers=own).json()[name]) == 1
+
+
+def test_what_is_not_the_users_own_stays_hidden_from_it_and_not_from_an_administrator(
+    api: Api, tables: Api, shared_service: Service
+) -> None:
+    place = add_project(shared_service)
+    with Api(shared_service, add_user(shared_service, place)) as other:
+        user = other.login.json()["token"]["user"]["id"]
+        paths = (f"/v3/users/{user}", f"/v3/users/{user}/projects", f"/v3/projects/{place['project_id']}")
+        for path in paths:
+            refused = tables.http.get(path)
+            missing = tables.http.get(path.replace(user, NO_SUCH_ID).replace(place["project_id"], NO_SUCH_ID))
+            assert refusal(refused) == refusal(missing) == (404, "Not Found"), path
+            assert refused.json()["detail"] == missing.json()["detail"]
+            assert api.http.get(path).status_code == 200
+        assert user not in _ids(tables, "/v3/users")
+        assert user in _ids(api, "/v3/users")
+        assert _ids(api, f"/v3/users/{user}/projects") == [place["project_id"]]
+    for path in ("/v3/domains/elsewhere", "/v3/regions/elsewhere", f"/v3/services/{NO_SUCH_ID}"):
+        assert refusal(tables.http.get(path)) == (404, "Not Found")
+        assert refusal(tables.http.get(path, headers={"x-auth-token": ""}))[0] == 401

@@ -130,7 +130,7 @@ REFUSED_ON_CREATE: list[tuple[dict[str, Any], tuple[int, str]]] = [
     ({"protocol": "TCP", "backend_protocol": "HTTP"}, (400, "ELB.6071")),
     ({"lb_algorithm": "random"}, (400, "ELB.6051")),
     ({"lb_algorithm": "ROUNDROBIN"}, (400, "ELB.6051")),
-    ({"session_sticky": "yes"}, (400, "ELB.6081")),
+    ({"session_sticky": "yes"}, (400, "Bad Request")),
     ({"session_sticky": True, "lb_algorithm": "source"}, (400, "ELB.6081")),
     ({"session_sticky": True, "sticky_session_type": "rewrite"}, (400, "ELB.6081")),
     ({"session_sticky": True, "cookie_timeout": 0}, (400, "Bad Request")),

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from equipoise.api.classic.rules import query
 from equipoise.api.classic.wire import requests
 from tests.certificates import ec_pair
-from tests.contract.catalogue_cases import stopped
+from tests.contract.catalogue_cases import World, stopped
 from tests.contract.conformance import Conformance
 from tests.stand import Api, Service, running_service
 
@@ -96,10 +96,26 @@ def test_what_is_said_to_need_a_token_refuses_without_one(api: Api, described: d
         (requests.MemberQuery, query._MEMBER),
         (requests.CertificateQuery, query._CERTIFICATE),
         (requests.ElasticIpQuery, query._ELASTIC_IP),
+        (requests.VpcQuery, query._VPC),
+        (requests.SubnetQuery, query._SUBNET),
     ],
 )
 def test_the_filters_described_are_those_that_there_are(described_filters: type, real: dict[str, Any]) -> None:
     assert get_type_hints(described_filters).keys() == real.keys() | {"limit", "marker"}
+
+
+def test_no_query_parameter_needs_a_value(described: dict[str, Any], world: World) -> None:
+    """Clients send all that they know: a parameter without a value is answered as if it were not there."""
+    ids = {"project_id": world.api.project_id, "listener_id": world.listener["id"]}
+    asked = 0
+    for path, methods in described["paths"].items():
+        for parameter in methods.get("get", {}).get("parameters", ()):
+            if parameter["in"] == "query":
+                url = re.sub(r"{(\w+)}", lambda place: ids.get(place[1], "0" * 32), path)
+                without, empty = (world.api.http.get(url, params=given) for given in ({}, {parameter["name"]: ""}))
+                assert (without.status_code, empty.status_code) in {(200, 200), (404, 404)}, (path, parameter["name"])
+                asked += 1
+    assert asked > 60
 
 
 def test_every_pattern_can_be_read_in_other_languages_too(api: Api) -> None:
@@ -111,13 +127,16 @@ def test_every_pattern_can_be_read_in_other_languages_too(api: Api) -> None:
     assert [each for each in patterns if not re.fullmatch(rf"(?:[^\\]|{escape})*", each)] == []
 
 
-def test_every_operation_answers_as_it_is_described(fuzzed: Service) -> None:
+def test_every_operation_answers_as_it_is_described(fuzzed: Service, world: World) -> None:
     with Api(fuzzed) as api:
+        watch = Conformance(api)
         _walk(api, fuzzed)
+    networks = Conformance(world.strict)
+    _networks(world.strict)
+    assert watch.seen | networks.seen == watch.operations, "add what is missing here"
 
 
 def _walk(api: Api, service: Service) -> None:
-    watch = Conformance(api)
     api.http.get("/openapi.json").raise_for_status()
     api.http.get("/healthz").raise_for_status()
     api.http.get("/metrics").raise_for_status()
@@ -128,7 +147,6 @@ def _walk(api: Api, service: Service) -> None:
     _elastic_ips(api)
     _webhook(api)
     _jobs(api, service)
-    assert watch.seen == watch.operations, "add what is missing here"
 
 
 def _identity(api: Api) -> None:
@@ -139,11 +157,24 @@ def _identity(api: Api) -> None:
         "/v3",
         "/v3/",
         "/v3/auth/projects",
+        "/v3/auth/domains",
+        "/v3/auth/system",
+        "/v3/auth/catalog",
         "/v3/projects",
+        "/v3/domains",
+        "/v3/domains/default",
+        "/v3/users",
+        f"/v3/users/{api.login.json()['token']['user']['id']}",
+        f"/v3/users/{api.login.json()['token']['user']['id']}/projects",
+        "/v3/regions",
+        "/v3/regions/region-1",
         "/v3/services",
         "/v3/endpoints",
     ):
         api.http.get(path).raise_for_status()
+    for kind in ("services", "endpoints"):
+        [first, *_] = api.http.get(f"/v3/{kind}").json()[kind]
+        api.http.get(f"/v3/{kind}/{first['id']}").raise_for_status()
     api.http.get(f"/v3/projects/{api.project_id}").raise_for_status()
     for scope in ({"project": {"id": api.project_id}}, {"domain": {"id": "default"}}, "unscoped"):
         body = {"auth": {"identity": {"methods": ["token"], "token": {"id": api.token}}, "scope": scope}}
@@ -187,6 +218,12 @@ def _elastic_ips(api: Api) -> None:
     api.http.delete(f"{path}/{taken['id']}").raise_for_status()
     api.ok("GET", "/elbaas/quotas")
     api.ok("GET", "/elbaas/monitor")
+
+
+def _networks(api: Api) -> None:
+    """Where the operator lists networks."""
+    for path in ("vpcs", "vpcs/vpc", "subnets", "subnets/subnet"):
+        api.http.get(f"/v1/{api.project_id}/{path}").raise_for_status()
 
 
 def _webhook(api: Api) -> None:
@@ -252,6 +289,8 @@ def known(fuzzed: Service) -> Iterator[dict[str, str]]:
         yield {
             "token": api.token,
             "project_id": api.project_id,
+            "user_id": api.login.json()["token"]["user"]["id"],
+            "domain_id": "default",
             "loadbalancer_id": load_balancer["id"],
             "listener_id": listener["id"],
             "healthcheck_id": check["id"],

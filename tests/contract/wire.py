@@ -25,6 +25,7 @@ LOAD_BALANCER: Shape = {
     "vip_subnet_id": (str, NULL),
     "vip_address": (str,),
     "security_group_id": (str, NULL),
+    "az": (str, NULL),
     "admin_state_up": (int,),
     "create_time": (str,),
     "update_time": (str,),

@@ -227,6 +227,7 @@ def new_load_balancer(**fields: object) -> CreateLoadBalancer:
         "vip_subnet_id": None,
         "security_group_id": None,
         "vip_address": None,
+        "az": None,
         "charge_mode": "bandwidth",
         "eip_type": "5_bgp",
     }

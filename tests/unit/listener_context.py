@@ -14,6 +14,7 @@ def load_balancer(id: str, type: str = EXTERNAL) -> LoadBalancer:
         vip_subnet_id=None,
         vip_address="",
         security_group_id=None,
+        az=None,
         bandwidth=None,
         admin_state_up=1,
         charge_mode=None,

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from equipoise.api.classic.handlers import health_checks as classic_health_checks
 from equipoise.api.classic.handlers import listeners as classic_listeners
-from equipoise.domain.commands import UpdateLoadBalancer
+from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
 from equipoise.domain.errors import AlreadyExists, InUse, PortTaken, ServiceError
 from equipoise.domain.jobs import JobStatus
 from equipoise.store.database import Transaction, sqlite_url
@@ -253,9 +253,8 @@ class Domain(RuleBasedStateMachine):
         return name if differs or any(job.unfinished and job.writes == name for job in self.jobs) else ""
 
     def _update(self, id: str, changes: dict[str, Any], scope: str, effect: Effect, writes: str = "") -> None:
-        command = UpdateLoadBalancer(changes)
         policy = self.stand.policy
-        work = partial(load_balancers.update_load_balancer, caller=CALLER, policy=policy, id=id, command=command)
+        work = partial(classic_load_balancers.update_load_balancer, caller=CALLER, policy=policy, id=id, body=changes)
         self.take(work, id, scope, effect, writes=writes)
 
     @rule(number=any_number, keep=st.booleans())

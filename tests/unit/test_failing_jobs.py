@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from equipoise.api.classic.handlers import listeners as classic
+from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
 from equipoise.api.classic.handlers.health_checks import create_health_check, update_health_check
-from equipoise.domain.commands import UpdateLoadBalancer
 from equipoise.domain.errors import QuotaExceeded
 from equipoise.domain.jobs import JobStatus
 from equipoise.domain.quotas import Quotas
@@ -25,9 +25,9 @@ MEMBER = "127.0.1.1"
 
 
 async def describe(stand: Stand, id: str, text: str) -> Accepted:
-    command = UpdateLoadBalancer({"description": text})
+    body = {"description": text}
     policy = stand.policy
-    return await stand.write(lambda tx: load_balancers.update_load_balancer(tx, CALLER, policy, id, command))
+    return await stand.write(lambda tx: classic_load_balancers.update_load_balancer(tx, CALLER, policy, id, body))
 
 
 async def update_listener(stand: Stand, id: str, body: dict[str, Any]) -> Accepted:

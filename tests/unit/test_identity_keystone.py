@@ -14,10 +14,11 @@ from equipoise.identity.keystone import (
     Scope,
     TokenCredential,
     catalogue,
-    endpoints_document,
+    endpoint_entries,
+    listing,
     parse_auth_request,
-    projects_document,
-    services_document,
+    project_entry,
+    service_entries,
     time_text,
     token_document,
     version_document,
@@ -62,6 +63,19 @@ def test_ids_are_read_and_win_over_names() -> None:
     request = parse_auth_request(a_body(identity=identity(user), scope=scope))
     assert password_of(request).user == Reference(id="a" * 32)
     assert request.project == Reference(id=PROJECT_ID)
+
+
+def test_a_project_may_be_named_without_a_domain_and_null_is_not_given() -> None:
+    def project_of(scope: dict[str, Any]) -> Reference | None:
+        return parse_auth_request(a_body(scope=scope)).project
+
+    alone: list[dict[str, Any]] = [{"name": "p"}, {"name": "p", "domain": None}, {"id": None, "name": "p"}]
+    for project in alone:
+        assert project_of({"project": project}) == Reference(name="p")
+        assert project_of({"project": project, "domain": None}) == Reference(name="p")
+    by_name = {"id": None, "name": "Default"}
+    assert project_of({"project": {"id": "p", "name": None, "domain": by_name}}) == Reference(id="p")
+    assert project_of({"project": {"name": "p", "domain": by_name}}) == Reference(name="p", domain_name="Default")
 
 
 def test_a_domain_is_named_by_id_too() -> None:
@@ -116,7 +130,10 @@ def test_what_is_not_known_is_ignored() -> None:
         (a_body(scope={}), "auth.scope"),
         (a_body(scope={"project": {"id": "a"}, "domain": {"id": "b"}}), "auth.scope"),
         (a_body(scope={"project": {}}), "auth.scope.project"),
-        (a_body(scope={"project": {"name": "p"}}), "auth.scope.project.domain"),
+        (a_body(scope={"project": {"name": "p", "domain": "d"}}), "auth.scope.project.domain"),
+        (a_body(scope={"project": {"name": "p", "domain": {}}}), "auth.scope.project.domain.name"),
+        (a_body(scope={"project": None}), "auth.scope"),
+        (a_body(identity=identity({"name": "admin", "domain": None})), "auth.identity.password.user.domain"),
         (a_body(scope={"domain": {}}), "auth.scope.domain.name"),
         (a_body(scope={"domain": 1}), "auth.scope.domain"),
         (a_body(identity={"methods": ["token"]}), "auth.identity.token"),
@@ -233,10 +250,10 @@ def test_the_catalogue_without_a_project_names_only_what_needs_none() -> None:
 
 
 def test_services_and_endpoints_belong_together_as_the_catalogue_says() -> None:
-    services = {service["id"]: service for service in services_document("http://h:1")["services"]}
+    services = {service["id"]: service for service in service_entries("http://h:1")}
     listed = {
         services[endpoint["service_id"]]["type"]: endpoint["url"].replace("$(tenant_id)s", PROJECT_ID)
-        for endpoint in endpoints_document("http://h:1", "region-1")["endpoints"]
+        for endpoint in endpoint_entries("http://h:1", "region-1")
     }
     in_catalogue = catalogue("http://h:1", "region-1", PROJECT_ID)
     assert listed == {service["type"]: service["endpoints"][0]["url"] for service in in_catalogue}
@@ -245,7 +262,8 @@ def test_services_and_endpoints_belong_together_as_the_catalogue_says() -> None:
 
 
 def test_a_project_is_listed_as_keystone_does() -> None:
-    document = projects_document([Project(PROJECT_ID, "region-1_demo", "default")], "http://h:1")
+    entry = project_entry(Project(PROJECT_ID, "region-1_demo", "default"), "http://h:1")
+    document = listing("projects", [entry], "http://h:1/v3/projects")
     assert document["links"] == {"self": "http://h:1/v3/projects", "previous": None, "next": None}
     assert document["projects"] == [
         {
@@ -259,6 +277,28 @@ def test_a_project_is_listed_as_keystone_does() -> None:
             "links": {"self": f"http://h:1/v3/projects/{PROJECT_ID}"},
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["a", "b"]),
+        ({"name": "a"}, ["a"]),
+        ({"name": "a", "enabled": "True"}, ["a"]),
+        ({"name": "A"}, []),
+        ({"name": "", "domain_id": ""}, ["a", "b"]),
+        ({"enabled": "true"}, ["a", "b"]),
+        ({"enabled": "1"}, ["a", "b"]),
+        ({"enabled": "false"}, []),
+        ({"enabled": "0"}, []),
+        ({"is_domain": "true"}, []),
+        ({"domain_id": "elsewhere"}, []),
+        ({"limit": "1", "colour": "red"}, ["a", "b"]),
+    ],
+)
+def test_a_list_holds_what_its_query_asks_for(query: dict[str, str], found: list[str]) -> None:
+    entries = [project_entry(Project(PROJECT_ID, name, "default"), "http://h:1") for name in ("a", "b")]
+    assert [entry["name"] for entry in listing("projects", entries, "u", query)["projects"]] == found
 
 
 def test_the_catalogue_says_where_clients_find_each_service() -> None:

@@ -164,8 +164,8 @@ async def test_a_user_sees_the_projects_of_its_roles_and_an_administrator_all(
     identity.directory.assign(user.id, shop.id, "reader")
     _, reader = identity.tokens.issue(user.id, "", (), ("password",))
     _, administrator = await identity.log_in(request_of(tmp_path))
-    assert [project["id"] for project in identity.projects_of(reader, ROOT)["projects"]] == [shop.id]
-    names = [project["name"] for project in identity.projects_of(administrator, ROOT)["projects"]]
+    assert [project.id for project in identity.projects_of(reader)] == [shop.id]
+    names = [project.name for project in identity.projects_of(administrator)]
     assert names == ["region-1_demo", "shop"]
 
 

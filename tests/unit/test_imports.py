@@ -24,7 +24,7 @@ ROOMS = {
 }
 """Each room with those that it may import. `app.py` wires all of them; what `cli` shows may come from anywhere."""
 
-SHARED = {"netlink", "quoting", "unix_path"}
+SHARED = {"netlink", "parameters", "quoting", "unix_path"}
 """Modules beside the rooms that know none of them."""
 
 

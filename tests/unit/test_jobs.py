@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
 from equipoise.api.classic.handlers.listeners import update_listener
 from equipoise.controller import controller
 from equipoise.controller.retention import Retention
-from equipoise.domain.commands import NewMember, UpdateLoadBalancer
+from equipoise.domain.commands import NewMember
 from equipoise.domain.errors import AddressTaken, BeingDeleted, NotCancellable, QuotaExceeded, ServiceError
 from equipoise.domain.jobs import FailureReason, JobStatus, Warned, WarningReason
 from equipoise.domain.quotas import Quotas
@@ -401,10 +402,12 @@ async def test_the_limit_is_in_force_before_the_job_ends_and_gone_with_the_load_
         created = await stand.create_load_balancer(bandwidth=10)
         await stand.ended(created)
         assert stand.limits.in_force == {created.resource_id: 10}
-        update = UpdateLoadBalancer({"bandwidth": 20})
+        update = {"bandwidth": 20}
         await stand.ended(
             await stand.write(
-                lambda tx: load_balancers.update_load_balancer(tx, CALLER, stand.policy, created.resource_id, update)
+                lambda tx: classic_load_balancers.update_load_balancer(
+                    tx, CALLER, stand.policy, created.resource_id, update
+                )
             )
         )
         assert stand.limits.in_force == {created.resource_id: 20}

@@ -26,11 +26,12 @@ from equipoise.api.classic.rules import (
 from tests.unit.listener_context import Anywhere
 from tests.unit.test_rules_health_check import CURRENT as CURRENT_HEALTH_CHECK
 from tests.unit.test_rules_listener import CURRENT_HTTPS, CURRENT_TCP, HTTPS, TCP, UDP
-from tests.unit.test_rules_load_balancer import EXTERNAL, INTERNAL
+from tests.unit.test_rules_load_balancer import CURRENT_EXTERNAL, CURRENT_INTERNAL, EXTERNAL, INTERNAL
 
 READERS: list[Callable[[object], object]] = [
     lambda body: create_load_balancer(body, project_id="p", may_freeze=False),
-    lambda body: update_load_balancer(body, may_freeze=True),
+    lambda body: update_load_balancer(body, current=CURRENT_EXTERNAL, may_freeze=True),
+    lambda body: update_load_balancer(body, current=CURRENT_INTERNAL, may_freeze=True),
     lambda body: create_listener(body, Anywhere()),
     lambda body: update_listener(body, current=CURRENT_TCP, context=Anywhere()),
     lambda body: update_listener(body, current=CURRENT_HTTPS, context=Anywhere()),

@@ -119,6 +119,18 @@ def test_digits_in_a_string_are_an_integer() -> None:
     assert (command.port, command.backend_port, command.tcp_timeout) == (443, 8443, 5)
 
 
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("True", True), ("false", False), ("FALSE", False)])
+def test_a_boolean_may_come_in_a_string(text: str, value: bool) -> None:
+    assert create_listener(HTTP | {"session_sticky": text}).session_sticky is value
+    assert create_listener(TCP | {"tcp_draining": text}).tcp_draining is value
+    current = CURRENT_TCP | {"tcp_draining": not value, "tcp_draining_timeout": 1, "admin_state_up": not value}
+    given = {"tcp_draining": text, "admin_state_up": text}
+    assert changes(given, current) == {"tcp_draining": value, "admin_state_up": value}
+    # What cannot be changed may be sent back in a string, too.
+    sticky = CURRENT_STICKY if value else CURRENT_HTTP
+    assert changes({"session_sticky": text, "cookie_timeout": "100"}, sticky) == {}
+
+
 @pytest.mark.parametrize("port", [1, 65535])
 def test_the_first_and_the_last_port(port: int) -> None:
     assert create_listener(TCP | {"port": port, "backend_port": port}).port == port
@@ -151,8 +163,8 @@ def test_the_first_and_the_last_port(port: int) -> None:
         ("backend_port", 65536, Rule.LISTENER_PORT_INVALID),
         ("lb_algorithm", "random", Rule.LISTENER_ALGORITHM_INVALID),
         ("lb_algorithm", [], Rule.LISTENER_ALGORITHM_INVALID),
-        ("session_sticky", "true", Rule.LISTENER_STICKINESS_INVALID),
-        ("session_sticky", 1, Rule.LISTENER_STICKINESS_INVALID),
+        ("session_sticky", "yes", Rule.LISTENER_FIELD_INVALID),
+        ("session_sticky", 1, Rule.LISTENER_FIELD_INVALID),
         ("tcp_timeout", 0, Rule.LISTENER_FIELD_INVALID),
         ("tcp_timeout", 1441, Rule.LISTENER_FIELD_INVALID),
         ("tcp_draining", 1, Rule.LISTENER_FIELD_INVALID),
@@ -388,7 +400,9 @@ def test_null_is_not_given() -> None:
         ({"backend_protocol": "HTTP"}, CURRENT_TCP, Rule.LISTENER_UPDATE_FORBIDDEN),
         ({"session_sticky": True}, CURRENT_TCP, Rule.LISTENER_UPDATE_FORBIDDEN),
         ({"session_sticky": 0}, CURRENT_TCP, Rule.LISTENER_UPDATE_FORBIDDEN),
+        ({"session_sticky": "true"}, CURRENT_TCP, Rule.LISTENER_UPDATE_FORBIDDEN),
         ({"cookie_timeout": 5}, CURRENT_STICKY, Rule.LISTENER_UPDATE_FORBIDDEN),
+        ({"cookie_timeout": "5"}, CURRENT_STICKY, Rule.LISTENER_UPDATE_FORBIDDEN),
         ({"sticky_session_type": "x"}, CURRENT_STICKY, Rule.LISTENER_UPDATE_FORBIDDEN),
         ({"port": 0}, CURRENT_TCP, Rule.LISTENER_PORT_INVALID),
         ({"backend_port": ""}, CURRENT_TCP, Rule.LISTENER_PORT_INVALID),

@@ -6,7 +6,7 @@ import pytest
 
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import create_load_balancer, update_load_balancer
-from equipoise.domain.commands import CreateLoadBalancer
+from equipoise.domain.commands import Column, CreateLoadBalancer
 
 PROJECT = "cbc08e2f8c354c7aa7abb88d0a7d11dc"
 EXTERNAL = {
@@ -24,6 +24,21 @@ INTERNAL = {
     "vip_subnet_id": "ef2b7b7a-3a5c-4a5a-9f43-02d12c8a1f0e",
     "security_group_id": "default-1",
 }
+CURRENT_EXTERNAL: dict[str, Any] = EXTERNAL | {
+    "id": "248425d7b97dc26920eb23720115e068",
+    "description": "",
+    "status": "ACTIVE",
+    "vip_subnet_id": None,
+    "vip_address": "10.154.53.4",
+    "security_group_id": None,
+    "az": None,
+    "tenantId": PROJECT,
+    "charge_mode": "bandwidth",
+    "eip_type": "5_bgp",
+}
+CURRENT_INTERNAL: dict[str, Any] = (
+    CURRENT_EXTERNAL | INTERNAL | {"bandwidth": None, "az": "eu-de-01", "charge_mode": None, "eip_type": None}
+)
 
 
 def create(body: object, *, may_freeze: bool = False) -> CreateLoadBalancer:
@@ -36,9 +51,13 @@ def broken_rule(body: object) -> Rule:
     return caught.value.rule
 
 
-def broken_on_update(body: object) -> Rule:
+def changes(body: object, current: dict[str, Any] = CURRENT_EXTERNAL, *, may_freeze: bool = False) -> dict[str, Column]:
+    return dict(update_load_balancer(body, current=current, may_freeze=may_freeze).changes)
+
+
+def broken_on_update(body: object, current: dict[str, Any] = CURRENT_EXTERNAL) -> Rule:
     with pytest.raises(RuleBroken) as caught:
-        update_load_balancer(body, may_freeze=False)
+        changes(body, current)
     return caught.value.rule
 
 
@@ -53,6 +72,7 @@ def test_an_external_one_gets_its_defaults() -> None:
         vip_subnet_id=None,
         security_group_id=None,
         vip_address=None,
+        az=None,
         charge_mode="bandwidth",
         eip_type="5_bgp",
     )
@@ -139,7 +159,9 @@ def test_a_body_that_is_no_object(body: object, rule: Rule) -> None:
         ("bandwidth", 5.0, Rule.LB_FIELD_INVALID),
         ("admin_state_up", None, Rule.LB_FIELD_MISSING),
         ("admin_state_up", "", Rule.LB_FIELD_MISSING),
-        ("admin_state_up", "1", Rule.LB_FIELD_INVALID),
+        ("admin_state_up", "on", Rule.LB_FIELD_INVALID),
+        ("admin_state_up", "3", Rule.LB_FIELD_INVALID),
+        ("admin_state_up", "2", Rule.ROLE_TOO_WEAK),
         ("admin_state_up", 3, Rule.LB_FIELD_INVALID),
         ("admin_state_up", 1.0, Rule.LB_FIELD_INVALID),
         ("admin_state_up", 2, Rule.ROLE_TOO_WEAK),
@@ -166,7 +188,8 @@ def test_a_field_of_an_external_one_that_breaks_its_rule(field: str, value: obje
         ({"security_group_id": None}, Rule.LB_FIELD_INVALID),
         ({"security_group_id": "x" * 201}, Rule.LB_FIELD_INVALID),
         ({"security_group_id": "a_b"}, Rule.LB_FIELD_INVALID),
-        ({"az": "az-1"}, Rule.UNSUPPORTED),
+        ({"az": "a b"}, Rule.LB_FIELD_INVALID),
+        ({"az": "x" * 65}, Rule.LB_FIELD_INVALID),
         ({"az": 1}, Rule.LB_FIELD_INVALID),
     ],
 )
@@ -184,8 +207,14 @@ def test_bandwidth_is_an_integer_or_digits(given: object, bandwidth: int) -> Non
     assert create(EXTERNAL | {"bandwidth": given}).bandwidth == bandwidth
 
 
-@pytest.mark.parametrize(("given", "state"), [(0, 0), (False, 0), (1, 1), (True, 1), (2, 2)])
-def test_admin_state_up_is_an_integer_or_a_boolean(given: object, state: int) -> None:
+@pytest.mark.parametrize(
+    ("given", "state"),
+    [
+        *((0, 0), (False, 0), (1, 1), (True, 1), (2, 2)),
+        *(("0", 0), ("1", 1), ("2", 2), ("true", 1), ("True", 1), ("FALSE", 0), ("false", 0)),
+    ],
+)
+def test_admin_state_up_is_an_integer_or_a_boolean_and_either_in_a_string(given: object, state: int) -> None:
     assert type(create(EXTERNAL | {"admin_state_up": given}, may_freeze=True).admin_state_up) is int
     assert create(EXTERNAL | {"admin_state_up": given}, may_freeze=True).admin_state_up == state
 
@@ -216,7 +245,7 @@ def test_the_first_field_of_the_table_wins() -> None:
         ("security_group_id", "sg", Rule.LB_FIELD_INVALID),
         ("vip_address", "10.0.0.1", Rule.LB_VIP_INVALID),
         ("tenantId", PROJECT, Rule.LB_FIELD_INVALID),
-        ("az", None, Rule.UNSUPPORTED),
+        ("az", None, Rule.LB_FIELD_INVALID),
     ]
     body: dict[str, object] = {
         "description": "<",
@@ -224,7 +253,7 @@ def test_the_first_field_of_the_table_wins() -> None:
         "vip_subnet_id": "/",
         "vip_address": "x",
         "tenantId": "y",
-        "az": "az",
+        "az": "a z",
     }
     for field, repaired, rule in repairs:
         assert broken_rule(body) is rule, field
@@ -238,23 +267,35 @@ def test_the_sentence_names_the_field_and_what_was_given() -> None:
 
 
 def test_update_takes_what_is_given_and_only_that() -> None:
-    changes = update_load_balancer(
-        {"name": "new", "bandwidth": "20", "admin_state_up": False, "colour": "red"}, may_freeze=False
-    ).changes
-    assert changes == {"name": "new", "bandwidth": 20, "admin_state_up": 0}
+    body = {"name": "new", "bandwidth": "20", "admin_state_up": "False", "colour": "red"}
+    assert changes(body) == {"name": "new", "bandwidth": 20, "admin_state_up": 0}
 
 
 def test_an_update_of_nothing_is_no_error() -> None:
-    assert update_load_balancer({}, may_freeze=False).changes == {}
-    assert update_load_balancer({"name": None, "vpc_id": None}, may_freeze=False).changes == {}
+    assert changes({}) == {}
+    assert changes({"name": None, "vpc_id": None}) == {}
 
 
 def test_update_can_empty_the_description() -> None:
-    assert update_load_balancer({"description": ""}, may_freeze=False).changes == {"description": ""}
+    assert changes({"description": ""}) == {"description": ""}
+
+
+def test_an_object_sent_back_as_it_was_read_changes_nothing_that_it_does_not_name() -> None:
+    for current in (CURRENT_EXTERNAL, CURRENT_INTERNAL):
+        stale = current | {"status": "PENDING_CREATE", "update_time": "2015-09-14 02:34:32"}
+        changed = changes(stale, current)
+        assert changed.keys() <= {"name", "description", "bandwidth", "admin_state_up"}
+        assert {name: current[name] for name in changed} == changed
+
+
+def test_a_charge_mode_that_counts_as_bandwidth_is_the_same() -> None:
+    assert changes({"charge_mode": "by-the-hour"}) == {}
+    assert broken_on_update({"charge_mode": "traffic"}) is Rule.LB_UPDATE_FORBIDDEN
+    assert broken_on_update({"charge_mode": 5}) is Rule.LB_UPDATE_FIELD_INVALID
 
 
 def test_only_an_administrator_freezes_on_update() -> None:
-    assert update_load_balancer({"admin_state_up": 2}, may_freeze=True).changes == {"admin_state_up": 2}
+    assert changes({"admin_state_up": 2}, may_freeze=True) == {"admin_state_up": 2}
     assert broken_on_update({"admin_state_up": 2}) is Rule.ROLE_TOO_WEAK
 
 
@@ -274,7 +315,8 @@ def test_only_an_administrator_freezes_on_update() -> None:
         ({"type": "Internal"}, Rule.LB_UPDATE_FORBIDDEN),
         ({"vip_address": "10.0.0.1"}, Rule.LB_UPDATE_FORBIDDEN),
         ({"id": "x"}, Rule.LB_UPDATE_FORBIDDEN),
-        ({"status": "ACTIVE"}, Rule.LB_UPDATE_FORBIDDEN),
+        ({"eip_type": "5_union"}, Rule.LB_UPDATE_FORBIDDEN),
+        ({"tenantId": "another"}, Rule.LB_UPDATE_FORBIDDEN),
         ({"bandwidth": 0, "type": "Internal"}, Rule.LB_UPDATE_FORBIDDEN),
         ({"vpc_id": "x", "name": ""}, Rule.LB_UPDATE_NAME_INVALID),
         (None, Rule.BODY_MISSING),
@@ -283,3 +325,8 @@ def test_only_an_administrator_freezes_on_update() -> None:
 )
 def test_an_update_that_breaks_a_rule(body: object, rule: Rule) -> None:
     assert broken_on_update(body) is rule
+
+
+@pytest.mark.parametrize("field", ["vpc_id", "vip_subnet_id", "security_group_id", "az", "vip_address", "tenantId"])
+def test_what_an_internal_one_was_created_with_cannot_be_changed(field: str) -> None:
+    assert broken_on_update({field: "another"}, CURRENT_INTERNAL) is Rule.LB_UPDATE_FORBIDDEN

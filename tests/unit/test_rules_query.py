@@ -1,6 +1,6 @@
 """The rules of ids in a path and of list queries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -8,12 +8,14 @@ from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import (
     ListQuery,
     health_check_id,
+    job,
     listener_filters,
     listener_id,
     load_balancer_filters,
     load_balancer_id,
     member_filters,
     member_listener_id,
+    query,
 )
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -55,6 +57,30 @@ def test_no_query_is_no_filter() -> None:
     assert load_balancer_filters({}) == ListQuery({}, None, None)
 
 
+@pytest.mark.parametrize(
+    ("read", "known"),
+    [
+        (load_balancer_filters, query._LOAD_BALANCER),
+        (listener_filters, query._LISTENER),
+        (member_filters, query._MEMBER),
+        (query.certificate_filters, query._CERTIFICATE),
+        (query.elastic_ip_filters, query._ELASTIC_IP),
+    ],
+)
+def test_a_filter_without_a_value_is_not_given(
+    read: Callable[[Mapping[str, str]], ListQuery], known: Mapping[str, object]
+) -> None:
+    for name in (*known, "limit", "marker"):
+        assert read({name: ""}) == ListQuery({}, None, None), name
+
+
+def test_queries_about_jobs_without_a_value_are_not_given() -> None:
+    assert job.job_filters(dict.fromkeys((*job._FILTERS, "limit", "marker"), "")) == job.job_filters({})
+    assert job.seconds_to_wait({"wait": ""}) == 0
+    assert job.wants_history({"history": ""}) is False
+    assert job.wants_history({"history": "True"}) is True
+
+
 @pytest.mark.parametrize("given", ["1000000000", "99999999999", "9" * 5000])
 def test_a_limit_above_all_is_no_error(given: str) -> None:
     assert load_balancer_filters({"limit": given}).limit == 10**9
@@ -62,11 +88,11 @@ def test_a_limit_above_all_is_no_error(given: str) -> None:
 
 
 def test_filters_are_typed() -> None:
-    query = load_balancer_filters(
-        {"bandwidth": "10", "admin_state_up": "true", "type": "External", "description": "", "limit": "0", "marker": ID}
+    found = load_balancer_filters(
+        {"bandwidth": "10", "admin_state_up": "true", "type": "External", "az": "eu-de-01", "limit": "0", "marker": ID}
     )
-    assert query == ListQuery({"bandwidth": 10, "admin_state_up": 1, "type": "External", "description": ""}, 0, ID)
-    assert listener_filters({"port": "80", "tcp_draining": "false", "ssl_protocols": "TLSv1.2"}).filters == {
+    assert found == ListQuery({"bandwidth": 10, "admin_state_up": 1, "type": "External", "az": "eu-de-01"}, 0, ID)
+    assert listener_filters({"port": "80", "tcp_draining": "False", "ssl_protocols": "TLSv1.2"}).filters == {
         "port": 80,
         "tcp_draining": False,
         "ssl_protocols": "TLSv1.2",
@@ -79,11 +105,10 @@ def test_filters_are_typed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("read", "query", "rule"),
+    ("read", "given", "rule"),
     [
         (load_balancer_filters, {"colour": "red"}, Rule.LB_QUERY_INVALID),
         (load_balancer_filters, {"limit": "-1"}, Rule.LB_QUERY_INVALID),
-        (load_balancer_filters, {"limit": ""}, Rule.LB_QUERY_INVALID),
         (load_balancer_filters, {"marker": "x"}, Rule.LB_QUERY_INVALID),
         (load_balancer_filters, {"id": "x"}, Rule.LB_QUERY_INVALID),
         (load_balancer_filters, {"type": "Both"}, Rule.LB_QUERY_INVALID),
@@ -103,8 +128,8 @@ def test_filters_are_typed() -> None:
     ],
 )
 def test_queries_that_break_a_rule(
-    read: Callable[[dict[str, str]], ListQuery], query: dict[str, str], rule: Rule
+    read: Callable[[dict[str, str]], ListQuery], given: dict[str, str], rule: Rule
 ) -> None:
     with pytest.raises(RuleBroken) as caught:
-        read(query)
+        read(given)
     assert caught.value.rule is rule

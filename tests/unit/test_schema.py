@@ -1,11 +1,61 @@
-"""The migrations lead to exactly the schema that `equipoise.store.tables` declares."""
+"""The migrations lead to exactly the schema that `equipoise.store.tables` declares, from an empty database or an old
+one, and leave what an old one holds.
+"""
 
+from pathlib import Path
+
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, Table, insert, select
 
+from equipoise.domain.model import LoadBalancer, Status
+from equipoise.store import load_balancers, migrate
 from equipoise.store.database import open_engine
 from equipoise.store.migrate import upgrade
 from equipoise.store.tables import metadata
+
+PROJECT = "a" * 32
+BEFORE_ZONES = "0001"
+OLD = LoadBalancer(
+    id="b" * 32,
+    project_id=PROJECT,
+    name="old",
+    description="made before zones were kept",
+    type="Internal",
+    vpc_id="vpc",
+    vip_subnet_id="subnet",
+    vip_address="127.78.0.1",
+    security_group_id="group",
+    az=None,
+    bandwidth=None,
+    admin_state_up=1,
+    charge_mode=None,
+    eip_type=None,
+    status=Status.ACTIVE,
+    deleting=False,
+    generation=7,
+    create_time=1,
+    update_time=2,
+)
+
+
+def config() -> Config:
+    found = Config()
+    found.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    return found
+
+
+def bring_to(url: str, revision: str) -> None:
+    """Make the schema as it was at a revision."""
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        own = config()
+        own.attributes["connection"] = connection
+        command.upgrade(own, revision)
+    engine.dispose()
 
 
 def test_the_migrations_make_what_the_tables_declare(empty_database_url: str) -> None:
@@ -14,3 +64,24 @@ def test_the_migrations_make_what_the_tables_declare(empty_database_url: str) ->
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
+
+
+def test_the_newest_revision_is_the_one_that_a_start_looks_for() -> None:
+    assert ScriptDirectory.from_config(config()).get_current_head() == migrate.HEAD
+
+
+def test_what_an_older_schema_holds_is_there_after_the_upgrade(empty_database_url: str) -> None:
+    bring_to(empty_database_url, BEFORE_ZONES)
+    engine = open_engine(empty_database_url)
+    with engine.begin() as connection:
+        table = Table("load_balancers", MetaData(), autoload_with=connection)
+        assert "az" not in table.columns
+        connection.execute(insert(table).values({column.name: getattr(OLD, column.name) for column in table.columns}))
+    upgrade(empty_database_url)
+    with engine.connect() as connection:
+        assert load_balancers.get(connection, PROJECT, OLD.id) == OLD
+        assert connection.execute(select(metadata.tables["load_balancers"].c.az)).scalars().all() == [None]
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+    # Once more changes nothing: a start looks at the revision first.
+    upgrade(empty_database_url)

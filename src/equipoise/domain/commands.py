@@ -32,6 +32,7 @@ class CreateLoadBalancer:
     vip_subnet_id: str | None
     security_group_id: str | None
     vip_address: str | None
+    az: str | None
     charge_mode: str | None
     eip_type: str | None
 

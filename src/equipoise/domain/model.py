@@ -43,6 +43,7 @@ class LoadBalancer:
     vip_subnet_id: str | None
     vip_address: str
     security_group_id: str | None
+    az: str | None
     bandwidth: int | None
     admin_state_up: int
     charge_mode: str | None

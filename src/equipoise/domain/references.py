@@ -23,6 +23,8 @@ class Kind(StrEnum):
     VPC = "vpc"
     SUBNET = "subnet"
     PROJECT = "project"
+    IDENTITY = "identity"
+    """A user, role or service that the identity knows."""
     JOB = "job"
     WEBHOOK = "webhook"
 

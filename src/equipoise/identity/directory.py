@@ -80,7 +80,10 @@ class Created(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A user or a project as clients name it: by id, or by name with the id or the name of its domain."""
+    """A user or a project as clients name it: by id, or by name with the id or the name of its domain.
+
+    A project may be named without a domain: then the user's counts (identity.md).
+    """
 
     id: str | None = None
     name: str | None = None
@@ -169,6 +172,14 @@ class Directory:
     def find_domain(self, reference: Reference) -> Domain | None:
         """The domain with the id, or else the name, of the reference; None when there is none."""
         return self._domains.get(reference.id or self._domain_ids.get(reference.name or "", ""))
+
+    def domains(self) -> tuple[Domain, ...]:
+        """All domains, by name."""
+        return tuple(sorted(self._domains.values(), key=lambda domain: (domain.name, domain.id)))
+
+    def users(self) -> tuple[User, ...]:
+        """All users, by name."""
+        return tuple(sorted(self._users.values(), key=lambda user: (user.name, user.id)))
 
     def projects_of(self, user_id: str) -> tuple[Project, ...]:
         """The projects on which a user has a role, by name."""

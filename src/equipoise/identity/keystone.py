@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 from equipoise.domain.errors import MalformedDocument, Unsupported
 from equipoise.identity.directory import Domain, Project, Reference, User
 from equipoise.identity.tokens import Claims
+from equipoise.parameters import given_in
 
 PASSWORD: Final = "password"  # noqa: S105 - the name of a method
 TOKEN: Final = "token"  # noqa: S105 - the name of a method
@@ -54,7 +55,8 @@ Credential = PasswordCredential | TokenCredential
 class AuthRequest:
     """Who asks, and the project or the domain that the token shall name; neither for a token without a scope.
 
-    A domain is referred to by its id or by its name alone.
+    A domain is referred to by its id or by its name alone. A project that is named without a domain is one of the
+    domain of the user.
     """
 
     credential: Credential
@@ -76,7 +78,7 @@ def parse_auth_request(body: object) -> AuthRequest:
     kind, scope = _scope(auth)
     match kind:
         case "project":
-            return AuthRequest(credential, project=_reference(scope, "auth.scope.project"))
+            return AuthRequest(credential, project=_reference(scope, "auth.scope.project", needs_domain=False))
         case "domain":
             return AuthRequest(credential, domain=_domain(scope, "auth.scope.domain"))
         case _:
@@ -152,55 +154,92 @@ def catalogue(root_url: str, region: str, project_id: str | None) -> list[Docume
     ]
 
 
-def projects_document(projects: Iterable[Project], root_url: str) -> Document:
-    """The body of a list of projects."""
+def listing(name: str, entries: Iterable[Document], url: str, query: Mapping[str, str] | None = None) -> Document:
+    """The body of a list: those of the entries whose fields are what the query asks for.
+
+    As in Keystone, a parameter that is no field asks for nothing.
+
+    Args:
+        url: of the list, without a query.
+    """
+    wanted = given_in(query or {})
+    found = [
+        entry for entry in entries if all(_is(entry[name], value) for name, value in wanted.items() if name in entry)
+    ]
+    return {name: found, "links": {"self": url, "previous": None, "next": None}}
+
+
+def _is(field: object, value: str) -> bool:
+    """Whatever does not say no asks for true, as in Keystone."""
+    return (value.lower() not in ("0", "false")) is field if isinstance(field, bool) else field == value
+
+
+def project_entry(project: Project, root_url: str) -> Document:
+    """A project."""
     return {
-        "projects": [_project(project, root_url) for project in projects],
-        "links": _list_links(f"{root_url}/v3/projects"),
+        "id": project.id,
+        "name": project.name,
+        "domain_id": project.domain_id,
+        "parent_id": project.domain_id,
+        "description": "",
+        "enabled": True,
+        "is_domain": False,
+        "links": _self(root_url, "projects", project.id),
     }
 
 
-def project_document(project: Project, root_url: str) -> Document:
-    """The body of an answer about one project."""
-    return {"project": _project(project, root_url)}
+def domain_entry(domain: Domain, root_url: str) -> Document:
+    """A domain."""
+    return {**_named(domain), "description": "", "enabled": True, "links": _self(root_url, "domains", domain.id)}
 
 
-def services_document(root_url: str) -> Document:
-    """The body of `GET /v3/services`."""
+def user_entry(user: User, root_url: str) -> Document:
+    """A user."""
     return {
-        "services": [
-            {
-                "id": (id := _stable_id("service", service_type)),
-                "type": service_type,
-                "name": name,
-                "description": "",
-                "enabled": True,
-                "links": {"self": f"{root_url}/v3/services/{id}"},
-            }
-            for service_type, (name, _) in _SERVICES.items()
-        ],
-        "links": _list_links(f"{root_url}/v3/services"),
+        "id": user.id,
+        "name": user.name,
+        "domain_id": user.domain_id,
+        "enabled": True,
+        "password_expires_at": None,
+        "links": _self(root_url, "users", user.id),
     }
 
 
-def endpoints_document(root_url: str, region: str) -> Document:
-    """The body of `GET /v3/endpoints`. Clients put the project in the place of `$(tenant_id)s`, as in Keystone's."""
-    return {
-        "endpoints": [
-            {
-                "id": (id := _stable_id("endpoint", region, service_type)),
-                "service_id": _stable_id("service", service_type),
-                "interface": "public",
-                "region": region,
-                "region_id": region,
-                "url": root_url + path.format(project_id="$(tenant_id)s"),
-                "enabled": True,
-                "links": {"self": f"{root_url}/v3/endpoints/{id}"},
-            }
-            for service_type, (_, path) in _SERVICES.items()
-        ],
-        "links": _list_links(f"{root_url}/v3/endpoints"),
-    }
+def region_entry(region: str, root_url: str) -> Document:
+    """The region of the catalogue."""
+    return {"id": region, "description": "", "parent_region_id": None, "links": _self(root_url, "regions", region)}
+
+
+def service_entries(root_url: str) -> list[Document]:
+    """The services of the catalogue."""
+    return [
+        {
+            "id": (id := _stable_id("service", service_type)),
+            "type": service_type,
+            "name": name,
+            "description": "",
+            "enabled": True,
+            "links": _self(root_url, "services", id),
+        }
+        for service_type, (name, _) in _SERVICES.items()
+    ]
+
+
+def endpoint_entries(root_url: str, region: str) -> list[Document]:
+    """The endpoints of the catalogue. Clients put the project in the place of `$(tenant_id)s`, as in Keystone's."""
+    return [
+        {
+            "id": (id := _stable_id("endpoint", region, service_type)),
+            "service_id": _stable_id("service", service_type),
+            "interface": "public",
+            "region": region,
+            "region_id": region,
+            "url": root_url + path.format(project_id="$(tenant_id)s"),
+            "enabled": True,
+            "links": _self(root_url, "endpoints", id),
+        }
+        for service_type, (_, path) in _SERVICES.items()
+    ]
 
 
 def version_document(root_url: str) -> Document:
@@ -221,21 +260,8 @@ def time_text(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _project(project: Project, root_url: str) -> Document:
-    return {
-        "id": project.id,
-        "name": project.name,
-        "domain_id": project.domain_id,
-        "parent_id": project.domain_id,
-        "description": "",
-        "enabled": True,
-        "is_domain": False,
-        "links": {"self": f"{root_url}/v3/projects/{project.id}"},
-    }
-
-
-def _list_links(url: str) -> Document:
-    return {"self": url, "previous": None, "next": None}
+def _self(root_url: str, collection: str, id: str) -> Document:
+    return {"self": f"{root_url}/v3/{collection}/{id}"}
 
 
 def _named(domain: Domain) -> Document:
@@ -264,7 +290,7 @@ def _scope(auth: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """The kind of the scope, empty without one, and what it holds."""
     if auth.get("scope") in (None, "unscoped"):
         return "", {}
-    scope = _object(auth, "scope", "auth.scope")
+    scope = {kind: given for kind, given in _object(auth, "scope", "auth.scope").items() if given is not None}
     if len(scope) != 1:
         raise _malformed("auth.scope", "an object with exactly one scope, for example project")
     kind = next(iter(scope))
@@ -276,17 +302,19 @@ def _scope(auth: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 
 def _domain(value: Mapping[str, Any], where: str) -> Reference:
-    key = "id" if "id" in value else "name"
+    key = "name" if value.get("id") is None else "id"
     return Reference(**{key: _name(value, key, f"{where}.{key}")})
 
 
-def _reference(value: Mapping[str, Any], where: str) -> Reference:
-    """By id alone; by name only together with a domain, since names repeat between domains."""
-    if "id" in value:
+def _reference(value: Mapping[str, Any], where: str, *, needs_domain: bool = True) -> Reference:
+    """By id alone; by name together with a domain, since names repeat between domains. Null is not given."""
+    if value.get("id") is not None:
         return Reference(id=_name(value, "id", f"{where}.id"))
-    if "name" not in value:
+    if value.get("name") is None:
         raise _malformed(where, "an object with id, or with name and domain")
     name = _name(value, "name", f"{where}.name")
+    if value.get("domain") is None and not needs_domain:
+        return Reference(name=name)
     domain = _domain(_object(value, "domain", f"{where}.domain"), f"{where}.domain")
     return Reference(name=name, domain_id=domain.id, domain_name=domain.name)
 

@@ -1,15 +1,16 @@
 """Built-in identity as a whole: opened once, then asked for logins and tokens. Wire shapes are in `keystone`."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from time import time
 from typing import Final, Self
 
-from equipoise.domain.errors import CredentialsWrong, NotFound, RoleTooWeak, TokenRevoked
+from equipoise.domain.errors import CredentialsWrong, NotFound, ProjectForbidden, RoleTooWeak, TokenRevoked
 from equipoise.domain.references import Kind
 from equipoise.identity import credentials, keystone
 from equipoise.identity.actor import Actor
-from equipoise.identity.directory import Directory, Reference, first_content
+from equipoise.identity.directory import Directory, Domain, Project, Reference, User, first_content
 from equipoise.identity.passwords import Passwords, authenticate
 from equipoise.identity.tokens import Claims, Clock, Tokens
 
@@ -27,7 +28,7 @@ class Identity:
         self.directory = directory
         self.passwords = passwords
         self.tokens = tokens
-        self._region = region
+        self.region = region
 
     @classmethod
     def open(cls, data_dir: Path, *, region: str, token_lifetime: int, auth_url: str, clock: Clock = time) -> Self:
@@ -99,26 +100,51 @@ class Identity:
         """End a token; durable when this returns."""
         await asyncio.to_thread(self.tokens.revoke, claims)
 
-    def projects_of(self, claims: Claims, root_url: str) -> keystone.Document:
+    def projects_of(self, claims: Claims) -> tuple[Project, ...]:
         """The projects on which the user of a token has a role."""
         self.directory.refresh()
-        return keystone.projects_document(self.directory.projects_of(claims.user_id), root_url)
+        return self.directory.projects_of(claims.user_id)
 
-    def project(self, claims: Claims, project_id: str, root_url: str) -> keystone.Document:
+    def project(self, claims: Claims, project_id: str) -> Project:
         """One project on which the user of a token has a role. Raises NotFound."""
-        self.directory.refresh()
-        for project in self.directory.projects_of(claims.user_id):
+        for project in self.projects_of(claims):
             if project.id == project_id:
-                return keystone.project_document(project, root_url)
+                return project
         raise NotFound(Kind.PROJECT, project_id, "There is no such project in which this user has a role.")
 
-    def services(self, root_url: str) -> keystone.Document:
-        """The services of the catalogue, one by one."""
-        return keystone.services_document(root_url)
+    def domains_of(self, claims: Claims) -> tuple[Domain, ...]:
+        """The domains that the user of a token may log in to."""
+        self.directory.refresh()
+        return tuple(
+            domain for domain in self.directory.domains() if self.directory.roles_in_domain(claims.user_id, domain.id)
+        )
 
-    def endpoints(self, root_url: str) -> keystone.Document:
-        """The endpoints of the catalogue, one by one."""
-        return keystone.endpoints_document(root_url, self._region)
+    def known_domains(self, claims: Claims) -> tuple[Domain, ...]:
+        """The domains that the user of a token may know of: beside those to log in to its own; an administrator all."""
+        own = self.directory.find_user(Reference(id=claims.user_id))
+        to_log_in = self.domains_of(claims)
+        return tuple(
+            domain
+            for domain in self.directory.domains()
+            if domain in to_log_in or claims.actor().is_admin or (own is not None and own.domain_id == domain.id)
+        )
+
+    def known_users(self, claims: Claims) -> tuple[User, ...]:
+        """The users whom the user of a token may know of: itself; an administrator all."""
+        self.directory.refresh()
+        return tuple(user for user in self.directory.users() if user.id == claims.user_id or claims.actor().is_admin)
+
+    def projects_of_user(self, claims: Claims, user_id: str) -> tuple[Project, ...]:
+        """The projects on which a user has a role whom the user of a token may know of. Raises IDENTITY_UNKNOWN."""
+        if user_id not in (user.id for user in self.known_users(claims)):
+            raise NotFound(Kind.IDENTITY, user_id, "There is no such user, or it is not this user's to see.")
+        return self.directory.projects_of(user_id)
+
+    def catalogue(self, claims: Claims, root_url: str) -> list[keystone.Document]:
+        """Where each service is, for the scope of a token. Raises ProjectForbidden for one without."""
+        if not claims.project_id and not claims.domain_id:
+            raise ProjectForbidden("A token without a scope has no catalogue: ask for a token of a project.")
+        return keystone.catalogue(root_url, self.region, claims.project_id or None)
 
     def document(self, claims: Claims, root_url: str) -> keystone.Document:
         """The body of an answer about a token.
@@ -141,7 +167,7 @@ class Identity:
             user_domain=user_domain,
             scope=keystone.Scope(project, domain),
             scope_domain=self.directory.domain(project.domain_id) if project else user_domain,
-            catalogue=keystone.catalogue(root_url, self._region, claims.project_id or None),
+            catalogue=keystone.catalogue(root_url, self.region, claims.project_id or None),
         )
 
     async def _proven(self, credential: keystone.Credential) -> tuple[str, tuple[str, ...], int | None]:
@@ -157,7 +183,7 @@ class Identity:
     def _scoped(self, user_id: str, request: keystone.AuthRequest) -> tuple[str, str, tuple[str, ...]]:
         """Ids of the project and of the domain that the token shall name, and the roles of the user there."""
         if request.project is not None:
-            project = self.directory.find_project(request.project)
+            project = self.directory.find_project(self._in_a_domain(user_id, request.project))
             roles = self.directory.roles(user_id, project.id) if project else ()
             if project is None or not roles:
                 raise CredentialsWrong("There is no such project in which this user has a role.")
@@ -169,3 +195,10 @@ class Identity:
                 raise CredentialsWrong("There is no such domain in which this user has a role.")
             return "", domain.id, roles
         return "", "", ()
+
+    def _in_a_domain(self, user_id: str, project: Reference) -> Reference:
+        """A project that is named without a domain is one of the user's (identity.md)."""
+        user = self.directory.find_user(Reference(id=user_id))
+        if project.id is not None or project.domain_id or project.domain_name or user is None:
+            return project
+        return replace(project, domain_id=user.domain_id)

@@ -58,6 +58,7 @@ load_balancers = Table(
     Column("vip_subnet_id", String(64)),
     Column("vip_address", String(15), nullable=False),
     Column("security_group_id", String(200)),
+    Column("az", String(64)),
     Column("bandwidth", Integer),
     Column("admin_state_up", Integer, nullable=False),
     Column("charge_mode", String(16)),

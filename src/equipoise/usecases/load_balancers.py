@@ -1,6 +1,6 @@
 """Load balancers: create, show, list, update, delete (with or without their address)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from ipaddress import IPv4Network
 from typing import Any
@@ -74,18 +74,18 @@ def list_load_balancers(
 
 
 def update_load_balancer(
-    tx: Transaction, caller: Caller, policy: Policy, id: str, command: UpdateLoadBalancer
+    tx: Transaction, caller: Caller, policy: Policy, id: str, asked: Callable[[LoadBalancer], UpdateLoadBalancer]
 ) -> Accepted:
     """Change name, description, bandwidth or administrative state.
 
+    Args:
+        asked: what to change of what stands: which columns mean anything depends on the type.
+
     Raises:
-        NotFound, BeingDeleted or Frozen.
+        what `asked` raises, NotFound, BeingDeleted or Frozen.
     """
     current = lookup.changeable_load_balancer(tx.connection, caller, id)
-    meant: dict[str, Any] = dict(command.changes)
-    if current.type != EXTERNAL:
-        # Without meaning for Internal, as on creation.
-        meant.pop("bandwidth", None)
+    meant: dict[str, Any] = dict(asked(current).changes)
     changes = write_changes(tx, [Write("load_balancers", id, asdict(current), meant)], id)
     if "bandwidth" in meant:
         # It is the elastic IP's, and stays with it when the load balancer goes.

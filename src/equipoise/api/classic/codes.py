@@ -39,6 +39,7 @@ class Rule(Enum):
     IDENTITY_UNAVAILABLE = auto()
     PROJECT_FORBIDDEN = auto()
     PROJECT_UNKNOWN = auto()
+    IDENTITY_UNKNOWN = auto()
     ROLE_TOO_WEAK = auto()
     GATEWAY_REQUIRED = auto()
 
@@ -127,6 +128,11 @@ class Rule(Enum):
     ELASTIC_IP_NOT_FOUND = auto()
     ELASTIC_IP_IN_USE = auto()
     ELASTIC_IP_POOL_EXHAUSTED = auto()
+
+    # Networks
+    NETWORK_QUERY_INVALID = auto()
+    VPC_NOT_FOUND = auto()
+    SUBNET_NOT_FOUND = auto()
 
     # Job
     JOB_UNKNOWN = auto()

@@ -146,6 +146,7 @@ SOURCES: Final[Mapping[Rule, Elb | HTTPStatus]] = {
     Rule.IDENTITY_UNAVAILABLE: Elb("ELB.1201"),
     Rule.PROJECT_FORBIDDEN: HTTPStatus.FORBIDDEN,
     Rule.PROJECT_UNKNOWN: HTTPStatus.NOT_FOUND,
+    Rule.IDENTITY_UNKNOWN: HTTPStatus.NOT_FOUND,
     Rule.ROLE_TOO_WEAK: HTTPStatus.FORBIDDEN,
     Rule.GATEWAY_REQUIRED: HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
     # Load balancer
@@ -228,6 +229,10 @@ SOURCES: Final[Mapping[Rule, Elb | HTTPStatus]] = {
     Rule.ELASTIC_IP_NOT_FOUND: HTTPStatus.NOT_FOUND,
     Rule.ELASTIC_IP_IN_USE: HTTPStatus.CONFLICT,
     Rule.ELASTIC_IP_POOL_EXHAUSTED: Elb("ELB.4001", status=HTTPStatus.CONFLICT),
+    # Networks
+    Rule.NETWORK_QUERY_INVALID: HTTPStatus.BAD_REQUEST,
+    Rule.VPC_NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Rule.SUBNET_NOT_FOUND: HTTPStatus.NOT_FOUND,
     # Job
     Rule.JOB_UNKNOWN: HTTPStatus.NOT_FOUND,
     Rule.JOB_QUERY_INVALID: HTTPStatus.BAD_REQUEST,
@@ -334,9 +339,10 @@ BY_KIND: Final[Mapping[type[Exception], Mapping[Kind, ByOperation]]] = {
         Kind.HEALTH_MONITOR: Rule.HEALTH_CHECK_UNKNOWN,
         Kind.CERTIFICATE: _OF_CERTIFICATE,
         Kind.ELASTIC_IP: {"": Rule.ELASTIC_IP_NOT_FOUND, "createLoadBalancer": Rule.ELASTIC_IP_UNKNOWN},
-        Kind.VPC: Rule.VPC_UNKNOWN,
-        Kind.SUBNET: Rule.SUBNET_UNKNOWN,
+        Kind.VPC: {"": Rule.VPC_UNKNOWN, "showVpc": Rule.VPC_NOT_FOUND},
+        Kind.SUBNET: {"": Rule.SUBNET_UNKNOWN, "showSubnet": Rule.SUBNET_NOT_FOUND},
         Kind.PROJECT: Rule.PROJECT_UNKNOWN,
+        Kind.IDENTITY: Rule.IDENTITY_UNKNOWN,
         Kind.JOB: Rule.JOB_UNKNOWN,
         Kind.WEBHOOK: Rule.WEBHOOK_UNKNOWN,
     },

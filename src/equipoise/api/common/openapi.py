@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from equipoise.api.classic.wire import types as t
 from equipoise.api.classic.wire.errors import Error
 from equipoise.api.classic.wire.jobs import ENTITIES
 from equipoise.http.routing import Operation
@@ -22,6 +23,8 @@ REFERENCE: Final = "#/components/schemas/{name}"
 SECURITY: Final = "token"
 
 _PARAMETER: Final = re.compile(r"{(\w+)}")
+# Of ids in a path that this service does not make itself.
+_PATTERNS: Final = dict.fromkeys(("vpc_id", "subnet_id", "domain_id", "region_id"), t.REFERENCE_PATTERN)
 _OF_ALL: Final = (400, 406, 407, 408, 500, 503)
 _WITH_TOKEN: Final = (401, 403, 502, 504)
 _WITH_BODY_OR_CHANGE: Final = (409,)
@@ -124,7 +127,12 @@ def _operation(operation: Operation, schema_of: Mapping[int, Document], componen
 
 def _path_parameters(path: str) -> list[Document]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": _PATTERNS.get(name, t.ID_PATTERN)},
+        }
         for name in _PARAMETER.findall(path)
     ]
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NotRequired, TypedDict
 
-from equipoise.api.classic.wire import types as t
+from equipoise.api.common import types as t
 
 
 class KeystoneNamed(TypedDict):
@@ -46,6 +46,85 @@ class TokenDocument(TypedDict):
     token: Token
 
 
+class DomainEntry(KeystoneNamed):
+    """A domain."""
+
+    description: str
+    enabled: bool
+    links: dict[str, str]
+
+
+class DomainDocument(TypedDict):
+    """One domain."""
+
+    domain: DomainEntry
+
+
+class DomainList(TypedDict):
+    """Domains."""
+
+    domains: list[DomainEntry]
+    links: dict[str, str | None]
+
+
+class UserEntry(KeystoneNamed):
+    """A user."""
+
+    domain_id: str
+    enabled: bool
+    password_expires_at: str | None
+    links: dict[str, str]
+
+
+class UserDocument(TypedDict):
+    """One user."""
+
+    user: UserEntry
+
+
+class UserList(TypedDict):
+    """Users."""
+
+    users: list[UserEntry]
+    links: dict[str, str | None]
+
+
+class RegionEntry(TypedDict):
+    """The region of the catalogue."""
+
+    id: str
+    description: str
+    parent_region_id: str | None
+    links: dict[str, str]
+
+
+class RegionDocument(TypedDict):
+    """One region."""
+
+    region: RegionEntry
+
+
+class RegionList(TypedDict):
+    """Regions."""
+
+    regions: list[RegionEntry]
+    links: dict[str, str | None]
+
+
+class Catalogue(TypedDict):
+    """Where each service is, as in a token."""
+
+    catalog: list[dict[str, Any]]
+    links: dict[str, str | None]
+
+
+class SystemList(TypedDict):
+    """The systems that a user may log in to: none."""
+
+    system: list[dict[str, bool]]
+    links: dict[str, str | None]
+
+
 class ProjectEntry(TypedDict):
     """A project."""
 
@@ -83,6 +162,12 @@ class ServiceEntry(TypedDict):
     links: dict[str, str]
 
 
+class ServiceDocument(TypedDict):
+    """One service of the catalogue."""
+
+    service: ServiceEntry
+
+
 class ServiceList(TypedDict):
     """Services of the catalogue."""
 
@@ -101,6 +186,12 @@ class EndpointEntry(TypedDict):
     url: str
     enabled: bool
     links: dict[str, str]
+
+
+class EndpointDocument(TypedDict):
+    """One endpoint of the catalogue."""
+
+    endpoint: EndpointEntry
 
 
 class EndpointList(TypedDict):

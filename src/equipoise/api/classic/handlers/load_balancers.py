@@ -1,5 +1,7 @@
 """Operations on load balancers (classic-api.md)."""
 
+from dataclasses import asdict
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -9,9 +11,13 @@ from equipoise.api.classic.wire import requests
 from equipoise.api.classic.wire import resources as wire
 from equipoise.api.classic.wire.jobs import Task, task_response
 from equipoise.api.context import ApiContext
+from equipoise.domain.commands import UpdateLoadBalancer
+from equipoise.domain.model import LoadBalancer
 from equipoise.http.respond import json_response
 from equipoise.http.routing import Operation
+from equipoise.store.database import Transaction
 from equipoise.usecases import load_balancers
+from equipoise.usecases.context import Accepted, Caller, Policy
 
 TASK = (200, 202)
 COLLECTION = "/v1.0/{project_id}/elbaas/loadbalancers"
@@ -113,11 +119,10 @@ class LoadBalancers:
         caller = asked.caller
         id = _id(request)
         body = await self._api.body(request)
-        command = rules.update_load_balancer(body.value, may_freeze=caller.may_freeze)
         submission = await self._service.submit(
             caller,
             asked.attempt(body),
-            lambda tx: load_balancers.update_load_balancer(tx, caller, self._service.policy, id, command),
+            lambda tx: update_load_balancer(tx, caller, self._service.policy, id, body.value),
         )
         return task_response(caller, submission)
 
@@ -139,6 +144,16 @@ class LoadBalancers:
             ),
         )
         return task_response(caller, submission)
+
+
+def update_load_balancer(tx: Transaction, caller: Caller, policy: Policy, id: str, body: object) -> Accepted:
+    """Change what a body asks for: which fields mean anything depends on the type."""
+
+    def asked(load_balancer: LoadBalancer) -> UpdateLoadBalancer:
+        current = asdict(load_balancer) | {"tenantId": load_balancer.project_id}
+        return rules.update_load_balancer(body, current=current, may_freeze=caller.may_freeze)
+
+    return load_balancers.update_load_balancer(tx, caller, policy, id, asked)
 
 
 def _id(request: Request) -> str:

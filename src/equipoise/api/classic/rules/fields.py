@@ -3,8 +3,9 @@
 The rules of one resource are in the module named after it. Source: classic-api.md. Common choices:
 
 - null counts as "not given": answers carry null for what does not apply, and clients send whole objects back.
-- An integer may come as a string of digits: the published API took both, and clients that fill in templates send
-  strings. A boolean or a number with a fraction is no integer.
+- An integer may come as a string of digits, and a boolean as the string true or false in any case: the published API
+  took both, and clients that fill in templates send strings. A boolean or a number with a fraction is no integer.
+- A parameter of a query without a value is not given, as null in a body: clients send all that they know.
 - Text never holds control characters (NUL among them) or lone surrogates: no rule of the contract allows them,
   and neither UTF-8 nor a database can be trusted with them.
 """
@@ -22,6 +23,7 @@ JsonObject = Mapping[str, object]
 # "Chinese" means the CJK unified ideographs: the basic block, extension A, and extensions B to I (planes 2 and 3).
 _NAME = re.compile(r"[A-Za-z0-9_\-\u4e00-\u9fff\u3400-\u4dbf\U00020000-\U0002ee5f\U00030000-\U000323af]*")
 _DIGITS = re.compile(r"[0-9]{1,9}")
+_TRUTHS: Mapping[str, bool] = {"true": True, "false": False}
 
 NAME_LENGTH = 64
 DESCRIPTION_LENGTH = 128
@@ -61,11 +63,19 @@ def integer_in(value: object, allowed: range, field: str, rule: Rule) -> int:
     return number
 
 
+def truth(value: object) -> bool | None:
+    """A boolean, also when it comes as a string, in any case; None for anything else, 0 and 1 among it."""
+    if isinstance(value, str):
+        return _TRUTHS.get(value.lower())
+    return value if isinstance(value, bool) else None
+
+
 def boolean(value: object, field: str, rule: Rule) -> bool:
-    """A JSON boolean, else the rule is raised."""
-    if not isinstance(value, bool):
+    """A boolean as `truth` takes it, else the rule is raised."""
+    found = truth(value)
+    if found is None:
         raise RuleBroken(rule, f"{field} must be true or false, but it is {shown(value)}.")
-    return value
+    return found
 
 
 def one_of(value: object, allowed: Collection[str], field: str, rule: Rule) -> str:

@@ -9,6 +9,7 @@ from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.domain.jobs import JobFilters, JobStatus, JobType
 from equipoise.domain.references import is_id
+from equipoise.parameters import given_in
 from equipoise.quoting import shown
 
 LONGEST_WAIT: Final = 300.0
@@ -28,6 +29,7 @@ class JobQuery:
 
 def job_filters(query: Mapping[str, str]) -> JobQuery:
     """Raises JOB_QUERY_INVALID."""
+    query = given_in(query)
     unknown = [name for name in query if name not in (*_FILTERS, "limit", "marker")]
     if unknown:
         raise _invalid(f"{shown(unknown[0])} is no filter here; there are {', '.join(_FILTERS)}, limit and marker.")
@@ -47,7 +49,7 @@ def job_filters(query: Mapping[str, str]) -> JobQuery:
 def seconds_to_wait(query: Mapping[str, str]) -> float:
     """The parameter `wait`: 0 to 300 seconds, 0 when it is not given. Raises JOB_QUERY_INVALID."""
     given = query.get("wait")
-    if given is None:
+    if not given:
         return 0.0
     try:
         seconds = float(given)
@@ -61,7 +63,8 @@ def seconds_to_wait(query: Mapping[str, str]) -> float:
 
 def wants_history(query: Mapping[str, str]) -> bool:
     """The parameter `history`: true or false, false when it is not given. Raises JOB_QUERY_INVALID."""
-    return _one_of(query, "history", ("true", "false")) == "true"
+    given = query.get("history")
+    return bool(given) and fields.boolean(given, "history", Rule.JOB_QUERY_INVALID)
 
 
 def _one_of(query: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str | None:

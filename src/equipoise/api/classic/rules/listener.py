@@ -199,7 +199,8 @@ def _session_sticky(given: JsonObject, protocol: str, lb_algorithm: str) -> bool
     value = given.get("session_sticky")
     if value is None or protocol == "UDP":
         return False
-    sticky = fields.boolean(value, "session_sticky", Rule.LISTENER_STICKINESS_INVALID)
+    # The text of the rule about stickiness names sticky_session_type: what is no boolean breaks another one.
+    sticky = fields.boolean(value, "session_sticky", Rule.LISTENER_FIELD_INVALID)
     _check_stickiness(sticky, lb_algorithm)
     return sticky
 
@@ -326,24 +327,43 @@ def _new_admin_state(field: str, given: JsonObject, _current: Mapping[str, objec
 
 
 def _unchangeable(field: str, given: JsonObject, current: Mapping[str, object]) -> dict[str, Column]:
-    value, now = given[field], current.get(field)
+    _check_unchanged(field, given[field], given[field], current)
+    return {}
+
+
+def _check_unchanged(field: str, value: object, meant: object, current: Mapping[str, object]) -> None:
+    """Raise LISTENER_UPDATE_FORBIDDEN unless `value`, which reads as `meant` (None: as nothing), is what there is."""
+    now = current.get(field)
     # Type and value, because to Python true equals 1.
-    if (type(value), value) != (type(now), now):
+    if meant is None or (type(meant), meant) != (type(now), now):
         raise RuleBroken(
             Rule.LISTENER_UPDATE_FORBIDDEN,
             f"{field} cannot be changed from {shown(now)} to {shown(value)}; leave it out or create a new listener.",
         )
-    return {}
 
 
 def _unchangeable_cookie(field: str, given: JsonObject, current: Mapping[str, object]) -> dict[str, Column]:
-    """Like `_unchangeable`, where stickiness by cookie has a meaning: clients send these fields elsewhere, too."""
-    by_cookie = current["protocol"] in _COOKIE_PROTOCOLS and current.get("session_sticky") is True
-    return _unchangeable(field, given, current) if by_cookie and given[field] != "" else {}
+    """Where stickiness by cookie is on these cannot be changed; where it is off, they are checked as on creation.
+
+    Clients send them with every listener, so that a value that creation would take is no error while it is off.
+    """
+    value = given[field]
+    if current["protocol"] not in _COOKIE_PROTOCOLS or value == "":
+        return {}
+    if current.get("session_sticky") is True:
+        integral = field == "cookie_timeout"
+        _check_unchanged(field, value, fields.integer(value) if integral else value, current)
+        return {}
+    sticky_type = _sticky_session_type(given, str(current["protocol"]), False) or current.get("sticky_session_type")
+    if field == "cookie_timeout" and sticky_type:
+        _minutes(given, field, MINUTES)
+    return {}
 
 
 def _unchangeable_stickiness(field: str, given: JsonObject, current: Mapping[str, object]) -> dict[str, Column]:
-    return {} if current["protocol"] == "UDP" else _unchangeable(field, given, current)
+    if current["protocol"] != "UDP":
+        _check_unchanged(field, given[field], fields.truth(given[field]), current)
+    return {}
 
 
 # In the order of the published table.

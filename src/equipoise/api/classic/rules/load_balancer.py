@@ -4,6 +4,8 @@ What has to be looked up (whether an address is free, a quota is left) is the us
 """
 
 import re
+from collections.abc import Mapping
+from typing import Final
 
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
@@ -34,7 +36,13 @@ _NAME_ON_UPDATE = NameRules(
     bad_character=Rule.LB_UPDATE_NAME_INVALID,
 )
 
-# In the order of the published table, with what only answers have at the end.
+WITHOUT_MEANING: Final[Mapping[str, frozenset[str]]] = {
+    INTERNAL: frozenset({"bandwidth", "charge_mode", "eip_type"}),
+    EXTERNAL: frozenset({"vip_subnet_id", "security_group_id", "az"}),
+}
+"""The fields that mean nothing for a type: not looked at, whatever they hold and whatever the operation is."""
+
+# In the order of the published table, with the id, which only answers have, at the end.
 _PROPERTIES = (
     "name",
     "description",
@@ -50,9 +58,6 @@ _PROPERTIES = (
     "charge_mode",
     "eip_type",
     "id",
-    "status",
-    "create_time",
-    "update_time",
 )
 
 
@@ -65,7 +70,7 @@ def create_load_balancer(
         body: the decoded JSON value.
         project_id: the project of the path, which a tenantId in the body must equal.
         may_freeze: whether the user may set admin_state_up to 2 (administrators only).
-        networks: the VPCs and subnets that there are; None: any.
+        networks: the VPCs, subnets and zones that there are; None: any.
     """
     given = fields.json_object(body)
     networks = networks or Networks()
@@ -87,8 +92,9 @@ def create_load_balancer(
     security_group_id = None if external else _security_group_id(given)
     vip_address = _vip_address(given)
     _check_tenant(given, project_id)
-    if not external:
-        _check_az(given)
+    az = None if external else _az(given)
+    if az is not None:
+        networks.check_zone(az)
     return CreateLoadBalancer(
         name=name,
         description=description,
@@ -99,22 +105,34 @@ def create_load_balancer(
         vip_subnet_id=vip_subnet_id,
         security_group_id=security_group_id,
         vip_address=vip_address,
+        az=az,
         charge_mode=fields.charge_mode(given.get("charge_mode"), Rule.LB_FIELD_INVALID) if new_elastic_ip else None,
         eip_type=_eip_type(given) if new_elastic_ip else None,
     )
 
 
-def update_load_balancer(body: object, *, may_freeze: bool) -> UpdateLoadBalancer:
+def update_load_balancer(body: object, *, current: Mapping[str, object], may_freeze: bool) -> UpdateLoadBalancer:
     """What to change: name, description, bandwidth and admin_state_up, as far as given; nothing given is no error.
 
-    Any other property of a load balancer raises LB_UPDATE_FORBIDDEN; what is no property is ignored.
+    Any other property raises LB_UPDATE_FORBIDDEN, unless it is given as it is now: clients send whole objects back.
+    What is no property is ignored, and so is what only the service writes (status, times), because it may well have
+    moved on since the client read it.
+
+    Args:
+        body: the decoded JSON value.
+        current: the present values by their names on the wire, `type` and `tenantId` among them.
+        may_freeze: as for `create_load_balancer`.
     """
     given = fields.json_object(body)
     changes: dict[str, Column] = {}
     for field in _PROPERTIES:
         value = given.get(field)
-        if value is not None:
+        if value is None or field in WITHOUT_MEANING[str(current["type"])]:
+            continue
+        if field in ("name", "description", "bandwidth", "admin_state_up"):
             changes[field] = _changed(field, value, may_freeze)
+        elif value != "":
+            _check_unchanged(field, value, current)
     return UpdateLoadBalancer(changes)
 
 
@@ -127,13 +145,17 @@ def _changed(field: str, value: object, may_freeze: bool) -> Column:
             return fields.description(value, wrong_type=invalid, invalid=Rule.LB_UPDATE_DESCRIPTION_INVALID)
         case "bandwidth":
             return fields.integer_in(value, BANDWIDTHS, "bandwidth", invalid)
-        case "admin_state_up":
-            return _admin_state(value, may_freeze, invalid)
         case _:
-            raise RuleBroken(
-                Rule.LB_UPDATE_FORBIDDEN,
-                f"{field} cannot be changed; only name, description, bandwidth and admin_state_up can. Leave it out.",
-            )
+            return _admin_state(value, may_freeze, invalid)
+
+
+def _check_unchanged(field: str, value: object, current: Mapping[str, object]) -> None:
+    meant = fields.charge_mode(value, Rule.LB_UPDATE_FIELD_INVALID) if field == "charge_mode" else value
+    if meant != current.get(field):
+        raise RuleBroken(
+            Rule.LB_UPDATE_FORBIDDEN,
+            f"{field} cannot be changed; only name, description, bandwidth and admin_state_up can. Leave it out.",
+        )
 
 
 def _name(given: JsonObject) -> str:
@@ -178,16 +200,23 @@ def _admin_state_up(given: JsonObject, may_freeze: bool) -> int:
     return _admin_state(value, may_freeze, Rule.LB_FIELD_INVALID)
 
 
+def admin_state(value: object) -> int | None:
+    """An administrative state, given as an integer or a boolean, either of them in a string, too; None otherwise."""
+    on = fields.truth(value)
+    state = fields.integer(value) if on is None else int(on)
+    return state if state in (AdminState.STOPPED, AdminState.ON, AdminState.FROZEN) else None
+
+
 def _admin_state(value: object, may_freeze: bool, rule: Rule) -> int:
-    """The contract takes an integer or a boolean here, and nothing else: no digits in a string."""
-    if not isinstance(value, int) or value not in (AdminState.STOPPED, AdminState.ON, AdminState.FROZEN):
+    state = admin_state(value)
+    if state is None:
         raise RuleBroken(
             rule,
             f"admin_state_up must be 0 or false (stopped), 1 or true (on) or 2 (frozen), but it is {shown(value)}.",
         )
-    if value == AdminState.FROZEN and not may_freeze:
+    if state == AdminState.FROZEN and not may_freeze:
         raise RuleBroken(Rule.ROLE_TOO_WEAK, "Only an administrator may freeze a load balancer (admin_state_up 2).")
-    return int(value)
+    return state
 
 
 def _vip_subnet_id(given: JsonObject) -> str | None:
@@ -235,13 +264,9 @@ def _check_tenant(given: JsonObject, project_id: str) -> None:
         )
 
 
-def _check_az(given: JsonObject) -> None:
+def _az(given: JsonObject) -> str | None:
     value = given.get("az")
-    if is_blank(value):
-        return
-    if not isinstance(value, str):
-        raise RuleBroken(Rule.LB_FIELD_INVALID, f"az must be a string, but it is {shown(value)}.")
-    raise RuleBroken(Rule.UNSUPPORTED, f"There is no availability zone {shown(value)} here; leave az out.")
+    return None if is_blank(value) else _reference(value, "az")
 
 
 def _eip_type(given: JsonObject) -> str:

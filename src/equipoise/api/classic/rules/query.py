@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.records import ALGORITHMS, COOKIE_INSERT
-from equipoise.api.classic.rules import fields, listener
+from equipoise.api.classic.rules import fields, listener, load_balancer
 from equipoise.domain.model import EXTERNAL, INTERNAL, TLS_1_0_AND_LATER, TLS_1_2
-from equipoise.domain.references import is_id
+from equipoise.domain.references import is_id, is_reference
+from equipoise.parameters import given_in
 from equipoise.quoting import is_plain, shown
 
 FilterValue = str | int | bool
@@ -54,17 +55,36 @@ def certificate_filters(query: Mapping[str, str]) -> ListQuery:
     return _read(query, _CERTIFICATE, Rule.CERTIFICATE_QUERY_INVALID)
 
 
-def _read(query: Mapping[str, str], readers: Mapping[str, _Reader], rule: Rule) -> ListQuery:
+def vpc_filters(query: Mapping[str, str]) -> ListQuery:
+    """Raises NETWORK_QUERY_INVALID."""
+    return _read(query, _VPC, Rule.NETWORK_QUERY_INVALID, _reference)
+
+
+def subnet_filters(query: Mapping[str, str]) -> ListQuery:
+    """Raises NETWORK_QUERY_INVALID."""
+    return _read(query, _SUBNET, Rule.NETWORK_QUERY_INVALID, _reference)
+
+
+def _id(text: str) -> str | None:
+    return text if is_id(text) else None
+
+
+def _read(
+    query: Mapping[str, str],
+    readers: Mapping[str, _Reader],
+    rule: Rule,
+    read_id: Callable[[str], str | None] = _id,
+) -> ListQuery:
     filters: dict[str, FilterValue] = {}
     limit: int | None = None
     marker: str | None = None
-    for name, given in query.items():
+    for name, given in given_in(query).items():
         if name == "limit":
             limit = _limit(given)
             if limit is None:
                 raise RuleBroken(rule, f"limit must be an integer of 0 or more, but it is {shown(given)}.")
         elif name == "marker":
-            marker = _id(given)
+            marker = read_id(given)
             if marker is None:
                 raise RuleBroken(rule, f"marker must be the id that ended the page before, but it is {shown(given)}.")
         elif name in readers:
@@ -87,28 +107,16 @@ def _limit(text: str) -> int | None:
     return int(digits) if len(digits) < len(str(_ALL)) else _ALL
 
 
-def _id(text: str) -> str | None:
-    return text if is_id(text) else None
+def _reference(text: str) -> str | None:
+    return text if is_reference(text) else None
 
 
 def _text(text: str) -> str | None:
-    return text if text and is_plain(text) else None
-
-
-def _text_or_empty(text: str) -> str | None:
     return text if is_plain(text) else None
 
 
 def _integer(text: str) -> int | None:
     return fields.integer(text)
-
-
-def _boolean(text: str) -> bool | None:
-    return {"true": True, "false": False}.get(text)
-
-
-def _admin_state(text: str) -> int | None:
-    return {"0": 0, "1": 1, "2": 2, "false": 0, "true": 1}.get(text)
 
 
 def _choice(*allowed: str) -> _Reader:
@@ -118,7 +126,7 @@ def _choice(*allowed: str) -> _Reader:
 _LOAD_BALANCER: Mapping[str, _Reader] = {
     "id": _id,
     "name": _text,
-    "description": _text_or_empty,
+    "description": _text,
     "type": _choice(INTERNAL, EXTERNAL),
     "status": _choice("ACTIVE", "PENDING_CREATE", "ERROR"),
     "bandwidth": _integer,
@@ -126,15 +134,20 @@ _LOAD_BALANCER: Mapping[str, _Reader] = {
     "vip_subnet_id": _text,
     "vip_address": fields.ipv4,
     "security_group_id": _text,
-    "admin_state_up": _admin_state,
+    "az": _text,
+    "admin_state_up": load_balancer.admin_state,
 }
 
 _ELASTIC_IP: Mapping[str, _Reader] = {"public_ip_address": fields.ipv4}
 
+_VPC: Mapping[str, _Reader] = {"id": _text, "name": _text, "enterprise_project_id": _text}
+
+_SUBNET: Mapping[str, _Reader] = {"id": _text, "name": _text, "vpc_id": _text}
+
 _LISTENER: Mapping[str, _Reader] = {
     "id": _id,
     "name": _text,
-    "description": _text_or_empty,
+    "description": _text,
     "loadbalancer_id": _id,
     "protocol": _choice(*listener.BACKEND_PROTOCOLS),
     "port": _integer,
@@ -144,7 +157,7 @@ _LISTENER: Mapping[str, _Reader] = {
     "sticky_session_type": _choice(COOKIE_INSERT),
     "cookie_timeout": _integer,
     "tcp_timeout": _integer,
-    "tcp_draining": _boolean,
+    "tcp_draining": fields.truth,
     "tcp_draining_timeout": _integer,
     "certificate_id": _id,
     "udp_timeout": _integer,
@@ -167,7 +180,7 @@ _MEMBER: Mapping[str, _Reader] = {
 
 _CERTIFICATE: Mapping[str, _Reader] = {
     "id": _id,
-    "name": _text_or_empty,
-    "description": _text_or_empty,
-    "domain": _text_or_empty,
+    "name": _text,
+    "description": _text,
+    "domain": _text,
 }

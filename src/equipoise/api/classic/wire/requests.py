@@ -1,10 +1,10 @@
 """What clients send, as the OpenAPI document describes it. The rules themselves are in `equipoise.api.classic.rules`.
 
-Described is what a client should send. More is taken: an integer as a string of digits, null for "not given", fields
-that are not known.
+Described is what a client should send. More is taken: an integer as a string of digits, a boolean as a string, null
+for "not given", fields that are not known.
 """
 
-from typing import Annotated, Any, NotRequired, Required, TypedDict
+from typing import Annotated, NotRequired, Required, TypedDict
 
 from msgspec import Meta
 
@@ -24,7 +24,7 @@ class CreateLoadBalancer(TypedDict, total=False):
     security_group_id: t.SecurityGroup
     vip_address: t.IPv4
     tenantId: Annotated[str, t.described("The project of the path.")]
-    az: str
+    az: t.Zone
     charge_mode: str
     eip_type: t.EipType
 
@@ -168,6 +168,7 @@ class LoadBalancerQuery(Page, total=False):
     vip_subnet_id: str
     vip_address: t.IPv4
     security_group_id: str
+    az: str
     admin_state_up: t.AdminState
 
 
@@ -222,6 +223,27 @@ class ElasticIpQuery(Page, total=False):
     public_ip_address: t.IPv4
 
 
+class NetworkPage(TypedDict, total=False):
+    """Which part of a list of networks, and which of them: their ids are those that the operator chose."""
+
+    id: str
+    name: str
+    limit: Annotated[int, Meta(ge=0)]
+    marker: Annotated[t.Reference, t.described("The id that ended the page before.")]
+
+
+class VpcQuery(NetworkPage, total=False):
+    """Filters of the list of VPCs."""
+
+    enterprise_project_id: Annotated[str, t.described("0 or all_granted_eps; others have nothing.")]
+
+
+class SubnetQuery(NetworkPage, total=False):
+    """Filters of the list of subnets."""
+
+    vpc_id: str
+
+
 class NewElasticIp(TypedDict, total=False):
     """The address to take; without ip_address any free one."""
 
@@ -244,27 +266,6 @@ class CreateElasticIp(TypedDict):
 
     publicip: NewElasticIp
     bandwidth: NewBandwidth
-
-
-class TokenRequest(TypedDict):
-    """Who logs in, and for which scope, in the way of Keystone v3."""
-
-    auth: "Auth"
-
-
-class Auth(TypedDict):
-    """The methods password and token; the scopes project, domain and unscoped."""
-
-    identity: "AuthIdentity"
-    scope: NotRequired[Any]
-
-
-class AuthIdentity(TypedDict):
-    """The method, and what belongs to it under its own name."""
-
-    methods: Annotated[list[str], Meta(min_length=1)]
-    password: NotRequired[dict[str, Any]]
-    token: NotRequired[dict[str, Any]]
 
 
 class JobQuery(Page, total=False):

@@ -30,6 +30,7 @@ class LoadBalancerDocument(TypedDict):
     vip_subnet_id: t.Reference | None
     vip_address: t.IPv4
     security_group_id: t.SecurityGroup | None
+    az: t.Zone | None
     admin_state_up: t.AdminState
     create_time: t.ResourceTime
     update_time: t.ResourceTime
@@ -148,6 +149,7 @@ def load_balancer(record: LoadBalancer) -> LoadBalancerDocument:
         "vip_subnet_id": record.vip_subnet_id,
         "vip_address": record.vip_address,
         "security_group_id": record.security_group_id if record.type == INTERNAL else None,
+        "az": record.az,
         "admin_state_up": record.admin_state_up,
         "create_time": resource_time(record.create_time),
         "update_time": resource_time(record.update_time),

@@ -9,22 +9,14 @@ from msgspec import Meta
 
 from equipoise.api.classic.records import ALGORITHMS, COOKIE_INSERT
 from equipoise.api.classic.rules import health_check, listener, load_balancer, webhook
+from equipoise.api.common.types import ID_PATTERN, REFERENCE_PATTERN, Id, described, one_of
 from equipoise.domain.jobs import JobStatus, JobType
 from equipoise.domain.model import TLS_1_0_AND_LATER, TLS_1_2, Status
 
+__all__ = ["ID_PATTERN", "REFERENCE_PATTERN", "Id", "described", "one_of"]
 
-def one_of(*values: object) -> Meta:
-    """A value out of these."""
-    return Meta(extra_json_schema={"enum": list(values)})
-
-
-def described(text: str) -> Meta:
-    """A sentence for the reader of the document."""
-    return Meta(description=text)
-
-
-Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="32 lower-case hexadecimal characters.")]
-Reference = Annotated[str, Meta(pattern="^[A-Za-z0-9_.:-]{1,64}$", description="The id of a thing of another service.")]
+Reference = Annotated[str, Meta(pattern=REFERENCE_PATTERN, description="The id of a thing of another service.")]
+Zone = Annotated[str, Meta(pattern=REFERENCE_PATTERN, description="An availability zone.")]
 ResourceTime = Annotated[
     str,
     Meta(pattern="^\\d{4}-\\d{2}-\\d{2} \\d{2}:\\d{2}:\\d{2}$", description="UTC.", examples=["2015-09-14 02:34:32"]),

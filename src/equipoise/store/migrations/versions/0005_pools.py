@@ -3,19 +3,17 @@
 Times become milliseconds. What jobs remember follows: the rows that they wrote, what they are about, why they failed.
 
 Revision ID: 0005
-Revises: 0001
+Revises: 0002
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0005"
-down_revision: str | None = "0001"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+revision = "0005"
+down_revision = "0002"
 
 MINUTE = 60_000
 SECOND = 1_000
