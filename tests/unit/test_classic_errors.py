@@ -30,6 +30,7 @@ from equipoise.api.classic.handlers.health_checks import HealthChecks
 from equipoise.api.classic.handlers.listeners import Listeners
 from equipoise.api.classic.handlers.load_balancers import LoadBalancers
 from equipoise.api.classic.handlers.members import Members
+from equipoise.api.classic.handlers.networks import Networks
 from equipoise.domain.errors import (
     AlreadyExists,
     InvalidField,
@@ -64,7 +65,7 @@ def test_whatever_is_not_found_has_a_translation(kind: Kind) -> None:
 
 
 def test_operations_that_the_table_names_are_there() -> None:
-    api: Any = SimpleNamespace(service=None)
+    api: Any = SimpleNamespace(service=SimpleNamespace(policy=SimpleNamespace(networks=None)))
     vault: Any = None
     groups = (
         LoadBalancers(api),
@@ -73,6 +74,7 @@ def test_operations_that_the_table_names_are_there() -> None:
         HealthChecks(api),
         Certificates(api, vault, show_private_key=False),
         ElasticIps(api),
+        Networks(api),
     )
     there = {operation.name for group in groups for operation in group.operations()}
     rows = [*TRANSLATIONS.values(), *(row for of_kind in BY_KIND.values() for row in of_kind.values())]
