@@ -1,16 +1,21 @@
 """Certificates for tests: self-signed ones, chains, and keys of every kind. A key of each kind is made once a run."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+from equipoise.certificates.vault import KEY_FILE, Vault
 
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -109,3 +114,14 @@ def chain(name: str = "chain.test") -> Chain:
     root = issue("root.test", rsa_key(100), is_ca=True)
     intermediate = issue("intermediate.test", rsa_key(101), root, is_ca=True)
     return Chain(root, intermediate, issue(name, rsa_key(102), intermediate))
+
+
+def keep_as_earlier_versions_did(data_dir: Path, certificate_id: str, pair: Pair) -> None:
+    """Put a pair in place of a stored one without any check, as a version may have done that had fewer."""
+    sealed = Vault.open(data_dir / KEY_FILE, None).seal(pair.private_key)
+    with closing(sqlite3.connect(data_dir / "equipoise.db", timeout=10, isolation_level=None)) as database:
+        changed = database.execute(
+            "UPDATE certificate_contents SET certificate = ?, private_key = ? WHERE certificate_id = ?",
+            (pair.certificate, sealed, certificate_id),
+        )
+        assert changed.rowcount == 1

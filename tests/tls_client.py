@@ -10,6 +10,8 @@ from tests.stand import PATIENCE
 
 V = ssl.TLSVersion
 
+_HANDSHAKE, _CERTIFICATE = 22, 11
+
 
 @cache
 def suites() -> Sequence[str]:
@@ -67,6 +69,43 @@ def served(place: tuple[str, int]) -> bytes:
         found = connection.getpeercert(binary_form=True)
         assert found is not None
         return found
+
+
+def served_chain(place: tuple[str, int]) -> list[bytes]:
+    """All certificates (DER) that a handshake shows, which must come to its end: up to TLS 1.2 they can be read."""
+    context = client_context(None, version=V.TLSv1_2)
+    inward, outward, raw = ssl.MemoryBIO(), ssl.MemoryBIO(), bytearray()
+    session = context.wrap_bio(inward, outward)
+    with socket.create_connection(place, timeout=PATIENCE) as plain:
+        while True:
+            try:
+                session.do_handshake()
+                return _certificates(bytes(raw))
+            except ssl.SSLWantReadError:
+                plain.sendall(outward.read())
+                data = _some(plain)
+                raw += data
+                inward.write(data)
+
+
+def _certificates(raw: bytes) -> list[bytes]:
+    """The list in the Certificate message of a server's records (RFC 5246, sections 6.2.1 and 7.4.2)."""
+    messages, at = b"", 0
+    while raw[at] == _HANDSHAKE:
+        size = int.from_bytes(raw[at + 3 : at + 5], "big")
+        messages += raw[at + 5 : at + 5 + size]
+        at += 5 + size
+    at = 0
+    while messages[at] != _CERTIFICATE:
+        at += 4 + int.from_bytes(messages[at + 1 : at + 4], "big")
+    end = at + 4 + int.from_bytes(messages[at + 1 : at + 4], "big")
+    at += 7
+    found = []
+    while at < end:
+        size = int.from_bytes(messages[at : at + 3], "big")
+        found.append(messages[at + 3 : at + 3 + size])
+        at += 3 + size
+    return found
 
 
 def ask_on(connection: socket.socket, path: str = "/", host: str = "a.test") -> bytes:

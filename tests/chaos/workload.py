@@ -23,6 +23,8 @@ ALGORITHMS = ("roundrobin", "leastconn", "source")
 _LOAD_BALANCERS = 4
 _LISTENERS = 3
 _PAUSE = 0.02
+_PASSING = (503, 504)
+"""The database cannot be used, and it has not told whether it has stored something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +392,7 @@ class Client:
             more["json"] = body
         answer = self._send(method, path, **more)
         try:
-            while key and (answer is None or answer.status_code == 503):
+            while key and (answer is None or answer.status_code in _PASSING):
                 time.sleep(0.05)
                 answer = self._send(method, path, **more)
         finally:
@@ -419,9 +421,9 @@ class Client:
         asked.status = answer.status_code
         if answer.is_success:
             asked.outcome = Outcome.ACCEPTED
-        elif answer.status_code != 503 or "nothing was stored" in answer.text:
+        elif answer.status_code not in _PASSING or "nothing was stored" in answer.text:
             asked.outcome = Outcome.REFUSED
-        if answer.status_code >= 500 and answer.status_code != 503:
+        if answer.status_code >= 500 and answer.status_code not in _PASSING:
             self._journal.violation(f"{asked.what} was answered with {answer.status_code}: {answer.text}")
 
     def _read(self, path: str) -> Any:

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.certificates import Pair, chain, ec_pair, issue, private_pem, rsa_key, rsa_pair
+from tests.certificates import (
+    Pair,
+    chain,
+    ec_pair,
+    issue,
+    keep_as_earlier_versions_did,
+    private_pem,
+    rsa_key,
+    rsa_pair,
+)
 from tests.people import member_of_new_project
 from tests.stand import Api, Service, running_service
 
@@ -61,11 +70,16 @@ def test_a_certificate_is_answered_with_every_field_and_a_masked_key(api: Api, c
 
 
 def test_pem_is_answered_as_it_was_sent(api: Api) -> None:
-    pem = "a remark\n" + chain().pem.replace("\n", "\r\n")
+    """A client compares what it reads with what it sent; what is served has a form of its own."""
+    pem = "\ufeffAussteller: Prüfstelle 证书\n" + chain().pem.replace("\n", "\r\n  ")
     made = create(api, certificate=pem, private_key=chain().own.private_key)
+    path = f"{PATH}/{made['id']}"
     assert made["certificate"] == pem
     assert (made["name"], made["description"], made["domain"]) == ("", "", "")
-    assert api.call("DELETE", f"{PATH}/{made['id']}").status_code == 204
+    assert api.ok("GET", path) == made
+    renewed = api.ok("PUT", path, json={"certificate": chain().pem.replace("\n", " ")})
+    assert renewed["certificate"] == chain().pem.replace("\n", " ")
+    assert api.call("DELETE", path).status_code == 204
 
 
 def test_a_list_has_the_certificates_and_their_number_as_a_string(api: Api, certificate: dict[str, Any]) -> None:
@@ -143,6 +157,7 @@ def test_without_certificate_or_key_the_published_text_is_answered(api: Api, fie
         ({"domain": "a b"}, "domain may hold"),
         ({"certificate": 1}, "certificate must be"),
         ({"certificate": "garbage"}, "certificate is not in PEM"),
+        ({"certificate": "-----BEGIN CERTIFICATE-----\0"}, "certificate holds NUL characters"),
         ({"private_key": "garbage"}, "private_key is not in PEM"),
         ({"private_key": "******"}, "private_key is not in PEM"),
         ({"private_key": private_pem(rsa_key(1))}, "private_key does not match the certificate"),
@@ -234,35 +249,52 @@ def test_a_listener_needs_a_certificate_of_its_project(api: Api, certificate: di
     delete_with_load_balancer(api, listener)
 
 
-def test_what_the_data_plane_refuses_is_answered_with_its_reason_and_taken_back(
-    api: Api, certificate: dict[str, Any]
-) -> None:
-    """A certificate that demands a stapled OCSP answer is one which only the data plane knows it cannot serve."""
-    listener = https_listener(api, certificate["id"])
-    other = https_listener(api, certificate["id"])
-    refused = api.call("PUT", f"{PATH}/{certificate['id']}", json={"name": "new", **must_staple().body})
-    assert (refused.status_code, refused.json()["code"]) == (409, "ELB.9007")
-    assert "OCSP response is required" in refused.json()["detail"]
-    assert api.ok("GET", f"{PATH}/{certificate['id']}") == certificate | {
-        "update_time": api.ok("GET", f"{PATH}/{certificate['id']}")["update_time"]
-    }
-    for one in (listener, other):
-        assert api.ok("GET", f"/elbaas/listeners/{one['id']}")["status"] == "ACTIVE"
-        delete_with_load_balancer(api, one)
-
-
 def must_staple() -> Pair:
     return issue("staple.test", rsa_key(), extensions=[x509.TLSFeature([x509.TLSFeatureType.status_request])])
 
 
-def test_a_listener_whose_certificate_the_data_plane_refuses_leaves_nothing_behind(api: Api) -> None:
-    made = api.ok("POST", PATH, json=must_staple().body)
+@pytest.fixture
+def unservable(api: Api, shared_service: Service) -> Iterator[str]:
+    """The id of a certificate that an earlier version took, and the data plane refuses."""
+    made = create(api)
+    keep_as_earlier_versions_did(shared_service.data_dir, made["id"], must_staple())
+    yield made["id"]
+    assert api.call("DELETE", f"{PATH}/{made['id']}").status_code == 204
+
+
+def test_what_only_the_data_plane_knew_is_told_at_once(api: Api, certificate: dict[str, Any]) -> None:
+    """A certificate that demands a stapled OCSP answer: Envoy refuses it for each listener that is to serve it."""
+    listener = https_listener(api, certificate["id"])
+    path = f"{PATH}/{certificate['id']}"
+    for answer in (
+        api.call("POST", PATH, json=must_staple().body),
+        api.call("PUT", path, json={"name": "new", **must_staple().body}),
+    ):
+        assert answer.status_code == 400
+        assert "certificate: it demands a stapled OCSP answer" in answer.json()["detail"]
+    assert api.ok("GET", path) == certificate
+    delete_with_load_balancer(api, listener)
+
+
+def test_what_the_data_plane_refuses_is_answered_with_its_reason_and_taken_back(
+    api: Api, certificate: dict[str, Any], unservable: str
+) -> None:
+    listener = https_listener(api, certificate["id"])
+    path = f"/elbaas/listeners/{listener['id']}"
+    refused = api.call("PUT", path, json={"name": "new", "certificate_id": unservable})
+    assert (refused.status_code, refused.json()["code"]) == (409, "ELB.9007")
+    assert "OCSP response is required" in refused.json()["detail"]
+    after = api.ok("GET", path)
+    assert after == listener | {"update_time": after["update_time"]}
+    delete_with_load_balancer(api, listener)
+
+
+def test_a_listener_whose_certificate_the_data_plane_refuses_leaves_nothing_behind(api: Api, unservable: str) -> None:
     load_balancer = api.create_load_balancer()
-    body = api.listener_body(load_balancer["id"], protocol="HTTPS", certificate_id=made["id"])
+    body = api.listener_body(load_balancer["id"], protocol="HTTPS", certificate_id=unservable)
     refused = api.call("POST", "/elbaas/listeners", json=body)
     assert (refused.status_code, refused.json()["code"]) == (409, "ELB.9007")
     assert api.ok("GET", f"/elbaas/listeners?loadbalancer_id={load_balancer['id']}") == []
-    assert api.call("DELETE", f"{PATH}/{made['id']}").status_code == 204
     api.succeed("DELETE", f"/elbaas/loadbalancers/{load_balancer['id']}")
 
 
@@ -287,6 +319,7 @@ def test_a_private_key_is_in_no_file_and_no_log(api: Api, shared_service: Servic
 def test_the_published_behaviour_answers_with_the_key_where_the_operator_wants_it(tmp_path: Path) -> None:
     with running_service(tmp_path / "data", "certificates.show_private_key=true") as service, Api(service) as api:
         pair = ec_pair()
-        made = api.ok("POST", PATH, json=pair.body)
-        assert made["private_key"] == pair.private_key
+        sent = pair.private_key.replace("\n", "\\n")
+        made = api.ok("POST", PATH, json={**pair.body, "private_key": sent})
+        assert made["private_key"] == sent
         assert api.ok("GET", PATH)["certificates"] == [made]

@@ -6,99 +6,35 @@ import logging
 import re
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import httpx
 import pytest
 import structlog
 import uvloop
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
 
 from equipoise.api.classic.errors import render
-from equipoise.domain.errors import TokenMissing
-from equipoise.http.body import decoded, raw_body
 from equipoise.http.middleware import RequestBoundary
 from equipoise.http.protocol import Limits
-from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation, router
 from equipoise.http.server import HttpServer, ListenError
+from tests.contract.http_stand import (
+    MAX_BODY_BYTES,
+    THINGS,
+    Handlers,
+    Stand,
+    assert_is_error,
+    captured,
+    connected,
+    exchange,
+    read_answer,
+    running,
+)
 
+RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 IMPATIENT = Limits(request_seconds=0.5)
 GENERATED_ID = re.compile(r"[0-9a-f]{32}")
-THINGS = "/v1.0/p/things"
-MAX_BODY_BYTES = 1 << 20
-
-
-class Handlers:
-    """A tiny application; `entered` and `released` let a test hold a request under way."""
-
-    def __init__(self) -> None:
-        self.entered = asyncio.Event()
-        self.released = asyncio.Event()
-
-    async def show(self, request: Request) -> Response:
-        return json_response({"project": request.path_params["project_id"]})
-
-    async def echo(self, request: Request) -> Response:
-        return json_response(decoded(await raw_body(request, limit=MAX_BODY_BYTES)))
-
-    async def delete(self, _request: Request) -> Response:
-        return no_content()
-
-    async def fail(self, _request: Request) -> Response:
-        raise ValueError("the cause, for the log only")
-
-    async def refuse(self, _request: Request) -> Response:
-        raise TokenMissing("Send a token.")
-
-    async def hold(self, _request: Request) -> Response:
-        self.entered.set()
-        await self.released.wait()
-        return json_response("held")
-
-    async def ignore_body(self, _request: Request) -> Response:
-        return json_response("not read")
-
-    async def page(self, _request: Request) -> Response:
-        return HTMLResponse("<p>hello</p>")
-
-    def operations(self) -> list[Operation]:
-        things = "/v1.0/{project_id}/things"
-        return [
-            Operation("show", "GET", things, self.show),
-            Operation("echo", "POST", things, self.echo),
-            Operation("delete", "DELETE", things + "/{thing_id}", self.delete, success=(204,)),
-            Operation("fail", "GET", "/fail", self.fail),
-            Operation("refuse", "GET", "/refuse", self.refuse),
-            Operation("hold", "GET", "/hold", self.hold),
-            Operation("ignore", "POST", "/ignore", self.ignore_body),
-            Operation("page", "GET", "/page", self.page, produces=("text/html",)),
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class Stand:
-    server: HttpServer
-    handlers: Handlers
-    client: httpx.AsyncClient
-
-
-@asynccontextmanager
-async def running(limits: Limits | None = None) -> AsyncIterator[Stand]:
-    handlers = Handlers()
-    app = RequestBoundary(router(handlers.operations()), render)
-    server = HttpServer(app, "127.0.0.1", 0, render=render, limits=limits)
-    await server.start()
-    try:
-        async with httpx.AsyncClient(base_url=server.url) as client:
-            yield Stand(server, handlers, client)
-    finally:
-        handlers.released.set()
-        await server.stop(grace=5)
 
 
 @pytest.fixture
@@ -111,58 +47,6 @@ async def stand() -> AsyncIterator[Stand]:
 async def impatient() -> AsyncIterator[Stand]:
     async with running(IMPATIENT) as started:
         yield started
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def error(self) -> Any:
-        return json.loads(self.body)
-
-
-@asynccontextmanager
-async def connected(stand: Stand) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", stand.server.port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-
-
-async def read_answer(reader: asyncio.StreamReader) -> Answer:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Answer(int(head[0].split()[1]), headers, body)
-
-
-async def exchange(stand: Stand, sent: bytes) -> Answer:
-    """Send, read one answer, and see that the server closes the connection after it."""
-    async with connected(stand) as (reader, writer):
-        writer.write(sent)
-        answer = await read_answer(reader)
-        assert await reader.read() == b""
-        assert answer.headers["connection"] == "close"
-        return answer
-
-
-def assert_is_error(answer: Answer | httpx.Response, status: int, code: str) -> None:
-    """The shape of every error (return-values.md, Error body)."""
-    body = json.loads(answer.body if isinstance(answer, Answer) else answer.content)
-    assert (body["code"], answer.status if isinstance(answer, Answer) else answer.status_code) == (code, status)
-    assert body["error"] == {"message": body["message"], "code": code}
-    assert body["request_id"] == answer.headers["x-request-id"]
-    assert body["detail"]
-    assert set(body) == {"error", "message", "code", "request_id", "detail"}
-    assert answer.headers["content-type"] == "application/json"
-
-
-def captured() -> Any:
-    return structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars])
 
 
 # --- ids, log lines, defects ---------------------------------------------------------------------------------------
@@ -226,7 +110,8 @@ async def test_a_broken_rule_becomes_its_answer(stand: Stand) -> None:
     assert answer.headers["www-authenticate"] == f'Keystone uri="{stand.client.base_url.join("/v3")}"'
 
 
-async def test_a_client_that_goes_away_gets_a_line_and_harms_nobody(stand: Stand) -> None:
+@pytest.mark.parametrize(("reset", "status"), [(False, 400), (True, 499)])
+async def test_a_client_that_goes_away_gets_a_line_and_harms_nobody(stand: Stand, reset: bool, status: int) -> None:
     logged = asyncio.Event()
 
     def notice(_logger: object, _name: str, event: Any) -> Any:
@@ -237,8 +122,11 @@ async def test_a_client_that_goes_away_gets_a_line_and_harms_nobody(stand: Stand
         async with connected(stand) as (_, writer):
             writer.write(f"POST {THINGS} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{{".encode())
             await writer.drain()
+            if reset:
+                await stand.handlers.reading.wait()
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
         await asyncio.wait_for(logged.wait(), 10)
-    assert [line["status"] for line in lines] == [499]
+    assert [line["status"] for line in lines] == [status]
     assert (await stand.client.get(THINGS)).status_code == 200
 
 
@@ -512,6 +400,7 @@ async def test_rubbish_after_a_request_does_not_spoil_its_answer(stand: Stand) -
         await stand.handlers.entered.wait()
         stand.handlers.released.set()
         assert (await read_answer(reader)).body == b'"held"'
+        assert_is_error(await read_answer(reader), 400, "Bad Request")
         assert await reader.read() == b""
 
 

@@ -83,7 +83,7 @@ def test_the_key_of_another_certificate_does_not_match() -> None:
     assert "does not match" in complaint(rsa_pair().certificate, ec_pair().private_key)
 
 
-@pytest.mark.parametrize("certificate", ["garbage", "", "-----BEGIN CERTIFICATE-----\nMIIB"])
+@pytest.mark.parametrize("certificate", ["garbage", "", "MIIB" * 100])
 def test_a_certificate_that_is_not_pem_is_told(certificate: str) -> None:
     assert "certificate is not in PEM" in complaint(certificate, rsa_pair().private_key)
 
@@ -92,7 +92,7 @@ def test_a_certificate_that_is_cut_off_is_told_with_its_place() -> None:
     made = chain()
     lines = made.intermediate.certificate.splitlines(keepends=True)
     damaged = made.own.certificate + "".join([*lines[:5], *lines[-1:]])
-    assert "the second one in it cannot be read" in complaint(damaged, made.own.private_key)
+    assert "the second one in it is cut off: " in complaint(damaged, made.own.private_key)
 
 
 def test_a_private_key_among_the_certificates_is_never_stored_readable() -> None:
@@ -107,11 +107,13 @@ def test_a_chain_without_end_is_refused() -> None:
 
 def test_a_key_that_is_not_pem_is_told() -> None:
     assert "private_key is not in PEM" in complaint(rsa_pair().certificate, "garbage")
-    assert "private_key is not in PEM" in complaint(rsa_pair().certificate, rsa_pair().certificate)
+    told = complaint(rsa_pair().certificate, rsa_pair().certificate)
+    assert "private_key holds no private key, but CERTIFICATE" in told
 
 
 def test_a_key_that_is_cut_off_is_told() -> None:
     lines = rsa_pair().private_key.splitlines(keepends=True)
+    assert "without -----END PRIVATE KEY-----; is it cut off?" in complaint(rsa_pair().certificate, "".join(lines[:-1]))
     assert "private_key cannot be read" in complaint(rsa_pair().certificate, "".join([*lines[:5], *lines[-1:]]))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -10,12 +11,21 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from equipoise.store import nodes
-from equipoise.store.database import Database, StoreUnavailable, Transaction, open_engine, sqlite_url
+from equipoise.store import nodes, server
+from equipoise.store.database import (
+    Database,
+    OutcomeUnknown,
+    StoreUnavailable,
+    Transaction,
+    open_engine,
+    sqlite_url,
+)
 from equipoise.store.events import LoadBalancerMoved
 from equipoise.store.migrate import upgrade
 from equipoise.store.sqlite import SqliteAccess
+from tests.cutting import Cutting, Fate, cutting
 from tests.databases import Postgres
+from tests.stand import PATIENCE
 
 
 @pytest.fixture
@@ -148,74 +158,111 @@ async def test_a_commit_that_fails_stores_nothing_and_the_next_write_goes_on(
     assert names(database_url) == ["a", "c"]
 
 
-class Cutting:
-    """Stands between a client and the server, and cuts a connection at its next commit when it was told to.
-
-    Args:
-        delivered: whether the server still hears of the commit; its answer is lost then.
-    """
-
-    def __init__(self, port: int, *, delivered: bool) -> None:
-        self._port = port
-        self._delivered = delivered
-        self.armed = False
-        self.cuts = 0
-        self.serving: set[asyncio.Task[None] | None] = set()
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.serving.add(asyncio.current_task())
-        to_server = await asyncio.open_connection("127.0.0.1", self._port)
-        answers = asyncio.create_task(self._pass_on(to_server[0], writer))
-        while data := await reader.read(65536):
-            if self.armed and b"COMMIT" in data:
-                self.armed = False
-                self.cuts += 1
-                answers.cancel()
-                await asyncio.gather(answers, return_exceptions=True)
-                if self._delivered:
-                    to_server[1].write(data)
-                    await to_server[0].read(65536)
-                break
-            to_server[1].write(data)
-        to_server[1].close()
-        writer.close()
-        await asyncio.gather(answers, to_server[1].wait_closed(), writer.wait_closed(), return_exceptions=True)
-
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
+@asynccontextmanager
+async def through(
+    postgres: Postgres, pattern: str, fate: Fate, *, stays_away: bool = False
+) -> AsyncIterator[tuple[Database, Cutting, str]]:
+    """A database in use through a way that can be cut, and the URL of the straight one."""
+    url = postgres.new_database(like=pattern)
+    async with cutting(postgres.port, fate, stays_away=stays_away) as between:
+        opened = Database(url.replace(f":{postgres.port}/", f":{between.own_port}/"))
+        opened.start()
+        try:
+            await opened.write(partial(put, name="before"))
+            between.arm()
+            yield opened, between, url
+        finally:
+            await opened.stop()
 
 
-@pytest.mark.parametrize("delivered", [True, False])
+def put_and_tell(tx: Transaction) -> None:
+    put(tx, "a")
+    tx.emit(LoadBalancerMoved("a"))
+
+
+@pytest.mark.parametrize("fate", [Fate.DELIVERED, Fate.LOST])
 async def test_a_commit_whose_answer_is_lost_is_told_as_what_the_server_made_of_it(
-    postgres: Postgres, postgres_pattern: str, delivered: bool
+    postgres: Postgres, postgres_pattern: str, fate: Fate
 ) -> None:
-    url = postgres.new_database(like=postgres_pattern)
-    cutting = Cutting(postgres.port, delivered=delivered)
-    server = await asyncio.start_server(cutting.serve, "127.0.0.1", 0)
-    own_port = server.sockets[0].getsockname()[1]
-    opened = Database(url.replace(f":{postgres.port}/", f":{own_port}/"))
-    opened.start()
     told: list[object] = []
-    opened.on_commit(told.extend)
-
-    def put_and_tell(tx: Transaction) -> None:
-        put(tx, "a")
-        tx.emit(LoadBalancerMoved("a"))
-
-    try:
-        await opened.write(partial(put, name="before"))
-        cutting.armed = True
-        if delivered:
+    async with through(postgres, postgres_pattern, fate) as (opened, between, url):
+        opened.on_commit(told.extend)
+        if fate is Fate.DELIVERED:
             await opened.write(put_and_tell)
         else:
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(StoreUnavailable) as caught:
                 await opened.write(put_and_tell)
-        assert cutting.cuts == 1
+            assert type(caught.value) is StoreUnavailable
+        assert between.cuts == 1
         await opened.write(partial(put, name="c"))
-    finally:
-        await opened.stop()
-        server.close()
-        await asyncio.gather(*(task for task in cutting.serving if task is not None))
-    assert names(url) == (["a", "before", "c"] if delivered else ["before", "c"])
-    assert told == ([LoadBalancerMoved("a")] if delivered else [])
+    assert names(url) == (["a", "before", "c"] if fate is Fate.DELIVERED else ["before", "c"])
+    assert told == ([LoadBalancerMoved("a")] if fate is Fate.DELIVERED else [])
+
+
+@pytest.mark.parametrize("fate", Fate)
+async def test_a_commit_of_which_nobody_tells_is_told_as_unknown_and_carried_out_when_the_server_tells(
+    postgres: Postgres, postgres_pattern: str, fate: Fate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_DOUBT_PATIENCE", 0.2)
+    told: list[object] = []
+    # The server that waits for the commit can be asked, and says that it waits.
+    stays_away = fate is not Fate.AWAITED
+    async with through(postgres, postgres_pattern, fate, stays_away=stays_away) as (opened, between, url):
+        opened.on_commit(told.extend)
+
+        def break_a_rule(tx: Transaction) -> None:
+            put(tx, "bad")
+            raise ValueError("on purpose")
+
+        results = await asyncio.gather(opened.write(put_and_tell), opened.write(break_a_rule), return_exceptions=True)
+        assert [type(result) for result in results] == [OutcomeUnknown, ValueError]
+        # Of what comes now it is known: until the server tells nothing is stored.
+        with pytest.raises(StoreUnavailable) as caught:
+            await opened.write(partial(put, name="b"))
+        assert type(caught.value) is StoreUnavailable
+        assert told == []
+        if stays_away:
+            await between.come_back()
+        between.hang_up()
+        if fate is Fate.DELIVERED:
+            # Nobody has to write anything for that.
+            async with asyncio.timeout(PATIENCE):
+                while not told:
+                    await asyncio.sleep(0.01)
+        await _written(opened, "c")
+    assert names(url) == (["a", "before", "c"] if fate is Fate.DELIVERED else ["before", "c"])
+    assert told == ([LoadBalancerMoved("a")] if fate is Fate.DELIVERED else [])
+
+
+async def test_a_service_that_ends_in_doubt_does_not_wait(
+    postgres: Postgres, postgres_pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_DOUBT_PATIENCE", 0.2)
+    async with through(postgres, postgres_pattern, Fate.DELIVERED, stays_away=True) as (opened, _, url):
+        with pytest.raises(OutcomeUnknown):
+            await opened.write(put_and_tell)
+        async with asyncio.timeout(PATIENCE):
+            await opened.stop()
+    # The next start compares what is desired with what is in force.
+    assert names(url) == ["a", "before"]
+
+
+async def test_a_transaction_that_a_server_has_never_seen_is_not_stored(
+    postgres: Postgres, postgres_pattern: str
+) -> None:
+    engine = open_engine(postgres.new_database(like=postgres_pattern))
+    access = server.ServerAccess(engine)
+    access._doubt = server._Doubt("4611686018427387904", [])
+    assert await access.settle() == []
+    assert not access.is_in_doubt
+    access.close()
+    engine.dispose()
+
+
+async def _written(database: Database, name: str) -> None:
+    """Write as soon as the database can be used again."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with suppress(StoreUnavailable):
+                return await database.write(partial(put, name=name))
+            await asyncio.sleep(0.01)

@@ -20,7 +20,7 @@ ROOMS = {
     "dataplane": {"domain", "xds"},
     "observe": {"domain", "store", "dataplane"},
     "metrics": {"domain", "store", "identity", "xds", "dataplane", "observe"},
-    "controller": {"domain", "store", "xds"},
+    "controller": {"domain", "store", "certificates", "xds"},
 }
 """Each room with those that it may import. `app.py` wires all of them; what `cli` shows may come from anywhere."""
 

@@ -38,7 +38,7 @@ def test_a_missing_certificate_or_key_has_its_own_rule_and_comes_first(field: st
         {"certificate": 5},
         {"certificate": ["x"]},
         {"private_key": {"x": 1}},
-        {"private_key": "schlüssel"},
+        {"private_key": "half a character: \ud800"},
         {"certificate": "a\0b"},
         {"name": 5},
         {"name": "n" * 65},
@@ -60,9 +60,15 @@ def test_the_longest_values_are_taken() -> None:
     create_certificate(BODY | {"name": "n" * 64, "description": "d" * 128, "domain": "d" * 254})
 
 
+def test_other_characters_than_those_of_ascii_may_stand_around_the_blocks() -> None:
+    text = "\ufeffAussteller: Prüfstelle 证书"
+    assert create_certificate(BODY | {"certificate": text, "private_key": text}).certificate == text
+    assert update_certificate({"private_key": text}).private_key == text
+
+
 def test_no_sentence_quotes_what_may_be_a_key() -> None:
     for field in ("certificate", "private_key"):
-        for value in (5555, "the secret\u00e9"):
+        for value in (5555, "the secret\0", "the secret\udfff"):
             with pytest.raises(RuleBroken) as caught:
                 create_certificate(BODY | {field: value})
             assert "5555" not in str(caught.value)

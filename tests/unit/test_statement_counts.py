@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, event
 from equipoise.domain.commands import NewMember, PutWebhook
 from equipoise.store.database import Database, Transaction
 from equipoise.store.transaction import Outcome, Unit
-from equipoise.usecases import jobs, load_balancers, members, webhooks
+from equipoise.usecases import jobs, listeners, load_balancers, members, webhooks
 from equipoise.usecases.context import Accepted
 from tests.unit.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
 
@@ -94,6 +94,17 @@ async def test_reading_a_job_with_many_parts_is_one_statement(database_url: str)
         accepted, _ = await add_members(stand, listener_id, 50)
         job, statements = await cost_of_reading(stand, lambda c: jobs.show_job(c, CALLER, accepted.job_id))
         assert len(job.sub_jobs) == 50
+        assert len(statements) == 1, statements
+
+
+async def test_a_status_costs_no_statement_of_its_own(database_url: str) -> None:
+    async with open_stand(database_url) as stand:
+        listener_id = await a_listener(stand)
+        shown, statements = await cost_of_reading(stand, lambda c: listeners.show_listener(c, CALLER, listener_id))
+        # The listener, its health check, its members.
+        assert len(statements) == 3, statements
+        wanted = shown.listener.load_balancer_id
+        _, statements = await cost_of_reading(stand, lambda c: load_balancers.show_load_balancer(c, CALLER, wanted))
         assert len(statements) == 1, statements
 
 

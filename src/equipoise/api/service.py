@@ -11,13 +11,13 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
-from equipoise.domain.errors import NotFound, Overloaded, Rejected, TokenMissing, Unavailable
+from equipoise.domain.errors import NotFound, NotKnown, Overloaded, Rejected, TokenMissing, Unavailable
 from equipoise.domain.jobs import Job, JobStatus
 from equipoise.domain.references import Kind
 from equipoise.identity.actor import Actor
 from equipoise.identity.provider import IdentityProvider
 from equipoise.store.backlog import Backlog
-from equipoise.store.database import Database, StoreUnavailable, Transaction
+from equipoise.store.database import Database, OutcomeUnknown, StoreUnavailable, Transaction
 from equipoise.store.waiting import JobWaiters
 from equipoise.usecases.context import Accepted, Caller, Policy
 from equipoise.usecases.idempotency import Attempt, once
@@ -25,6 +25,10 @@ from equipoise.usecases.idempotency import Attempt, once
 T = TypeVar("T")
 
 _NOT_STORED: Final = "The database cannot be used just now; nothing was stored, try again in a few seconds."
+_NOT_KNOWN: Final = (
+    "The database went away while it stored this and has not told whether it did. Look at what there is before you "
+    "send it again; under the same Idempotency-Key you can send it again at once."
+)
 # After a change that was accepted, too: then a look at the resource tells what became of it.
 _NOT_READ: Final = "The database cannot be used just now; look again in a few seconds."
 
@@ -188,8 +192,14 @@ def checked_token(token: str | None) -> str:
 
 @contextmanager
 def _available(message: str = _NOT_STORED) -> Iterator[None]:
-    """A database that cannot be used just now is a condition that passes, not a defect."""
+    """A database that cannot be used just now is a condition that passes, not a defect.
+
+    Raises:
+        Unavailable with this message, or NotKnown when it is not known whether a write was stored.
+    """
     try:
         yield
+    except OutcomeUnknown as error:
+        raise NotKnown(_NOT_KNOWN) from error
     except StoreUnavailable as error:
         raise Unavailable(message) from error

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from equipoise.certificates.pair import served_certificate, served_key
 from equipoise.domain.model import EXTERNAL, TLS_1_0_AND_LATER, AdminState, HealthMonitor, Listener, Pool
 from equipoise.domain.model import Algorithm as PoolAlgorithm
 from equipoise.domain.model import Protocol as PoolProtocol
@@ -82,8 +83,8 @@ def _tls(listener: Listener, desired: Desired, unseal: Unseal) -> ProxyTls | Non
         return None
     content = desired.certificates[listener.certificate_id]
     return ProxyTls(
-        certificate=content.certificate,
-        private_key=unseal(content.private_key),
+        certificate=served_certificate(content.certificate),
+        private_key=served_key(unseal(content.private_key)),
         since_tls_1_0=listener.tls_protocols == TLS_1_0_AND_LATER,
         ciphers=CipherSet(listener.tls_ciphers or CipherSet.DEFAULT),
     )

@@ -216,6 +216,10 @@ class Unavailable(ServiceError):
     """The service cannot do it just now: try again in a few seconds."""
 
 
+class NotKnown(ServiceError):
+    """It is not known whether the change was stored."""
+
+
 class Overloaded(Unavailable):
     """Too much waits to be done already."""
 

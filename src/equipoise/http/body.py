@@ -1,11 +1,12 @@
-"""Reading a request's body as JSON. What the JSON must say is the business of each API."""
+"""Reading a request's body as JSON. What the JSON must say is `equipoise.api.classic.rules`'."""
 
 from typing import Final
 
 import msgspec
 from starlette.requests import Request
 
-from equipoise.http.errors import BodyMalformed, BodyMissing, BodyTooLarge
+from equipoise.http.errors import BodyMissing, BodyTooLarge, Malformed, RequestError
+from equipoise.http.json_fault import fault_of
 from equipoise.quoting import shown
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -16,7 +17,7 @@ async def raw_body(request: Request, *, limit: int) -> bytes:
     """The body as it came.
 
     Raises:
-        BodyTooLarge: it is larger than `limit` bytes.
+        BodyTooLarge.
         ClientDisconnect: the client has gone before the body was complete.
     """
     announced = request.headers.get("content-length", "")
@@ -31,13 +32,13 @@ async def raw_body(request: Request, *, limit: int) -> bytes:
 
 
 def check_encoding(request: Request) -> None:
-    """Raise BodyMalformed when the body is compressed: no client of this API does that."""
-    coding = request.headers.get("content-encoding", "").strip().lower()
+    """Raises Malformed when the body is compressed: no client of this API does that."""
+    coding = ",".join(request.headers.getlist("content-encoding")).strip().lower()
     if coding not in ("", "identity"):
-        raise BodyMalformed(f"A body in Content-Encoding {shown(coding)} is not taken; send the JSON as it is.")
+        raise Malformed(f"A body in Content-Encoding {shown(coding)} is not taken; send the JSON as it is.")
 
 
-def _too_large(limit: int) -> BodyTooLarge:
+def _too_large(limit: int) -> RequestError:
     return BodyTooLarge(f"The body is larger than {limit} bytes; send less at once.")
 
 
@@ -45,7 +46,7 @@ def decoded(raw: bytes) -> object:
     """The JSON of a body, whatever its Content-Type says: old clients send none. Of doubled keys the last one counts.
 
     Raises:
-        BodyMissing, BodyMalformed: the message says what is wrong.
+        BodyMissing or Malformed.
     """
     # Some clients begin every text with a byte order mark; a parser may ignore it (RFC 8259, section 8.1).
     raw = raw.removeprefix(_BYTE_ORDER_MARK)
@@ -54,10 +55,6 @@ def decoded(raw: bytes) -> object:
     try:
         return _DECODER.decode(raw)
     except RecursionError:
-        raise BodyMalformed("The body is nested too deeply; send plain JSON.") from None
-    except UnicodeDecodeError as fault:
-        raise BodyMalformed(
-            f"The body is not UTF-8: the character at byte {fault.start} of a text is broken."
-        ) from None
-    except msgspec.DecodeError as fault:
-        raise BodyMalformed(f"The body is not valid JSON: {fault}.") from None
+        raise Malformed("The body is nested too deeply; send plain JSON.") from None
+    except (UnicodeDecodeError, msgspec.DecodeError) as fault:
+        raise Malformed(f"The body is not valid JSON: {fault_of(raw, str(fault))}.") from None

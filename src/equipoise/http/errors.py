@@ -18,10 +18,6 @@ class RequestError(Exception):
         self.message = message
 
 
-class NotHttp(RequestError):
-    """What came is no valid HTTP/1.1 request, or not one that a server answers."""
-
-
 class UrlTooLong(RequestError):
     """The request target is longer than is taken."""
 
@@ -34,12 +30,16 @@ class BodyMissing(RequestError):
     """There is no body where one is needed."""
 
 
-class BodyMalformed(RequestError):
-    """The body is not JSON in UTF-8, or a part of the request that goes with it is not as it must be."""
+class Malformed(RequestError):
+    """The request is not valid HTTP/1.1, says what it may not say, or its body is not JSON in UTF-8."""
 
 
 class BodyTooLarge(RequestError):
     """The body is larger than is taken."""
+
+
+class NotOffered(RequestError):
+    """It is part of HTTP, but not offered here."""
 
 
 class PathUnknown(RequestError):

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from equipoise.http.errors import Circumstances, Defect, ErrorAnswer, Renderer
 from equipoise.http.request_id import HEADER, request_id_of
 from equipoise.http.root import root_url
-from equipoise.http.state import STATE_OPERATION, STATE_REFUSED, STATE_REQUEST_ID
+from equipoise.http.state import STATE_BEGAN, STATE_OPERATION, STATE_REFUSED, STATE_REQUEST_ID
 
 _log = structlog.get_logger("equipoise.http")
 
@@ -55,9 +55,9 @@ class RequestBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = perf_counter()
         request_id = request_id_of(scope["headers"])
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        started = state.get(STATE_BEGAN) or perf_counter()
         state[STATE_REQUEST_ID] = request_id
         answer = _Answer(send, request_id)
         with structlog.contextvars.bound_contextvars(request_id=request_id):

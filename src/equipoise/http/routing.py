@@ -14,7 +14,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from equipoise.http.accept import admits
-from equipoise.http.errors import MethodNotAllowed, NotAcceptable, PathUnknown
+from equipoise.http.errors import Malformed, MethodNotAllowed, NotAcceptable, PathUnknown
 from equipoise.http.state import STATE_OPERATION
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -93,6 +93,7 @@ class _Path:
         scope["state"][STATE_OPERATION] = operation.name
         request = Request(scope, receive, send)
         _check_accept(request, operation)
+        _check_query(request, operation)
         response = await operation.handler(request)
         await response(scope, receive, send)
 
@@ -104,6 +105,15 @@ def _check_accept(request: Request, operation: Operation) -> None:
             f"The answer is {' or '.join(operation.produces)}, which the Accept header does not admit; "
             "send Accept: */* or leave it out.",
         )
+
+
+def _check_query(request: Request, operation: Operation) -> None:
+    """Of two values of a parameter nobody could say which one counts. What an operation does not take is ignored."""
+    if operation.query is None or not request.scope["query_string"]:
+        return
+    for name in operation.query.__annotations__:
+        if len(set(request.query_params.getlist(name))) > 1:
+            raise Malformed(f"The query gives {name} more than one value; give it once.")
 
 
 async def _unknown_path(scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,9 +19,17 @@ from equipoise.store.events import Event
 from equipoise.store.lanes import Lanes
 from equipoise.store.server import ServerAccess, server_engine
 from equipoise.store.sqlite import SqliteAccess, sqlite_engine
-from equipoise.store.transaction import UNAVAILABLE, Outcome, StoreUnavailable, Transaction, Unit, cause
+from equipoise.store.transaction import (
+    UNAVAILABLE,
+    Outcome,
+    OutcomeUnknown,
+    StoreUnavailable,
+    Transaction,
+    Unit,
+    cause,
+)
 
-__all__ = ["Clock", "Database", "StoreUnavailable", "Transaction", "open_engine", "sqlite_url"]
+__all__ = ["Clock", "Database", "OutcomeUnknown", "StoreUnavailable", "Transaction", "open_engine", "sqlite_url"]
 
 Clock = Callable[[], float]
 
@@ -28,6 +37,9 @@ T = TypeVar("T")
 
 GROUP_LIMIT: Final = 64
 """How many writes one commit carries at most: keeps the latency of the first one bounded."""
+
+_DOUBT_SECONDS: Final = 1.0
+"""How often a database is asked what became of a commit in doubt while there is nothing to write."""
 
 OWN_LANE: Final = ""
 """The lane of the service itself, which goes first: what it writes is what everybody waits for."""
@@ -96,6 +108,7 @@ class Database:
 
         Raises:
             StoreUnavailable: it could not be committed; nothing of it is stored.
+            OutcomeUnknown: it may be stored or not. If it is, its events are told when the database is back.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._lanes.add(lane, Unit(work, future))
@@ -112,10 +125,23 @@ class Database:
     async def _write_until_closed(self) -> None:
         while not self._closing or self._lanes:
             self._something_waits.clear()
+            await self._settle()
             while self._lanes:
                 await self._commit(self._lanes.take(GROUP_LIMIT))
+                await self._settle()
             if not self._closing:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait until there is something to write, or a commit in doubt is to be asked for again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DOUBT_SECONDS if self._access.is_in_doubt else None):
                 await self._something_waits.wait()
+
+    async def _settle(self) -> None:
+        """Carry out what a commit in doubt has stored, if the database tells by now."""
+        with suppress(StoreUnavailable):
+            self._tell(await self._access.settle())
 
     async def _commit(self, units: list[Unit[Any]]) -> None:
         try:
@@ -129,7 +155,8 @@ class Database:
         for outcome in outcomes:
             events.extend(outcome.events)
             future = outcome.unit.future
-            if future.cancelled():
+            if future.done():
+                # Whoever waited has gone, or was told that the outcome is not known.
                 continue
             if outcome.error is None:
                 future.set_result(outcome.result)

@@ -8,14 +8,14 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from equipoise.domain.commands import Filter
 from equipoise.domain.model import Listener, Pool
-from equipoise.store import rows
+from equipoise.store import rows, statuses
 from equipoise.store.tables import health_monitors, listeners, pools
 
 _make = rows.maker(Listener)
 _make_pool = rows.outer(rows.maker(Pool))
 
 _OWN = rows.columns_of(Listener, listeners)
-_WITH_POOLS = select(*_OWN, *rows.columns_of(Pool, pools)).outerjoin_from(
+_WITH_POOLS = select(*statuses.shown(_OWN, statuses.OF_LISTENER), *rows.columns_of(Pool, pools)).outerjoin_from(
     listeners, pools, pools.c.id == listeners.c.default_pool_id
 )
 _GET = _WITH_POOLS.where(
@@ -61,8 +61,8 @@ def list_of(
         wanted = select(health_monitors.c.pool_id).where(health_monitors.c.id == health_monitor_id)
         statement = statement.where(listeners.c.default_pool_id.in_(wanted))
     statement = rows.matching(statement, pools, pool_filters)
-    found = connection.execute(rows.page(statement, listeners, filters, limit, marker))
-    return [_read(row) for row in found]
+    page = rows.page(statement, listeners, filters, limit, marker, status=statuses.OF_LISTENER)
+    return [_read(row) for row in connection.execute(page)]
 
 
 def used_ports(connection: Connection, load_balancer_id: str) -> Sequence[UsedPort]:

@@ -9,16 +9,15 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from equipoise.domain.commands import Filter
 from equipoise.domain.model import LoadBalancer
 from equipoise.domain.references import Kind
-from equipoise.store import rows
+from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
 from equipoise.store.events import LoadBalancerMoved
 from equipoise.store.tables import health_monitors, listeners, load_balancers, members, pools
 
 _read = rows.reader(LoadBalancer)
 
-_GET = select(load_balancers).where(
-    load_balancers.c.id == bindparam("id"), load_balancers.c.project_id == bindparam("project_id")
-)
+_SHOWN = select(*statuses.shown(load_balancers.c, statuses.OF_LOAD_BALANCER))
+_GET = _SHOWN.where(load_balancers.c.id == bindparam("id"), load_balancers.c.project_id == bindparam("project_id"))
 _COUNT = select(func.count()).select_from(load_balancers).where(load_balancers.c.project_id == bindparam("project_id"))
 _RAISE = (
     update(load_balancers)
@@ -58,8 +57,9 @@ def list_of(
     connection: Connection, project_id: str, filters: Iterable[Filter], limit: int | None, marker: str | None
 ) -> Sequence[LoadBalancer]:
     """One page of the load balancers of a project."""
-    statement = select(load_balancers).where(load_balancers.c.project_id == project_id)
-    found = connection.execute(rows.page(statement, load_balancers, filters, limit, marker))
+    statement = _SHOWN.where(load_balancers.c.project_id == project_id)
+    page = rows.page(statement, load_balancers, filters, limit, marker, status=statuses.OF_LOAD_BALANCER)
+    found = connection.execute(page)
     return [_read(row) for row in found.mappings()]
 
 

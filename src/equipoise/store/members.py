@@ -1,12 +1,12 @@
 """Statements about members and what the data plane saw of their health."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from equipoise.domain.commands import Filter
 from equipoise.domain.model import Member, Protocol
-from equipoise.store import rows
+from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
 from equipoise.store.tables import members, pools
 
@@ -39,11 +39,24 @@ _FORGET_HEALTH = update(members).where(members.c.pool_id == bindparam("of_pool")
 
 
 def list_of(
-    connection: Connection, pool_id: str, filters: Iterable[Filter], limit: int | None, marker: str | None
+    connection: Connection,
+    pool_id: str,
+    filters: Iterable[Filter],
+    limit: int | None,
+    marker: str | None,
+    under_way: Collection[str] = (),
 ) -> Sequence[Member]:
-    """One page of the members of a pool; the filter `healthy` takes None for "not known"."""
-    statement = select(members).where(members.c.pool_id == pool_id, members.c.deleting.is_(False))
-    found = connection.execute(rows.page(statement, members, filters, limit, marker))
+    """One page of the members of a pool; the filter `healthy` takes None for "not known".
+
+    Args:
+        under_way: ids of those that unfinished jobs make, remove or want again: they are PENDING_CREATE, whatever is
+            stored.
+    """
+    status = statuses.pending_if(members.c.id.in_(under_way), members.c.status)
+    statement = select(*statuses.shown(members.c, status)).where(
+        members.c.pool_id == pool_id, members.c.deleting.is_(False)
+    )
+    found = connection.execute(rows.page(statement, members, filters, limit, marker, status=status))
     return [_read(row) for row in found.mappings()]
 
 

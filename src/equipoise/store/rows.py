@@ -79,20 +79,32 @@ def delete_rows(connection: Connection, table: Table, ids: Sequence[str]) -> Non
 
 
 def page(
-    statement: Select[Any], table: Table, filters: Iterable[Filter], limit: int | None, marker: str | None
+    statement: Select[Any],
+    table: Table,
+    filters: Iterable[Filter],
+    limit: int | None,
+    marker: str | None,
+    *,
+    status: ColumnElement[str] | None = None,
 ) -> Select[Any]:
     """Narrow a list to the rows whose columns equal `filters`, after `marker`, at most `limit`.
 
     The order is by id: it does not change while a client pages, whatever is created or deleted meanwhile.
+
+    Args:
+        status: what the filter `status` is held against, if not what is stored (`equipoise.store.statuses`).
     """
-    statement = matching(statement, table, filters)
+    statement = matching(statement, table, filters, status=status)
     if marker is not None:
         statement = statement.where(table.c.id > marker)
     return statement.order_by(table.c.id).limit(limit)
 
 
-def matching(statement: Select[Any], table: Table, filters: Iterable[Filter]) -> Select[Any]:
-    """Narrow a list to the rows whose columns equal `filters`."""
+def matching(
+    statement: Select[Any], table: Table, filters: Iterable[Filter], *, status: ColumnElement[str] | None = None
+) -> Select[Any]:
+    """Narrow a list to the rows whose columns equal `filters`; `status` as of `page`."""
     for name, value in filters:
-        statement = statement.where(table.c[name].is_(None) if value is None else table.c[name] == value)
+        column = status if name == "status" and status is not None else table.c[name]
+        statement = statement.where(column.is_(None) if value is None else column == value)
     return statement

@@ -8,12 +8,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DataError
 
-from equipoise.store.transaction import UNAVAILABLE, Outcome, StoreUnavailable, Unit, cause, run
+from equipoise.store.transaction import UNAVAILABLE, Outcome, OutcomeUnknown, StoreUnavailable, Unit, cause, run
 
 T = TypeVar("T")
 
@@ -25,15 +27,29 @@ _WRITER_TURN: Final = 0x65717569
 
 _BEGIN_WRITING: Final = text("SELECT CAST(pg_current_xact_id() AS text) FROM pg_advisory_xact_lock(:turn)")
 _STATUS: Final = text("SELECT pg_xact_status(CAST(:number AS xid8))")
+_COMMITTED: Final = "committed"
+_IN_PROGRESS: Final = "in progress"
+_NEVER_SEEN: Final = "never seen"
 _NUMBER: Final = "transaction_number"
 """Where a connection keeps what the server calls its transaction."""
 
 _DOUBT_PATIENCE: Final = 30.0
-"""Seconds for which the server is asked what became of a commit before it counts as failed."""
+"""Seconds for which the server is asked what became of a commit before those who wait hear that nobody knows."""
 
 _DOUBT_PAUSE: Final = 0.1
 
-_PATIENCE: Final = "-c statement_timeout=15000 -c lock_timeout=10000 -c timezone=UTC"
+# A transaction whose client was lost holds the turn of all writers, and nobody can tell what becomes of it.
+_PATIENCE: Final = (
+    "-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A commit of which it is not known whether the server has made it: its transaction, and what it was to bring."""
+
+    number: str
+    outcomes: Sequence[Outcome]
 
 
 class ServerAccess:
@@ -43,6 +59,12 @@ class ServerAccess:
         self._engine = engine
         self._readers = ThreadPoolExecutor(READERS, "database-reader")
         self._writer = ThreadPoolExecutor(1, "database-writer")
+        self._doubt: _Doubt | None = None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it is not known what became of the last commit. Nothing is committed until `settle` has found out."""
+        return self._doubt is not None
 
     def close(self) -> None:
         self._writer.shutdown()
@@ -53,8 +75,23 @@ class ServerAccess:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
     async def commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[Outcome]:
-        """Run the units and commit what they did. Raises what is of `UNAVAILABLE`."""
+        """Run the units and commit what they did. Raises what is of `UNAVAILABLE`, or StoreUnavailable while in doubt.
+
+        Units of which nobody knows whether they were stored have failed as OutcomeUnknown.
+        """
+        if self.is_in_doubt:
+            raise StoreUnavailable("it has not told yet what became of the commit before")
         return await asyncio.wrap_future(self._writer.submit(self._commit, units, now))
+
+    async def settle(self) -> Sequence[Outcome]:
+        """What was stored by a commit that was in doubt, once, when the server tells. Raises StoreUnavailable."""
+        if self._doubt is None:
+            return []
+        doubt, status = self._doubt, await asyncio.wrap_future(self._writer.submit(self._status, self._doubt.number))
+        if status == _IN_PROGRESS:
+            raise StoreUnavailable("the commit before has not ended yet")
+        self._doubt = None
+        return doubt.outcomes if status == _COMMITTED else []
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:
@@ -79,26 +116,39 @@ class ServerAccess:
             number = connection.info[_NUMBER]
             try:
                 group.commit()
-            except UNAVAILABLE:
+            except UNAVAILABLE as error:
                 # Only the answer may be lost. Who waits must be told the truth, and what was stored be carried out.
-                if not self._was_committed(number):
+                status = self._status_in_time(number)
+                if status is None:
+                    self._doubt = _Doubt(number, outcomes)
+                    return [_in_doubt(outcome, cause(error)) for outcome in outcomes]
+                if status != _COMMITTED:
                     raise
         return outcomes
 
-    def _was_committed(self, number: str) -> bool:
-        """What became of a transaction whose connection broke. Raises what is of `UNAVAILABLE` when nobody tells."""
+    def _status_in_time(self, number: str) -> str | None:
+        """What became of a transaction whose connection broke; None when nobody tells, for as long as we wait."""
         deadline = time.monotonic() + _DOUBT_PATIENCE
-        while True:
-            try:
-                with self._engine.connect() as connection:
-                    status = connection.execute(_STATUS, {"number": number}).scalar()
-            except UNAVAILABLE:
-                if time.monotonic() > deadline:
-                    raise
-            else:
-                if status != "in progress":
-                    return bool(status == "committed")
+        while time.monotonic() < deadline:
+            with suppress(StoreUnavailable):
+                status = self._status(number)
+                if status != _IN_PROGRESS:
+                    return status
             time.sleep(_DOUBT_PAUSE)
+        return None
+
+    def _status(self, number: str) -> str:
+        """What the server says of a transaction. Raises StoreUnavailable."""
+        try:
+            return self._read(lambda connection: str(connection.execute(_STATUS, {"number": number}).scalar()))
+        except DataError:
+            # It has never been there: another server has taken its place, without what was committed last.
+            return _NEVER_SEEN
+
+
+def _in_doubt(outcome: Outcome, because: str) -> Outcome:
+    """A unit that has failed by itself has failed, whatever became of the others."""
+    return outcome if outcome.error is not None else Outcome(outcome.unit, error=OutcomeUnknown(because))
 
 
 def server_engine(address: URL) -> Engine:

@@ -73,6 +73,15 @@ class SqliteAccess:
                 self._writing.rollback()
         return outcomes
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it is not known what became of the last commit: a file always tells."""
+        return False
+
+    async def settle(self) -> Sequence[Outcome]:
+        """What was stored by a commit that was in doubt."""
+        return []
+
     async def _begin_patiently(self) -> None:
         """Begin, when whoever else holds the write lock has let go of it."""
         deadline = time.monotonic() + LOCK_PATIENCE

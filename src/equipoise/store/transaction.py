@@ -19,7 +19,14 @@ UNAVAILABLE: Final = (OperationalError, InterfaceError, InternalError, PoolTimeo
 
 
 class StoreUnavailable(Exception):
-    """The database cannot be reached, is locked or cannot be written. Nothing was stored; try again later."""
+    """The database cannot be reached, is locked or cannot be written. Nothing was stored, but see `OutcomeUnknown`."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The database went away during a commit and does not tell whether it has stored it.
+
+    When it is back and tells, what was stored is carried out; whoever tries again must find what may be there.
+    """
 
 
 class Transaction:

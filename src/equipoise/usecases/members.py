@@ -105,7 +105,7 @@ def list_members(
     marker: str | None,
 ) -> Sequence[MemberView]:
     """One page of the members of a pool, of those with this health if one is given. Raises NotFound (the pool)."""
-    lookup.pool(connection, caller, pool_id)
+    pool, _ = lookup.pool(connection, caller, pool_id)
     monitored = bool(pools.health_monitor_ids(connection, [pool_id]))
     wanted = list(filters)
     if health is not None:
@@ -113,7 +113,9 @@ def list_members(
             return []
         if monitored:
             wanted.append(("healthy", _SEEN[health]))
-    return [MemberView(one, monitored) for one in members.list_of(connection, pool_id, wanted, limit, marker)]
+    under_way = inheritance.rows_under_way(connection, pool.load_balancer_id, "members")
+    found = members.list_of(connection, pool_id, wanted, limit, marker, under_way)
+    return [MemberView(one, monitored) for one in found]
 
 
 def remove_members(tx: Transaction, caller: Caller, policy: Policy, pool_id: str, ids: Sequence[str]) -> Accepted:

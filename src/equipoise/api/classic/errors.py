@@ -33,6 +33,7 @@ from equipoise.domain.errors import (
     NotApplicable,
     NotCancellable,
     NotFound,
+    NotKnown,
     Overloaded,
     PoolExhausted,
     PortTaken,
@@ -54,16 +55,16 @@ from equipoise.domain.jobs import FailureReason, WarningReason
 from equipoise.domain.references import Kind, ResourceRef
 from equipoise.http.errors import (
     DEFAULT_RETRY_AFTER_SECONDS,
-    BodyMalformed,
     BodyMissing,
     BodyTooLarge,
     Circumstances,
     Defect,
     ErrorAnswer,
     GatewayRequired,
+    Malformed,
     MethodNotAllowed,
     NotAcceptable,
-    NotHttp,
+    NotOffered,
     NotServing,
     PathUnknown,
     RequestError,
@@ -278,15 +279,15 @@ ByOperation = Rule | Mapping[str, Rule]
 
 TRANSLATIONS: Final[Mapping[type[Exception], ByOperation]] = {
     # Of HTTP
-    NotHttp: Rule.BODY_MALFORMED,
     UrlTooLong: Rule.URL_TOO_LONG,
     RequestTooSlow: Rule.REQUEST_TOO_SLOW,
     BodyMissing: Rule.BODY_MISSING,
-    BodyMalformed: Rule.BODY_MALFORMED,
+    Malformed: Rule.BODY_MALFORMED,
     BodyTooLarge: Rule.BODY_TOO_LARGE,
     PathUnknown: Rule.PATH_UNKNOWN,
     MethodNotAllowed: Rule.METHOD_NOT_ALLOWED,
     NotAcceptable: Rule.NOT_ACCEPTABLE,
+    NotOffered: Rule.UNSUPPORTED,
     GatewayRequired: Rule.GATEWAY_REQUIRED,
     NotServing: Rule.UNAVAILABLE,
     Defect: Rule.DEFECT,
@@ -317,6 +318,7 @@ TRANSLATIONS: Final[Mapping[type[Exception], ByOperation]] = {
     # Synchronous operations).
     Rejected: Rule.DATA_PLANE_BIND,
     Unavailable: Rule.UNAVAILABLE,
+    NotKnown: Rule.UPSTREAM_TIMEOUT,
     Overloaded: Rule.OVERLOADED,
     IdentityUnavailable: Rule.IDENTITY_UNAVAILABLE,
     UpstreamTimeout: Rule.UPSTREAM_TIMEOUT,

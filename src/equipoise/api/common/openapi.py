@@ -41,7 +41,7 @@ _WHAT: Final = {
     501: "Documented, but not offered here.",
     502: "The identity service, or a component behind the API, gave an invalid answer.",
     503: "Starting, stopping, overloaded, or the database cannot be used.",
-    504: "The identity service did not answer in time.",
+    504: "The identity service, or the database during a write, did not answer in time: the write may be stored.",
 }
 _HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
     401: {"WWW-Authenticate": "Where tokens are given out."},

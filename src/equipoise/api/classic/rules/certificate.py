@@ -18,6 +18,7 @@ MASKED_KEY = "******"
 """What answers show in place of a private key. Clients send whole objects back: in an update it says "as it is"."""
 
 _DOMAIN = re.compile(r"[A-Za-z0-9.-]*")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def create_certificate(body: object) -> CreateCertificate:
@@ -57,8 +58,10 @@ def _pem(given: JsonObject, field: str) -> str:
     if not isinstance(value, str):
         raise _invalid(f"{field} must be a string in PEM, but it is of another type.")
     # Nothing of the value is quoted: it may be a key, in either field.
-    if not value.isascii() or "\0" in value:
-        raise _invalid(f"{field} is not in PEM: it holds other characters than those of ASCII.")
+    if "\0" in value:
+        raise _invalid(f"{field} holds NUL characters; save it as UTF-8 or ASCII, not as UTF-16.")
+    if _SURROGATE.search(value):
+        raise _invalid(f"{field} holds half a character (a lone surrogate); save it as UTF-8 or ASCII.")
     return value
 
 

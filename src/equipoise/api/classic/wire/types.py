@@ -78,7 +78,9 @@ HealthStatus = Annotated[str, one_of("NORMAL", "ABNORMAL", "UNAVAILABLE")]
 
 CertificateName = Annotated[str, Meta(max_length=64, pattern="^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
 Domain = Annotated[str, Meta(max_length=254, pattern="^[A-Za-z0-9.-]*$")]
-CertificatePem = Annotated[str, described("PEM: the server's own certificate, then its chain.")]
+CertificatePem = Annotated[
+    str, described("PEM: the server's own certificate, then its chain. Answered as it was sent.")
+]
 PrivateKeyPem = Annotated[str, described("PEM without a passphrase: RSA or ECDSA.")]
 ShownPrivateKey = Annotated[str, described("`******`, or PEM where the setting certificates.show_private_key says so.")]
 

@@ -1,0 +1,19 @@
+"""How a refused certificate, chain or key is told: the part that is wrong, and why. No sentence quotes a key."""
+
+from equipoise.domain.errors import InvalidField
+from equipoise.domain.references import Kind
+
+
+def wrong(sentence: str) -> InvalidField:
+    """Return the refusal that says this, without its full stop."""
+    return InvalidField(Kind.CERTIFICATE, "", sentence + ".")
+
+
+def wrong_at(number: int, fault: object) -> InvalidField:
+    """Return the refusal of one certificate of a chain, counted from 1; what is wrong follows it as a subject."""
+    return wrong(f"certificate: the {ordinal(number)} one in it {fault}")
+
+
+def ordinal(number: int) -> str:
+    """Return the place of a certificate in its chain, counted from 1, in words."""
+    return ("first", "second", "third")[number - 1] if number <= 3 else f"{number}th"
