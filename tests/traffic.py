@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 
 from tests.stand import eventually
 
@@ -94,9 +95,16 @@ def halted(pid: int) -> Iterator[None]:
     """The process exists and does nothing."""
     os.kill(pid, signal.SIGSTOP)
     try:
+        eventually(lambda: _threads(pid) == {"T"})
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def _threads(pid: int) -> set[str]:
+    """The states of the threads of a process; T is halted."""
+    stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
+    return {stat.rpartition(")")[2].split()[0] for stat in stats}
 
 
 class _Echo(socketserver.BaseRequestHandler):

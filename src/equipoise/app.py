@@ -170,7 +170,9 @@ class Equipoise:
         limits = BandwidthEnforcer(self._directory.instance, enabled=settings.bandwidth.enforcement == "auto")
         await limits.start()
         parts.push_async_callback(limits.stop)
-        envoy_settings = EnvoySettings(self._directory.path, NODE_ID, settings.envoy.concurrency or None)
+        envoy_settings = EnvoySettings(
+            self._directory.path, NODE_ID, settings.envoy.concurrency or None, settings.envoy.tcp_keepalive
+        )
         envoy = EnvoySupervisor(envoy_settings)
         cutter = EnvoyCutter(lambda: envoy.pid)
         draining = Draining(database, cutter)
@@ -182,6 +184,7 @@ class Equipoise:
             limits,
             settings.members.slow_start,
             settings.access_log.listeners.names,
+            settings.envoy.tcp_keepalive,
         )
         page = Page(NODE_ID, lambda: envoy.pid, lambda: envoy.shortages)
         database.on_commit(page.jobs.follow)

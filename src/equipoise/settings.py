@@ -441,6 +441,13 @@ class Http:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envoy:
     concurrency: int = _setting(0, Integer(0, 1024), "Worker threads of Envoy. 0: one for each core.")
+    tcp_keepalive: int = _setting(
+        300,
+        Integer(0, 32_767),
+        "Seconds for which the other end of a TCP connection, client or member, may say nothing until the kernel asks "
+        "whether it is there; if 4 questions, up to 15 s apart, stay without an answer, the connection is ended. 0: it "
+        "is never asked. Another value means another Envoy: connections are cut once.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The edge held against RFC 9110, RFC 9112 and RFC 3986: what each form of a request is answered, on real sockets.
 
-The right answers are stated here on their own, from the standards and from docs/reference/http.md.
+The right answers are stated here on their own, from the standards and from docs/reference/api-requests.md.
 """
 
 import asyncio

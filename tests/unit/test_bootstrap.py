@@ -23,5 +23,10 @@ def test_connections_leave_descriptors_for_everything_else() -> None:
     assert max_connections(1) == 1
 
 
+def test_another_keepalive_is_another_envoy() -> None:
+    assert bootstrap("n", 1024, 300) == bootstrap("n", 1024, 300)
+    assert bootstrap("n", 1024, 300) != bootstrap("n", 1024, 299)
+
+
 def test_paths_are_relative_so_that_a_long_directory_does_not_matter() -> None:
     assert "/xds.sock" not in json.dumps(bootstrap("n", 1024))

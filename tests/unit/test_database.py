@@ -60,6 +60,15 @@ def test_a_commit_is_on_the_disk_and_not_only_handed_to_the_system(tmp_path: Pat
     engine.dispose()
 
 
+def test_a_transaction_whose_client_is_lost_does_not_hold_the_turn_of_all_writers(
+    postgres: Postgres, postgres_pattern: str
+) -> None:
+    engine = open_engine(postgres.new_database(like=postgres_pattern))
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one() == "10s"
+    engine.dispose()
+
+
 async def test_a_unit_that_fails_takes_no_other_of_its_group_with_it(database: Database, database_url: str) -> None:
     def fail(tx: Transaction) -> None:
         nodes.set_live(tx.connection, "bad", True)

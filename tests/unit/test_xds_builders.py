@@ -1,5 +1,6 @@
 """What must hold for whatever is built; what exactly is built is recorded in `tests/golden/xds`."""
 
+import socket
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.listener.v3.listener_pb2 import Listener
 
 from equipoise.xds.builders import build
+from equipoise.xds.keepalive import MOST_BETWEEN_PROBES, PROBES
 from equipoise.xds.labels import label
 from equipoise.xds.model import (
     Algorithm,
@@ -131,6 +133,29 @@ def test_a_port_is_never_shared_with_another_process() -> None:
 def test_workers_that_accept_from_one_socket_share_the_connections_out(listener: ProxyListener) -> None:
     message = Listener.FromString(built(listener)[LISTENER].body)
     assert message.connection_balance_config.HasField("exact_balance")
+
+
+@pytest.mark.parametrize("listener", [TCP, HTTP, HTTPS], ids=["TCP", "HTTP", "HTTPS"])
+def test_both_ends_of_a_connection_are_asked_whether_they_are_there(listener: ProxyListener) -> None:
+    resources = built(replace(listener, keepalive=300))
+    asked = Cluster.FromString(resources[CLUSTER].body).upstream_connection_options.tcp_keepalive
+    wanted = [300, MOST_BETWEEN_PROBES, PROBES]
+    assert [asked.keepalive_time.value, asked.keepalive_interval.value, asked.keepalive_probes.value] == wanted
+    options = Listener.FromString(resources[LISTENER].body).socket_options
+    assert {(each.level, each.name): each.int_value for each in options} == {
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 300,
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): MOST_BETWEEN_PROBES,
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): PROBES,
+    }
+
+
+@pytest.mark.parametrize("listener", [TCP, HTTP, HTTPS], ids=["TCP", "HTTP", "HTTPS"])
+def test_nobody_is_asked_where_that_is_switched_off(listener: ProxyListener) -> None:
+    resources = built(replace(listener, keepalive=0))
+    assert not Cluster.FromString(resources[CLUSTER].body).HasField("upstream_connection_options")
+    [option] = Listener.FromString(resources[LISTENER].body).socket_options
+    assert (option.level, option.name, option.int_value) == (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
 
 
 def test_tcp_and_udp_occupy_places_of_their_own_on_one_port() -> None:

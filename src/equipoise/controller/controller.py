@@ -79,6 +79,7 @@ class Controller:
         is_logged: tells which listeners have an access log.
         limits: brought up to date before anything is published, so that what is confirmed is limited, too.
         slow_start: seconds in which a member that has come back comes to its full share.
+        keepalive: seconds of silence after which the other end of a connection is asked whether it is there.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Controller:
         limits: BandwidthLimits,
         slow_start: int = 0,
         is_logged: IsLogged = lambda _: False,
+        keepalive: int = 0,
     ) -> None:
         self._is_logged = is_logged
         self._database = database
@@ -98,6 +100,7 @@ class Controller:
         self._time_limit = time_limit
         self._unseal = unseal
         self._slow_start = slow_start
+        self._keepalive = keepalive
         self._publisher: Publisher | None = None
         self._moved: set[str] = set()
         self._gone: set[str] = set()
@@ -196,7 +199,10 @@ class Controller:
     async def _reconcile(self, load_balancer_ids: Iterable[str]) -> None:
         for batch in _batches(load_balancer_ids):
             found = await self._patiently(partial(self._database.read, partial(desired_store.load, ids=batch)))
-            compiled = [compile_load_balancer(one, self._unseal, self._slow_start, self._is_logged) for one in found]
+            compiled = [
+                compile_load_balancer(one, self._unseal, self._slow_start, self._is_logged, self._keepalive)
+                for one in found
+            ]
             await self._limits.apply(compiled)
             await self._warn(batch)
             self._publish(

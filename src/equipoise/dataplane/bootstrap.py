@@ -14,6 +14,8 @@ Config = dict[str, Any]
 
 _STREAM = "equipoise"
 
+_KEEPALIVE = "tcp_keepalive"
+
 _LEAST_REFRESH_SECONDS = 0.01
 """Looking that often takes Envoy 0.8 % of a core, every 50 ms 0.2 %."""
 
@@ -36,10 +38,15 @@ def max_sessions(descriptors: int) -> int:
     return max(1, descriptors // 10)
 
 
-def bootstrap(node_id: str, descriptors: int) -> Config:
-    """Return Envoy's bootstrap for a node of this name whose limit of open files is `descriptors`."""
+def bootstrap(node_id: str, descriptors: int, tcp_keepalive: int = 0) -> Config:
+    """Return Envoy's bootstrap for a node of this name whose limit of open files is `descriptors`.
+
+    `tcp_keepalive` is what its listeners have (`ProxyListener.keepalive`). Envoy does not read it here; but it refuses
+    another one for the socket of a listener that it has, so another value is to make another Envoy.
+    """
+    metadata = {UDP_SESSIONS: max_sessions(descriptors), _KEEPALIVE: tcp_keepalive}
     return {
-        "node": {"id": node_id, "cluster": _STREAM, "metadata": {UDP_SESSIONS: max_sessions(descriptors)}},
+        "node": {"id": node_id, "cluster": _STREAM, "metadata": metadata},
         "admin": {"address": {"pipe": {"path": ADMIN_SOCKET, "mode": 0o600}}},
         "dynamic_resources": _dynamic_resources(),
         "static_resources": {"clusters": [_control_cluster()]},

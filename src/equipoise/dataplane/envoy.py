@@ -46,11 +46,15 @@ class EnvoyNotRunningError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EnvoySettings:
-    """`concurrency` is the number of worker threads; None means one for each core."""
+    """`concurrency` is the number of worker threads; None means one for each core.
+
+    `tcp_keepalive` is what all listeners have of which Envoy will be told (`ProxyListener.keepalive`).
+    """
 
     data_directory: Path
     node_id: str
     concurrency: int | None = None
+    tcp_keepalive: int = 0
 
 
 class EnvoySupervisor:
@@ -61,7 +65,7 @@ class EnvoySupervisor:
         self._on_start = on_start
         self._files = DataPlaneFiles(settings.data_directory)
         self._descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        config = json.dumps(bootstrap(settings.node_id, self._descriptors), indent=1)
+        config = json.dumps(bootstrap(settings.node_id, self._descriptors, settings.tcp_keepalive), indent=1)
         self._config = config.encode()
         # The name tells the content, so that the command line tells whether a running Envoy is the one we want.
         self._config_name = f"bootstrap-{blake2b(self._config, digest_size=8).hexdigest()}.json"
@@ -184,6 +188,8 @@ def _command(config: str, concurrency: int) -> list[str]:
         *("--drain-strategy", "immediate"),
         *("--file-flush-interval-msec", str(_FLUSH_MILLISECONDS)),
         *("--log-level", "warning"),
+        # It would say of every listener, twice, that another Envoy may know no `allow_custom_methods`: tests notice.
+        *("--component-log-level", "misc:error"),
     ]
 
 

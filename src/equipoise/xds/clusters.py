@@ -11,8 +11,9 @@ from envoy.type.v3.percent_pb2 import Percent
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed
+from equipoise.xds.encoding import BUFFER_BYTES, HEADER_LINES, over_ads, packed
 from equipoise.xds.health_checks import health_check
+from equipoise.xds.keepalive import of_members
 from equipoise.xds.labels import LABEL_LEVEL, LABEL_OPTION, label
 from equipoise.xds.model import Algorithm, Protocol, ProxyListener
 from equipoise.xds.names import UNCOUNTED
@@ -24,6 +25,9 @@ _CONNECT_SECONDS = 5
 
 _IDLE_TO_MEMBER_SECONDS = 4
 """Shorter than the keep-alive of common servers (5 s), so that a request seldom meets a connection being closed."""
+
+_ANSWER_HEAD_KIB = 256
+"""As much as a body that the client does not take; members are known, so it is more than a request may have."""
 
 _MAGLEV_TABLE = 251
 """A prime above any sensible number of members; the default of 65,537 costs 0.5 MiB a cluster and a thread."""
@@ -50,6 +54,7 @@ def cluster(listener: ProxyListener) -> Cluster:
         connect_timeout=Duration(seconds=_CONNECT_SECONDS),
         per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
         circuit_breakers=_circuit_breakers(listener),
+        upstream_connection_options=of_members(listener.keepalive),
         common_lb_config=_common(),
         # Otherwise a member that was taken out but is still healthy keeps getting new connections.
         ignore_health_on_host_removal=True,
@@ -134,6 +139,12 @@ def _circuit_breakers(listener: ProxyListener) -> CircuitBreakers:
 
 def _http_to_member() -> UpstreamHttpOptions:
     return UpstreamHttpOptions(
-        common_http_protocol_options=HttpProtocolOptions(idle_timeout=Duration(seconds=_IDLE_TO_MEMBER_SECONDS)),
-        explicit_http_config=UpstreamHttpOptions.ExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions()),
+        common_http_protocol_options=HttpProtocolOptions(
+            idle_timeout=Duration(seconds=_IDLE_TO_MEMBER_SECONDS),
+            max_headers_count=UInt32Value(value=HEADER_LINES),
+            max_response_headers_kb=UInt32Value(value=_ANSWER_HEAD_KIB),
+        ),
+        explicit_http_config=UpstreamHttpOptions.ExplicitHttpConfig(
+            http_protocol_options=Http1ProtocolOptions(enable_trailers=True)
+        ),
     )

@@ -24,12 +24,14 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from equipoise.xds.access_logs import access_logs
-from equipoise.xds.encoding import BUFFER_BYTES, over_ads, packed, socket_address
+from equipoise.xds.encoding import BUFFER_BYTES, HEADER_LINES, over_ads, packed, socket_address
+from equipoise.xds.keepalive import of_clients
 from equipoise.xds.model import Protocol, ProxyListener, ProxyLoadBalancer
 from equipoise.xds.routes import routes
 from equipoise.xds.stickiness import stickiness_by_cookie
 from equipoise.xds.tls import downstream_tls
 from equipoise.xds.udp import udp_listener, udp_proxy
+from equipoise.xds.upgrades import ignored_upgrades, upgrades
 
 _BACKLOG = 4096
 """Envoy's default of 128 drops bursts; the kernel lowers it to net.core.somaxconn if that is less."""
@@ -49,6 +51,9 @@ _TCP_PROXY = f"type.googleapis.com/{TcpProxy.DESCRIPTOR.full_name}"
 _HEADER_SECONDS = 60
 """A request must say what it wants within this time; there is no limit on how long it may then take."""
 
+_REQUEST_HEAD_KIB = 128
+"""A head that is not complete yet holds its size and a fifth more, for as long as `_HEADER_SECONDS`."""
+
 _HANDSHAKE_SECONDS = 30
 """Whoever opens a connection and does not come to an end with the handshake must not hold it for ever."""
 
@@ -57,7 +62,7 @@ def listener(name: str, load_balancer: ProxyLoadBalancer, each: ProxyListener) -
     address = load_balancer.address
     if each.protocol is Protocol.UDP:
         return _over_udp(name, load_balancer, each)
-    proxy = _http(load_balancer, each) if each.protocol.carries_http else _tcp_elsewhere(each)
+    proxy = _requests(load_balancer, each) if each.protocol.carries_http else _tcp_elsewhere(each)
     return Listener(
         name=name,
         stat_prefix=each.listener_id,
@@ -65,6 +70,8 @@ def listener(name: str, load_balancer: ProxyLoadBalancer, each: ProxyListener) -
         filter_chains=[_filter_chain(proxy, each)],
         per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
         tcp_backlog_size=UInt32Value(value=_BACKLOG),
+        # Part of a listener that Envoy refuses to change: another value means another Envoy (`dataplane.bootstrap`).
+        socket_options=of_clients(each.keepalive),
         # With SO_REUSEPORT another process of the same user could hold the port too, and silently take a share.
         enable_reuse_port=BoolValue(value=False),
         # The workers then accept from one socket, and one that is awake takes most: so they hand on to each other.
@@ -126,15 +133,19 @@ def tcp_filter(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> TypedEx
     return TypedExtensionConfig(name=each.listener_id, typed_config=packed(proxy))
 
 
-def _http(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Filter:
+def _requests(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Filter:
     manager = HttpConnectionManager(
         stat_prefix=each.listener_id,
         # Not AUTO: HTTP/2 without TLS is not offered, and sniffing for it costs every connection something.
         codec_type=HttpConnectionManager.HTTP1,
         route_config=routes(each),
         http_filters=[stickiness_by_cookie(each), _router()] if each.is_sticky else [_router()],
-        http_protocol_options=Http1ProtocolOptions(accept_http_10=True, default_host_for_http_10=load_balancer.address),
-        upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
+        http_protocol_options=_http_1(load_balancer.address),
+        common_http_protocol_options=_http(each),
+        max_request_headers_kb=UInt32Value(value=_REQUEST_HEAD_KIB),
+        upgrade_configs=upgrades(),
+        # Whether a body is wanted is for the member to say: it may answer 413 instead of 100.
+        proxy_100_continue=True,
         # The client is whoever opened the connection: X-Forwarded-Proto says so to the member. X-Forwarded-For is
         # the routes' matter: in place of a client on the same machine Envoy would name an address of the machine.
         use_remote_address=BoolValue(value=True),
@@ -150,11 +161,25 @@ def _http(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Filter:
         drain_timeout=Duration(nanos=10_000_000),
         access_log=access_logs(load_balancer.load_balancer_id, each),
     )
-    if each.idle_timeout is not None:
-        manager.common_http_protocol_options.CopyFrom(
-            HttpProtocolOptions(idle_timeout=Duration(seconds=each.idle_timeout))
-        )
     return Filter(name="envoy.filters.network.http_connection_manager", typed_config=packed(manager))
+
+
+def _http_1(address: str) -> Http1ProtocolOptions:
+    return Http1ProtocolOptions(
+        accept_http_10=True,
+        default_host_for_http_10=address,
+        # Which methods there are is for the member to say.
+        allow_custom_methods=True,
+        enable_trailers=True,
+        ignore_http_11_upgrade=[ignored_upgrades()],
+    )
+
+
+def _http(each: ProxyListener) -> HttpProtocolOptions:
+    options = HttpProtocolOptions(max_headers_count=UInt32Value(value=HEADER_LINES))
+    if each.idle_timeout is not None:
+        options.idle_timeout.seconds = each.idle_timeout
+    return options
 
 
 def _router() -> HttpFilter:

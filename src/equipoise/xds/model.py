@@ -86,7 +86,8 @@ class ProxyListener:
     default. `tls` is there for HTTPS and only there. `is_sticky`: clients come back to the member they had; over HTTP
     by a cookie that is kept for `cookie_lifetime` seconds, None: until the browser ends; over TCP by client address.
     `slow_start` is in seconds: how long a member that has come back takes to its full share, 0: no time.
-    `is_logged`: it has an access log.
+    `is_logged`: it has an access log. `keepalive` is in seconds: how long the other end of a connection over TCP says
+    nothing until it is asked whether it is there, 0: it is never asked.
     """
 
     listener_id: str
@@ -102,6 +103,7 @@ class ProxyListener:
     cookie_lifetime: int | None = None
     slow_start: int = 0
     is_logged: bool = False
+    keepalive: int = 0
 
     @property
     def transport(self) -> Transport:
