@@ -35,6 +35,7 @@ from equipoise.api.keystone.built_in import BuiltInIdentity
 from equipoise.api.keystone.external import ExternalIdentity
 from equipoise.api.service import BacklogLimits, Service
 from equipoise.certificates.vault import KEY_FILE, Vault
+from equipoise.controller.compile import ProxySettings
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
 from equipoise.controller.retention import Retention
@@ -182,9 +183,9 @@ class Equipoise:
             vault.unseal,
             draining,
             limits,
-            settings.members.slow_start,
-            settings.access_log.listeners.names,
-            settings.envoy.tcp_keepalive,
+            ProxySettings(
+                settings.members.slow_start, settings.envoy.tcp_keepalive, settings.access_log.listeners.names
+            ),
         )
         page = Page(NODE_ID, lambda: envoy.pid, lambda: envoy.shortages)
         database.on_commit(page.jobs.follow)

@@ -18,6 +18,9 @@ from equipoise.controller.draining import Draining
 from equipoise.domain.commands import CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
 from equipoise.domain.quotas import Quotas
+from equipoise.domain.references import listeners, pools
+from equipoise.proxy.model import ProxyLoadBalancer
+from equipoise.proxy.rejections import Refused, RejectionKind
 from equipoise.store.database import Clock, Database, Transaction, open_engine
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.migrate import upgrade
@@ -25,8 +28,6 @@ from equipoise.store.waiting import JobWaiters
 from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted, Caller, Policy
 from equipoise.xds.desired import Desired
-from equipoise.xds.model import ProxyLoadBalancer
-from equipoise.xds.observer import Refused
 
 T = TypeVar("T")
 
@@ -80,7 +81,10 @@ class FakeNode:
 
     def refuse(self, load_balancer_id: str, listener_id: str, reason: str) -> None:
         generation = self.desired[load_balancer_id].generation
-        refused = Refused(load_balancer_id, generation, listener_id, "resource", reason)
+        # As of a listener with a pool of its own; what it says tells the kind.
+        concerns = listeners(listener_id) | pools(listener_id)
+        kind = RejectionKind.ADDRESS_IN_USE if "cannot listen" in reason else RejectionKind.STRUCTURE
+        refused = Refused(load_balancer_id, generation, concerns, "resource", kind, reason)
         asyncio.get_running_loop().call_soon(self._controller.refused, NODE, [refused])
 
 

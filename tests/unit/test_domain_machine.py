@@ -586,10 +586,8 @@ class Domain(RuleBasedStateMachine):
         for id, one in self.standing().items():
             self.runner.run(self.stand.handed_over(id))
             desired = self.stand.node.desired[id]
-            ports = {(each.listener_id, each.place.port) for each in desired.resources if each.place is not None}
-            told = {
-                each.listener_id: _addresses_in(each.body) for each in desired.resources if each.type_url == ENDPOINTS
-            }
+            ports = {(each.owner, each.place.port) for each in desired.resources if each.place is not None}
+            told = {each.owner: _addresses_in(each.body) for each in desired.resources if each.type_url == ENDPOINTS}
             there = one.listeners.items() if one.serves else []
             assert ports == {(listener, each.port) for listener, each in there}
             assert told == {listener: each.members for listener, each in there}

@@ -16,11 +16,12 @@ ROOMS = {
     "usecases": {"domain", "store", "certificates", "webhooks"},
     "http": set(),
     "api": {"domain", "store", "identity", "certificates", "webhooks", "usecases", "metrics", "http"},
-    "xds": set(),
-    "dataplane": {"domain", "xds"},
+    "proxy": {"domain"},
+    "xds": {"domain", "proxy"},
+    "dataplane": {"domain", "proxy", "xds"},
     "observe": {"domain", "store", "dataplane"},
     "metrics": {"domain", "store", "identity", "xds", "dataplane", "observe"},
-    "controller": {"domain", "store", "certificates", "xds"},
+    "controller": {"domain", "store", "certificates", "proxy", "xds"},
 }
 """Each room with those that it may import. `app.py` wires all of them; what `cli` shows may come from anywhere."""
 

@@ -1,29 +1,45 @@
 """Compiles the desired rows of a load balancer into the proxy model. Pure."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 
 from equipoise.certificates.pair import served_certificate, served_key
-from equipoise.domain.model import EXTERNAL, TLS_1_0_AND_LATER, AdminState, HealthMonitor, Listener, Pool
+from equipoise.domain.model import (
+    EXTERNAL,
+    TLS_1_0_AND_LATER,
+    AdminState,
+    HealthMonitor,
+    Listener,
+    PersistenceType,
+    Pool,
+)
 from equipoise.domain.model import Algorithm as PoolAlgorithm
 from equipoise.domain.model import Protocol as PoolProtocol
-from equipoise.store.desired import Desired
-from equipoise.xds.model import (
+from equipoise.proxy.model import (
     Algorithm,
     CipherSet,
+    Persistence,
     Protocol,
     ProxyHealthCheck,
     ProxyListener,
     ProxyLoadBalancer,
+    ProxyMember,
+    ProxyPool,
     ProxyTls,
 )
+from equipoise.store.desired import Desired
 
 MILLISECONDS = 1000
+"""A second. The proxy model, like the proxies, takes whole ones."""
 
 _ALGORITHMS = {
     PoolAlgorithm.ROUND_ROBIN: Algorithm.ROUND_ROBIN,
     PoolAlgorithm.LEAST_CONNECTIONS: Algorithm.LEAST_CONNECTIONS,
     PoolAlgorithm.SOURCE_IP: Algorithm.SOURCE,
+}
+_PERSISTENCE = {
+    PersistenceType.SOURCE_IP: Persistence.SOURCE_IP,
+    PersistenceType.HTTP_COOKIE: Persistence.HTTP_COOKIE,
 }
 
 Unseal = Callable[[str], str]
@@ -34,47 +50,66 @@ IsLogged = Callable[[str], bool]
 """Whether the listener of this id has an access log."""
 
 
-def compile_load_balancer(
-    desired: Desired, unseal: Unseal, slow_start: int, is_logged: IsLogged = lambda _: False
-) -> ProxyLoadBalancer:
-    """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer).
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """What the operator says of all load balancers alike; see `ProxyPool` and `ProxyListener`. Times are in seconds."""
 
-    `slow_start` is in seconds, see `ProxyListener`.
-    """
+    slow_start: int = 0
+    keepalive: int = 0
+    is_logged: IsLogged = lambda _: False
+
+
+def compile_load_balancer(desired: Desired, unseal: Unseal, settings: ProxySettings) -> ProxyLoadBalancer:
+    """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer)."""
     load_balancer = desired.load_balancer
     serves = load_balancer.admin_state_up == AdminState.ON and not load_balancer.deleting
+    listeners = tuple(
+        _listener(listener, listener.default_pool_id, desired, unseal, settings)
+        for listener in sorted(desired.listeners, key=lambda listener: listener.id)
+        # There is nothing to do for a listener without a pool.
+        if serves and listener.admin_state_up and listener.default_pool_id in desired.pools
+    )
+    used = sorted({listener.default_pool for listener in listeners})
     return ProxyLoadBalancer(
         load_balancer_id=load_balancer.id,
         address=load_balancer.vip_address,
-        listeners=tuple(
-            replace(
-                _listener(listener, desired.pools[listener.default_pool_id or ""], desired, unseal, slow_start),
-                is_logged=is_logged(listener.id),
-            )
-            for listener in sorted(desired.listeners, key=lambda listener: listener.id)
-            if serves and listener.admin_state_up
-        ),
+        listeners=listeners,
+        pools=tuple(_pool(desired.pools[id], desired, settings) for id in used),
         # Without meaning for Internal.
         bandwidth=load_balancer.bandwidth if load_balancer.type == EXTERNAL else None,
     )
 
 
-def _listener(listener: Listener, pool: Pool, desired: Desired, unseal: Unseal, slow_start: int) -> ProxyListener:
-    udp = pool.protocol == PoolProtocol.UDP
-    monitor = desired.health_monitors.get(pool.id)
+def _listener(
+    listener: Listener, pool_id: str | None, desired: Desired, unseal: Unseal, settings: ProxySettings
+) -> ProxyListener:
     return ProxyListener(
         listener_id=listener.id,
         protocol=Protocol(listener.protocol),
         port=listener.port,
-        backend_port=pool.default_port or 0,
-        algorithm=_ALGORITHMS[PoolAlgorithm(pool.algorithm)],
-        members=_members(desired, pool),
-        health_check=None if monitor is None or udp else _health_check(monitor),
+        default_pool=pool_id or "",
         idle_timeout=_seconds(listener.idle_timeout),
         tls=_tls(listener, desired, unseal),
-        is_sticky=pool.persistent,
+        is_logged=settings.is_logged(listener.id),
+        keepalive=0 if listener.protocol == PoolProtocol.UDP else settings.keepalive,
+    )
+
+
+def _pool(pool: Pool, desired: Desired, settings: ProxySettings) -> ProxyPool:
+    udp = pool.protocol == PoolProtocol.UDP
+    monitor = desired.health_monitors.get(pool.id)
+    return ProxyPool(
+        pool_id=pool.id,
+        protocol=Protocol(pool.protocol),
+        algorithm=_ALGORITHMS[PoolAlgorithm(pool.algorithm)],
+        members=_members(pool, desired),
+        health_check=None if monitor is None or udp else _health_check(monitor),
+        persistence=_PERSISTENCE[PersistenceType(pool.persistence_type)]
+        if pool.persistent and pool.persistence_type
+        else None,
         cookie_lifetime=_seconds(pool.cookie_lifetime),
-        slow_start=0 if udp else slow_start,
+        slow_start=0 if udp else settings.slow_start,
+        keepalive=0 if udp else settings.keepalive,
     )
 
 
@@ -90,17 +125,27 @@ def _tls(listener: Listener, desired: Desired, unseal: Unseal) -> ProxyTls | Non
     )
 
 
-def _members(desired: Desired, pool: Pool) -> tuple[str, ...]:
-    """Envoy has no checks for UDP: who fails ours is left out, as long as there is a monitor.
+def _members(pool: Pool, desired: Desired) -> tuple[ProxyMember, ...]:
+    """Each place once, with the largest weight that is asked for it; that of a member that is no backup, if there is.
 
-    Left out and not marked as unhealthy: if all are marked, Envoy goes on sending the datagrams of the sessions that
-    there are to members known to be down.
+    Envoy has no checks for UDP: who fails ours is left out, as long as there is a monitor. Left out and not marked as
+    unhealthy: if all are marked, Envoy goes on sending the datagrams of the sessions that there are to members known
+    to be down.
     """
     found = desired.members.get(pool.id, ())
     failing: set[str] = set()
     if pool.protocol == PoolProtocol.UDP and pool.id in desired.health_monitors:
         failing = {member.address for member in found if member.failing}
-    return tuple(sorted({member.address for member in found} - failing))
+    places: dict[tuple[str, int], ProxyMember] = {}
+    for each in found:
+        port = each.port or pool.default_port
+        if each.address in failing or port is None:
+            continue
+        member = ProxyMember(each.address, port, each.weight, each.backup, each.monitor_address, each.monitor_port)
+        there = places.get((each.address, port))
+        if there is None or (member.backup, -member.weight) < (there.backup, -there.weight):
+            places[each.address, port] = member
+    return tuple(places[place] for place in sorted(places))
 
 
 def _health_check(monitor: HealthMonitor) -> ProxyHealthCheck:

@@ -16,18 +16,18 @@ import structlog
 from sqlalchemy import Connection
 
 from equipoise.controller import reasons
-from equipoise.controller.compile import IsLogged, Unseal, compile_load_balancer
+from equipoise.controller.compile import ProxySettings, Unseal, compile_load_balancer
 from equipoise.controller.draining import Draining
 from equipoise.domain.jobs import FailureReason, JobStatus
-from equipoise.domain.references import Kind, ResourceRef, listeners, pools
+from equipoise.domain.references import Kind, ResourceRef
+from equipoise.proxy.model import ProxyLoadBalancer
+from equipoise.proxy.rejections import Refused
 from equipoise.store import desired as desired_store
 from equipoise.store import jobs, nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.events import Event, HealthMoved, LoadBalancerGone, LoadBalancerMoved
 from equipoise.xds.builders import build
 from equipoise.xds.desired import Desired
-from equipoise.xds.model import ProxyLoadBalancer
-from equipoise.xds.observer import Refused
 
 T = TypeVar("T")
 
@@ -76,10 +76,8 @@ class Controller:
         time_limit: seconds after which a job fails; the deadline itself is in the job.
         unseal: makes PEM of a private key as it is stored.
         draining: what ends the connections of removed members; started and stopped with the controller.
-        is_logged: tells which listeners have an access log.
         limits: brought up to date before anything is published, so that what is confirmed is limited, too.
-        slow_start: seconds in which a member that has come back comes to its full share.
-        keepalive: seconds of silence after which the other end of a connection is asked whether it is there.
+        proxy: what the operator says of all load balancers alike.
     """
 
     def __init__(
@@ -89,18 +87,14 @@ class Controller:
         unseal: Unseal,
         draining: Draining,
         limits: BandwidthLimits,
-        slow_start: int = 0,
-        is_logged: IsLogged = lambda _: False,
-        keepalive: int = 0,
+        proxy: ProxySettings | None = None,
     ) -> None:
-        self._is_logged = is_logged
+        self._proxy = proxy or ProxySettings()
         self._database = database
         self._draining = draining
         self._limits = limits
         self._time_limit = time_limit
         self._unseal = unseal
-        self._slow_start = slow_start
-        self._keepalive = keepalive
         self._publisher: Publisher | None = None
         self._moved: set[str] = set()
         self._gone: set[str] = set()
@@ -199,10 +193,7 @@ class Controller:
     async def _reconcile(self, load_balancer_ids: Iterable[str]) -> None:
         for batch in _batches(load_balancer_ids):
             found = await self._patiently(partial(self._database.read, partial(desired_store.load, ids=batch)))
-            compiled = [
-                compile_load_balancer(one, self._unseal, self._slow_start, self._is_logged, self._keepalive)
-                for one in found
-            ]
+            compiled = [compile_load_balancer(one, self._unseal, self._proxy) for one in found]
             await self._limits.apply(compiled)
             await self._warn(batch)
             self._publish(
@@ -289,22 +280,22 @@ class Controller:
 
     async def _refused(self, node_id: str, refusal: Refused) -> None:
         """Fail the jobs that the refusal is about. Without any, what was in force before cannot be again: ERROR."""
-        failure, reason = reasons.of_refusal(node_id, refusal.resource, refusal.reason)
+        failure, reason = reasons.of_refusal(node_id, refusal)
 
         def write(tx: Transaction) -> bool:
             everything = ResourceRef(Kind.LOAD_BALANCER, refusal.load_balancer_id)
-            rejected = listeners(refusal.listener_id) | pools(refusal.listener_id)
-            about = jobs.touching(tx.connection, refusal.load_balancer_id, rejected | {everything}, refusal.generation)
+            rejected = refusal.concerns | {everything}
+            about = jobs.touching(tx.connection, refusal.load_balancer_id, rejected, refusal.generation)
             if about:
                 return jobs.fail(tx, about, failure, reason)
-            desired_store.set_error(tx.connection, rejected)
+            desired_store.set_error(tx.connection, refusal.concerns)
             return False
 
         if await self._durably(write):
             return
         _log.warning(
             "listener refused",
-            listener_id=refusal.listener_id,
+            resources=sorted(map(str, refusal.concerns)),
             load_balancer_id=refusal.load_balancer_id,
             generation=refusal.generation,
             reason=reason,

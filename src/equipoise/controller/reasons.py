@@ -3,20 +3,20 @@
 from collections.abc import Collection
 
 from equipoise.domain.jobs import FailureReason, JobStatus, Warned, WarningReason
+from equipoise.proxy.rejections import Refused
 
-_BIND_MARK = "cannot listen"
 
-
-def of_refusal(node_id: str, resource: str, reason: str) -> tuple[FailureReason, str]:
+def of_refusal(node_id: str, refusal: Refused) -> tuple[FailureReason, str]:
     """Why a job fails that a refusal is about, for programs and for people."""
-    if _BIND_MARK in reason:
+    reason = refusal.reason
+    if refusal.kind.is_about_listening:
         return (
             FailureReason.CANNOT_LISTEN,
             f"The data plane (node {node_id}) {reason}. Free the port or choose another one, then try again.",
         )
     return (
         FailureReason.REJECTED,
-        f"The data plane (node {node_id}) refused {resource}: {reason}. The change was taken back.",
+        f"The data plane (node {node_id}) refused {refusal.resource}: {reason}. The change was taken back.",
     )
 
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Final
 
-from equipoise.domain.references import Scope
-
 
 class JobStatus(StrEnum):
     """INIT accepted, RUNNING handed to the nodes, SUCCESS in force on every live node, FAIL taken back."""
@@ -63,9 +61,6 @@ UNFINISHED: Final = (JobStatus.INIT, JobStatus.RUNNING)
 
 PARTS_FAIL_ALONE: Final = (JobType.CREATE_MEMBER, JobType.REMOVE_MEMBER)
 """The jobs of which a part may fail while the others succeed. What is deleted with its load balancer goes with it."""
-
-NOTHING: Final[Scope] = frozenset()
-"""Scope of a job whose change the data plane cannot reject. One that touches all of a load balancer names that."""
 
 
 @dataclass(frozen=True, slots=True)

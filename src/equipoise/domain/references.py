@@ -53,6 +53,9 @@ class ResourceRef:
 Scope = frozenset[ResourceRef]
 """Resources that something is about: a job, or a rejection by the data plane."""
 
+NOTHING: Final[Scope] = frozenset()
+"""Of a job whose change the data plane cannot reject. One that touches all of a load balancer names that."""
+
 
 def listeners(*ids: str) -> Scope:
     return frozenset(ResourceRef(Kind.LISTENER, id) for id in ids)

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from equipoise.domain.changes import Created, Removed
 from equipoise.domain.commands import CreateListener, Filter, UpdateListener
 from equipoise.domain.errors import NotFound, PortTaken, QuotaExceeded
-from equipoise.domain.jobs import NOTHING, JobType
+from equipoise.domain.jobs import JobType
 from equipoise.domain.model import Listener, LoadBalancer, Pool, Protocol, Status
-from equipoise.domain.references import Kind
+from equipoise.domain.references import NOTHING, Kind
 from equipoise.domain.references import listeners as listener_refs
 from equipoise.domain.references import pools as pool_refs
 from equipoise.store import certificates, jobs, listeners, pools, rows, tables

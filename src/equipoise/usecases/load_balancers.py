@@ -12,7 +12,6 @@ from equipoise.domain.changes import AddressKept, Change, Created, Removed, Upda
 from equipoise.domain.commands import Column, CreateLoadBalancer, Filter, UpdateLoadBalancer
 from equipoise.domain.errors import AddressTaken, InUse, InvalidField, NotApplicable, NotFound, QuotaExceeded
 from equipoise.domain.jobs import (
-    NOTHING,
     DeletionSubject,
     FailureReason,
     HealthMonitorSubject,
@@ -23,7 +22,7 @@ from equipoise.domain.jobs import (
     MemberSubject,
 )
 from equipoise.domain.model import EXTERNAL, Address, LoadBalancer, Status
-from equipoise.domain.references import Kind, ResourceRef
+from equipoise.domain.references import NOTHING, Kind, ResourceRef
 from equipoise.store import addresses, jobs, load_balancers, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases import lookup

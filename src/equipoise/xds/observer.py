@@ -4,22 +4,9 @@ And what whoever counts is told, of which nothing depends.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A node would not take a resource: whose it is, since which generation it was sent, and why, for people to read.
-
-    `resource` is the name Envoy knows it by; `reason` is free of Envoy's wrapping where that is understood.
-    """
-
-    load_balancer_id: str
-    generation: int
-    listener_id: str
-    resource: str
-    reason: str
+from equipoise.proxy.rejections import Refused
 
 
 class NodeObserver(Protocol):

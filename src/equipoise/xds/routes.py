@@ -1,4 +1,4 @@
-"""The route table of an HTTP listener: everything goes to the listener's one cluster, unchanged.
+"""The route table of an HTTP listener: everything goes to the cluster of the listener's pool, unchanged.
 
 It is part of the listener, since nothing in it can change while the listener lives: its stickiness cannot be updated.
 As a resource of its own it would cost Envoy 5 KiB for each listener and every start a round of requests.
@@ -10,8 +10,8 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 from google.protobuf.duration_pb2 import Duration
 
+from equipoise.proxy.model import ProxyListener
 from equipoise.xds.encoding import packed
-from equipoise.xds.model import ProxyListener
 
 _CHOICES = 30
 """How often another member is chosen until it is one that was not tried. A hash that is to lead elsewhere may hit the
@@ -21,7 +21,7 @@ _NEVER_REACHED_A_MEMBER = "connect-failure,refused-stream,reset-before-request"
 
 
 def routes(listener: ProxyListener) -> RouteConfiguration:
-    route = Route(match=RouteMatch(prefix="/"), route=_to_cluster(listener.listener_id))
+    route = Route(match=RouteMatch(prefix="/"), route=_to_cluster(listener.default_pool))
     return RouteConfiguration(
         name=listener.listener_id,
         virtual_hosts=[VirtualHost(name="all", domains=["*"], routes=[route])],

@@ -19,11 +19,11 @@ from envoy.service.discovery.v3.ads_pb2_grpc import (
 )
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
+from equipoise.proxy.model import Place, Transport
 from equipoise.unix_path import short_path
 from equipoise.xds.desired import Desired, DesiredStates
 from equipoise.xds.exchange import Push, Request
 from equipoise.xds.listening import is_taken_for_datagrams
-from equipoise.xds.model import Place, Transport
 from equipoise.xds.node_state import NodeState
 from equipoise.xds.observer import NOBODY, NodeObserver, StreamWatcher
 from equipoise.xds.opening import Opening, vacated
