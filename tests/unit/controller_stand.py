@@ -247,12 +247,13 @@ async def open_stand(
     connected: bool = True,
     clock: Clock = time.time,
     hindrance: str | None = None,
+    vault: Vault | None = None,
 ) -> AsyncIterator[Stand]:
     """A stand on a database, which a later stand may open again."""
     upgrade(url)
     database = Database(url, clock)
     database.start()
-    vault = Vault(Fernet.generate_key())
+    vault = vault or Vault(Fernet.generate_key())
     cutter = RecordingCutter()
     draining = Draining(database, cutter)
     limits = FakeLimits(hindrance)
