@@ -78,6 +78,7 @@ from equipoise.store.waiting import JobWaiters
 from equipoise.usecases.context import Policy
 from equipoise.webhooks.delivery import Deliveries
 from equipoise.webhooks.targets import Targets
+from equipoise.xds.backend import EnvoyBackend
 from equipoise.xds.desired import Desired
 from equipoise.xds.server import AdsServer
 
@@ -197,7 +198,7 @@ class Equipoise:
                 last_good.keep(in_force, gone, vault.seal)
 
         ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pid, keep, page.stream)
-        await self._controller.start(ads)
+        await self._controller.start(EnvoyBackend(ads))
         parts.push_async_callback(self._controller.stop)
         last_good.keep_only(set(await database.read(desired_store.all_ids)))
         # As late as may be: until here a stand-in that a killed service left looks after Envoy.

@@ -19,6 +19,7 @@ from equipoise.domain.commands import CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
 from equipoise.domain.quotas import Quotas
 from equipoise.domain.references import listeners, pools
+from equipoise.proxy.backend import Published
 from equipoise.proxy.model import ProxyLoadBalancer
 from equipoise.proxy.rejections import Refused, RejectionKind
 from equipoise.store.database import Clock, Database, Transaction, open_engine
@@ -27,6 +28,7 @@ from equipoise.store.migrate import upgrade
 from equipoise.store.waiting import JobWaiters
 from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted, Caller, Policy
+from equipoise.xds.backend import desired_of
 from equipoise.xds.desired import Desired
 
 T = TypeVar("T")
@@ -49,9 +51,9 @@ class FakeNode:
         self.is_connected = False
         self.published = asyncio.Event()
 
-    def publish(self, desired: Iterable[Desired]) -> None:
-        for one in desired:
-            self.desired[one.load_balancer_id] = one
+    def publish(self, states: Iterable[Published]) -> None:
+        for one in states:
+            self.desired[one.load_balancer_id] = desired_of(one)
         self.published.set()
         # Nobody confirms who is not connected.
         if self.confirms_at_once and self.is_connected:

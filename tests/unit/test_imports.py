@@ -21,7 +21,7 @@ ROOMS = {
     "dataplane": {"domain", "proxy", "xds"},
     "observe": {"domain", "store", "dataplane"},
     "metrics": {"domain", "store", "identity", "xds", "dataplane", "observe"},
-    "controller": {"domain", "store", "certificates", "proxy", "xds"},
+    "controller": {"domain", "store", "certificates", "proxy"},
 }
 """Each room with those that it may import. `app.py` wires all of them; what `cli` shows may come from anywhere."""
 

@@ -20,14 +20,13 @@ from equipoise.controller.compile import ProxySettings, Unseal, compile_load_bal
 from equipoise.controller.draining import Draining
 from equipoise.domain.jobs import FailureReason, JobStatus
 from equipoise.domain.references import Kind, ResourceRef
+from equipoise.proxy.backend import Backend, Published
 from equipoise.proxy.model import ProxyLoadBalancer
 from equipoise.proxy.rejections import Refused
 from equipoise.store import desired as desired_store
 from equipoise.store import jobs, nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.events import Event, HealthMoved, LoadBalancerGone, LoadBalancerMoved
-from equipoise.xds.builders import build
-from equipoise.xds.desired import Desired
 
 T = TypeVar("T")
 
@@ -46,18 +45,6 @@ _TIME_LIMIT_CHECK: Final = 0.25
 _RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
-class Publisher(Protocol):
-    """What the controller needs of the control stream; `equipoise.xds.server.AdsServer` is it."""
-
-    def publish(self, desired: Iterable[Desired]) -> None: ...
-
-    def forget(self, load_balancer_id: str) -> None: ...
-
-    def settle(self, load_balancer_id: str, generation: int) -> None: ...
-
-    def ready(self) -> None: ...
-
-
 class BandwidthLimits(Protocol):
     """What limits traffic on the node of this process; `equipoise.dataplane.bandwidth.BandwidthEnforcer` is it."""
 
@@ -70,7 +57,7 @@ class BandwidthLimits(Protocol):
 
 
 class Controller:
-    """One controller; it is the `NodeObserver` of its publisher.
+    """One controller; it is the `NodeObserver` of its backend.
 
     Args:
         time_limit: seconds after which a job fails; the deadline itself is in the job.
@@ -95,7 +82,7 @@ class Controller:
         self._limits = limits
         self._time_limit = time_limit
         self._unseal = unseal
-        self._publisher: Publisher | None = None
+        self._backend: Backend | None = None
         self._moved: set[str] = set()
         self._gone: set[str] = set()
         self._something_moved = asyncio.Event()
@@ -108,9 +95,9 @@ class Controller:
         self._in_error: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, publisher: Publisher) -> None:
+    async def start(self, backend: Backend) -> None:
         """Publish all that is desired, then begin to follow changes. Nodes may connect before or after."""
-        self._publisher = publisher
+        self._backend = backend
         self._database.on_commit(self._follow)
         await self._database.write(lambda tx: nodes.set_all_gone(tx.connection))
         await self._draining.start()
@@ -120,7 +107,7 @@ class Controller:
         await self._reconcile(ids)
         await self._limits.ready()
         await self._warn(ids)
-        publisher.ready()
+        backend.ready()
         self._tasks = [
             asyncio.create_task(self._reconcile_forever(), name="reconcile"),
             asyncio.create_task(self._observe_forever(), name="observe"),
@@ -147,7 +134,7 @@ class Controller:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._draining.stop()
 
-    # What the data plane tells (equipoise.xds.observer.NodeObserver)
+    # What the data plane tells (equipoise.proxy.backend.NodeObserver)
 
     def node_connected(self, node_id: str) -> None:
         self._live.add(node_id)
@@ -175,7 +162,7 @@ class Controller:
                 self._moved.discard(event.load_balancer_id)
                 self._gone.add(event.load_balancer_id)
                 self._something_moved.set()
-                self._publish([Desired(event.load_balancer_id, LAST_GENERATION, ())])
+                self._publish([Published(event.load_balancer_id, LAST_GENERATION, None)])
 
     def _look_at(self, load_balancer_ids: Iterable[str]) -> None:
         self._moved.update(load_balancer_ids)
@@ -197,7 +184,7 @@ class Controller:
             await self._limits.apply(compiled)
             await self._warn(batch)
             self._publish(
-                Desired(each.load_balancer_id, one.load_balancer.generation, build(each))
+                Published(each.load_balancer_id, one.load_balancer.generation, each)
                 for one, each in zip(found, compiled, strict=True)
             )
             # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it
@@ -214,9 +201,9 @@ class Controller:
         if silent := await self._patiently(partial(self._database.read, look)):
             await self._durably(partial(jobs.warn, ids=silent, warned=warned))
 
-    def _publish(self, desired: Iterable[Desired]) -> None:
-        if self._publisher is not None:
-            self._publisher.publish(desired)
+    def _publish(self, states: Iterable[Published]) -> None:
+        if self._backend is not None:
+            self._backend.publish(states)
 
     # Observed: write down what nodes say, and let jobs end by it
 
@@ -267,8 +254,8 @@ class Controller:
             return generations.keys() - set(known)
 
         for id in await self._durably(write):
-            if self._publisher is not None:
-                self._publisher.forget(id)
+            if self._backend is not None:
+                self._backend.forget(id)
         for id in healed:
             self._in_error.pop(id, None)
         self._awaited -= generations.keys()
@@ -301,8 +288,8 @@ class Controller:
             reason=reason,
         )
         self._in_error[refusal.load_balancer_id] = refusal.generation
-        if self._publisher is not None:
-            self._publisher.settle(refusal.load_balancer_id, refusal.generation)
+        if self._backend is not None:
+            self._backend.settle(refusal.load_balancer_id, refusal.generation)
 
     # Time limits
 

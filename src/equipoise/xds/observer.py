@@ -1,28 +1,7 @@
-"""What the data plane tells the controller: which nodes are there, what they confirmed and what they refused.
+"""What whoever counts is told of the control stream; nothing depends on it."""
 
-And what whoever counts is told, of which nothing depends.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol
-
-from equipoise.proxy.rejections import Refused
-
-
-class NodeObserver(Protocol):
-    """Called on the event loop, never from within a call of `AdsServer`; must not block and must not raise."""
-
-    def node_connected(self, node_id: str) -> None:
-        """A stream of that node was opened; everything will be confirmed or refused on it anew."""
-
-    def node_disconnected(self, node_id: str) -> None:
-        """Its stream is gone, or was replaced by a newer one, whose `node_connected` then follows."""
-
-    def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
-        """The generation of each of these load balancers, by id, is now fully in force on that node."""
-
-    def refused(self, node_id: str, refusals: Sequence[Refused]) -> None:
-        """That node refused these resources and keeps what it had; they are not sent to it again unasked."""
+from collections.abc import Iterable
+from typing import Final
 
 
 class StreamWatcher:
