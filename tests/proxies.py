@@ -1,7 +1,7 @@
 """Proxy models as tests want them: a listener together with the pool that is private to it, as of the classic API."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from equipoise.proxy.model import (
     Algorithm,
@@ -18,7 +18,8 @@ from equipoise.proxy.model import (
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A listener with members at one port. Sticky clients are known by a cookie over HTTP, by address over TCP."""
+    """A listener with members at one port. Sticky clients are known by a cookie over HTTP, by address over TCP.
+    The weight of a member is 1 unless `weights` say otherwise."""
 
     listener_id: str
     protocol: Protocol
@@ -31,7 +32,7 @@ class Served:
     tls: ProxyTls | None = None
     is_sticky: bool = False
     cookie_lifetime: int | None = None
-    slow_start: int = 0
+    weights: Mapping[str, int] = field(default_factory=dict)
     is_logged: bool = False
     keepalive: int = 0
 
@@ -55,11 +56,10 @@ class Served:
             self.listener_id,
             Protocol.HTTP if by_cookie else self.protocol,
             self.algorithm,
-            tuple(ProxyMember(address, self.backend_port) for address in self.members),
+            tuple(ProxyMember(address, self.backend_port, self.weights.get(address, 1)) for address in self.members),
             self.health_check,
             (Persistence.HTTP_COOKIE if by_cookie else Persistence.SOURCE_IP) if self.is_sticky else None,
             self.cookie_lifetime,
-            self.slow_start,
             self.keepalive,
         )
 

@@ -4,7 +4,7 @@ Nothing is decided here; whoever wants to know what the parts are reads this mod
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,6 +39,7 @@ from equipoise.controller.compile import ProxySettings
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
 from equipoise.controller.retention import Retention
+from equipoise.controller.slow_start import SlowStart
 from equipoise.data_directory import DataDirectory
 from equipoise.dataplane import limits as limits_of_machine
 from equipoise.dataplane.admin import EnvoyAdmin
@@ -105,6 +106,12 @@ class Equipoise:
         self._directory = DataDirectory(data_directory)
         self._listen = listen
         self._settings = settings
+        self._leaves_traffic = False
+
+    def leave_traffic(self) -> None:
+        """Let the end of the service be none of the traffic: Envoy goes on, with the stand-in beside it, and the next
+        service takes both over."""
+        self._leaves_traffic = True
 
     async def __aenter__(self) -> Self:
         """Start everything.
@@ -112,8 +119,8 @@ class Equipoise:
         What a killed predecessor left is taken over: its Envoy with the traffic on it, and every unfinished job.
 
         Raises:
-            DataDirectoryError, IdentityFileError, ListenError, MetricsTokenError, StoreUnavailable, VaultError,
-                OSError: why it cannot start.
+            DataDirectoryError, IdentityFileError, ListenError, MetricsTokenError, SchemaTooNewError, StoreUnavailable,
+                VaultError, OSError: why it cannot start.
         """
         async with AsyncExitStack() as parts:
             await self._start(parts)
@@ -152,12 +159,12 @@ class Equipoise:
         )
         await self._http.start()
         parts.push_async_callback(self._http.stop, STOP_GRACE)
-        files = DataPlaneFiles(self._directory.path)
-        files.create()
+        DataPlaneFiles(self._directory.path).create()
 
         url = settings.database.url or sqlite_url(self._directory.database)
         # In a thread: it may wait for a server, and the service has 503 to answer and a signal to hear meanwhile.
         await asyncio.to_thread(migrate.upgrade, url)
+        self._directory.mark()
         self._database = database = Database(url)
         database.start()
         parts.push_async_callback(database.stop)
@@ -173,10 +180,16 @@ class Equipoise:
         await limits.start()
         parts.push_async_callback(limits.stop)
         envoy_settings = EnvoySettings(
-            self._directory.path, NODE_ID, settings.envoy.concurrency or None, settings.envoy.tcp_keepalive
+            self._directory.path,
+            NODE_ID,
+            settings.envoy.concurrency or None,
+            tcp_keepalive=settings.envoy.tcp_keepalive,
+            drain_time=settings.envoy.drain_time,
         )
         envoy = EnvoySupervisor(envoy_settings)
-        cutter = EnvoyCutter(lambda: envoy.pid)
+        files = await envoy.choose()
+        files.create()
+        cutter = EnvoyCutter(lambda: envoy.pids)
         draining = Draining(database, cutter)
         self._controller = Controller(
             database,
@@ -184,9 +197,8 @@ class Equipoise:
             vault.unseal,
             draining,
             limits,
-            ProxySettings(
-                settings.members.slow_start, settings.envoy.tcp_keepalive, settings.access_log.listeners.names
-            ),
+            SlowStart(settings.members.slow_start),
+            ProxySettings(settings.envoy.tcp_keepalive, settings.access_log.listeners.names),
         )
         page = Page(NODE_ID, lambda: envoy.pid, lambda: envoy.shortages)
         database.on_commit(page.jobs.follow)
@@ -197,14 +209,15 @@ class Equipoise:
             if node_id == NODE_ID:
                 last_good.keep(in_force, gone, vault.seal)
 
-        ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pid, keep, page.stream)
+        ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pids, keep, page.stream)
         await self._controller.start(EnvoyBackend(ads))
         parts.push_async_callback(self._controller.stop)
         last_good.keep_only(set(await database.read(desired_store.all_ids)))
         # As late as may be: until here a stand-in that a killed service left looks after Envoy.
         standby = Standby(envoy_settings, key_file)
         await standby.start()
-        parts.push_async_callback(standby.stop)
+        parts.push_async_callback(standby.release)
+        self._at_the_end_of_traffic(parts, standby.stop)
         await ads.start()
         parts.push_async_callback(ads.stop)
 
@@ -222,11 +235,12 @@ class Equipoise:
         for each in limits_of_machine.low(limits_of_machine.limits()):
             _log.warning("low limit", **asdict(each))
         await envoy.start()
+        parts.push_async_callback(envoy.release)
         # Before Envoy's own end in this list, so that it comes after it: no traffic without limit.
-        parts.push_async_callback(limits.remove)
-        parts.push_async_callback(envoy.stop)
+        self._at_the_end_of_traffic(parts, limits.remove)
+        self._at_the_end_of_traffic(parts, envoy.stop)
         # Again, so that it comes before the end of Envoy, which it would not let happen.
-        parts.push_async_callback(standby.stop)
+        self._at_the_end_of_traffic(parts, standby.stop)
         obstacle = cutter.obstacle()
         if obstacle is not None:
             _log.warning("connections of removed members cannot be cut", effect="they stay", reason=obstacle)
@@ -246,7 +260,7 @@ class Equipoise:
         parts.push_async_callback(self._udp_health.stop)
 
         packets = PacketCounter(self._directory.instance, enabled=settings.monitor.packets == "auto")
-        parts.push_async_callback(packets.stop)
+        self._at_the_end_of_traffic(parts, packets.stop)
         await packets.start()
         traffic = TrafficObserver(
             database,
@@ -267,6 +281,15 @@ class Equipoise:
         # First in, so that starting has an answer, and first out, while all that answers need is there.
         parts.push_async_callback(self._http.stop, STOP_GRACE)
         _log.info("started", url=self._http.url, data_directory=str(self._directory.path), **settings.shown())
+
+    def _at_the_end_of_traffic(self, parts: AsyncExitStack, end: Callable[[], Awaitable[None]]) -> None:
+        """Have this done when the service is stopped, unless the traffic goes on without it."""
+
+        async def unless_left() -> None:
+            if not self._leaves_traffic:
+                await end()
+
+        parts.push_async_callback(unless_left)
 
     def _identity(self, parts: AsyncExitStack) -> Identity | ExternalKeystone:
         chosen = self._settings.identity

@@ -10,6 +10,10 @@ from uuid import uuid4
 LOCK_FILE: Final = "service.lock"
 DATABASE_FILE: Final = "equipoise.db"
 INSTANCE_FILE: Final = "instance"
+FORMAT_FILE: Final = "format"
+
+FORMAT: Final = 2
+"""Raised when an older version could not use the folder any more. 1, without a file: Envoy always works in `run`."""
 
 
 class DataDirectoryError(Exception):
@@ -49,7 +53,7 @@ class DataDirectory:
         """Make the folder where it is missing, for its owner alone, and take its lock.
 
         Raises:
-            DataDirectoryError: it cannot be made or written, or another service uses it.
+            DataDirectoryError: it cannot be made or written, another service uses it, or a newer version has.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,6 +67,33 @@ class DataDirectory:
             raise DataDirectoryError(
                 f"Another service uses the data directory {self.path}; stop that one, or choose another --data-dir."
             ) from None
+        try:
+            self._check_format()
+        except DataDirectoryError:
+            self.close()
+            raise
+
+    def mark(self) -> None:
+        """Write down that this version has used the folder. Raises OSError."""
+        if self._format() != str(FORMAT):
+            draft = self.path / f"{FORMAT_FILE}.new"
+            draft.write_text(f"{FORMAT}\n")
+            draft.replace(self.path / FORMAT_FILE)
+
+    def _check_format(self) -> None:
+        found = self._format()
+        if found is not None and not (found.isdecimal() and int(found) <= FORMAT):
+            raise DataDirectoryError(
+                f"The data directory {self.path} has the format {found!r}, and this version knows none after {FORMAT}: "
+                "a newer version has used it. Nothing was changed. Start the newer version again, or restore the "
+                "backup from before the upgrade into an empty folder."
+            )
+
+    def _format(self) -> str | None:
+        try:
+            return (self.path / FORMAT_FILE).read_text().strip()
+        except FileNotFoundError:
+            return None
 
     def close(self) -> None:
         """Give the lock back."""

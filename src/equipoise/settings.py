@@ -446,7 +446,13 @@ class Envoy:
         Integer(0, 32_767),
         "Seconds for which the other end of a TCP connection, client or member, may say nothing until the kernel asks "
         "whether it is there; if 4 questions, up to 15 s apart, stay without an answer, the connection is ended. 0: it "
-        "is never asked. Another value means another Envoy: connections are cut once.",
+        "is never asked. Another value means another Envoy: connections of the old one live on for `envoy.drain_time`.",
+    )
+    drain_time: float = _setting(
+        600.0,
+        Number(0, 604_800),
+        "Seconds for which connections live on in an Envoy whose place another one has taken, after an upgrade or with "
+        "other settings; then they are cut.",
     )
 
 
@@ -455,8 +461,9 @@ class Members:
     slow_start: int = _setting(
         10,
         Integer(0, 300),
-        "Seconds in which a member that has passed its health check again comes to its full share of an HTTP, HTTPS or "
-        "TCP listener with roundrobin, from a tenth of it on. 0: at once.",
+        "Seconds in which a member that has failed its health check and passes it again comes to its full share of an "
+        "HTTP, HTTPS or TCP listener with roundrobin, from a tenth of it on. 0: at once. A member that is added has it "
+        "at once.",
     )
 
 

@@ -42,8 +42,8 @@ class StandIn:
     def __init__(self, settings: StandbySettings) -> None:
         self._settings = settings
         self._files = DataPlaneFiles(settings.envoy.data_directory)
-        self._envoy = EnvoySupervisor(settings.envoy, self._tell)
-        self._ads = AdsServer(self._files.xds_socket, _Silent(), lambda: self._envoy.pid)
+        # One that lives is as it was wanted, whatever this code, which an upgrade may have replaced, would start.
+        self._envoy = EnvoySupervisor(settings.envoy, self._tell, replaces=False)
         self._vault: Vault | None = None
         self._has_told = False
 
@@ -51,6 +51,9 @@ class StandIn:
         """Stand in until the event is set; then let go of Envoy. Ends with Envoy if the data directory is removed."""
         log.info("standing in", service=self._settings.service)
         place = self._files.run.stat()
+        files = await self._envoy.choose()
+        files.create()
+        self._ads = AdsServer(files.xds_socket, _Silent(), lambda: self._envoy.pids)
         await self._ads.start()
         is_held = False
         while not asked_to_end.is_set():

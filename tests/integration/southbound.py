@@ -194,7 +194,7 @@ class Stand:
         self.files = DataPlaneFiles(directory)
         self.recorder = Recorder()
         self.envoy = EnvoySupervisor(EnvoySettings(directory, NODE, concurrency))
-        self.ads = AdsServer(self.files.xds_socket, self.recorder, lambda: self.envoy.pid)
+        self.ads = AdsServer(self.files.xds_socket, self.recorder, lambda: self.envoy.pids)
 
     async def start(self) -> None:
         self.files.create()
@@ -221,7 +221,7 @@ class Stand:
         """What a restart of the service is to Envoy: the stream ends, and one opens that knows nothing of before."""
         await self.ads.stop()
         self.recorder = Recorder()
-        self.ads = AdsServer(self.files.xds_socket, self.recorder, lambda: self.envoy.pid)
+        self.ads = AdsServer(self.files.xds_socket, self.recorder, lambda: self.envoy.pids)
         await self.ads.start()
 
     async def stop(self) -> None:

@@ -125,7 +125,7 @@ async def serve(stand: Stand, generation: int, address: str, *listeners: Served)
 
 
 def cutter_of(stand: Stand) -> EnvoyCutter:
-    return EnvoyCutter(lambda: stand.envoy.pid)
+    return EnvoyCutter(lambda: stand.envoy.pids)
 
 
 async def test_only_connections_of_that_listener_to_that_member_are_cut(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ async def test_a_connection_that_is_just_being_opened_is_cut_too(tmp_path: Path)
 
 
 async def test_without_an_envoy_nothing_is_in_the_way_but_there_is_nothing_to_cut_either() -> None:
-    cutter = EnvoyCutter(lambda: None)
+    cutter = EnvoyCutter(tuple)
     assert cutter.obstacle() is None
     with pytest.raises(ProcessLookupError):
         await cutter.cut("l", ["127.0.0.1"])
@@ -189,7 +189,7 @@ async def test_a_process_that_may_not_be_touched_is_told_as_an_obstacle(tmp_path
     async with a_stand(tmp_path) as stand:
         code = (
             "import os, sys; from equipoise.dataplane.cutting import EnvoyCutter; os.setuid(65534);"
-            "print(EnvoyCutter(lambda: int(sys.argv[1])).obstacle())"
+            "print(EnvoyCutter(lambda: [int(sys.argv[1])]).obstacle())"
         )
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", code, str(stand.envoy.pid), stdout=asyncio.subprocess.PIPE

@@ -1,8 +1,10 @@
 """Members fall ill and recover, and it is heard of soon, whatever happens to Envoy and its files."""
 
+import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from equipoise.observe import health as health_module
 from equipoise.observe.health import HealthObserver
 from equipoise.proxy.model import Protocol, ProxyHealthCheck
 from tests.integration.southbound import (
+    DEADLINE_SECONDS,
     NODE,
     Member,
     Stand,
@@ -27,10 +30,21 @@ from tests.integration.southbound import (
     until_async,
 )
 
+LONGER_THAN_KEPT = 5.0
+"""Seconds: more than the 4 for which a connection to a member of HTTP is kept without a request."""
 
-def check(protocol: Protocol, port: int | None = None, threshold: int = 1) -> ProxyHealthCheck:
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+SLOW = {
+    "late": (ANSWER,),
+    "head in pieces": (ANSWER[:12], ANSWER[12:24], ANSWER[24:]),
+    "body in pieces": (ANSWER[:-2], ANSWER[-2:-1], ANSWER[-1:]),
+}
+"""What a slow page sends, and in which pieces; the time is shared out before them."""
+
+
+def check(protocol: Protocol, port: int | None = None, threshold: int = 1, timeout: int = 1) -> ProxyHealthCheck:
     path = "/up" if protocol is Protocol.HTTP else None
-    return ProxyHealthCheck(protocol, path, port, 1, 1, 1, threshold)
+    return ProxyHealthCheck(protocol, path, port, 1, timeout, 1, threshold)
 
 
 @dataclass
@@ -129,6 +143,65 @@ async def test_another_port_is_checked_under_the_members_own_address(clinic: Cli
     nobody_listens_there = free_port(clinic.member.address)
     await clinic.publish(1, check(Protocol.TCP, port=nobody_listens_there), Protocol.TCP)
     await clinic.is_healthy(False)
+
+
+@asynccontextmanager
+async def slow_page(address: str, pieces: Sequence[bytes], seconds: float) -> AsyncIterator[int]:
+    """A member whose answers take so long; yields its port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            for piece in pieces:
+                await asyncio.sleep(seconds / len(pieces))
+                writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, address, 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+# Longer than the idle time of connections to members; Envoy counts a check that waits as idle.
+@pytest.mark.parametrize("pieces", SLOW.values(), ids=SLOW)
+@pytest.mark.parametrize("protocol", [Protocol.TCP, Protocol.HTTP])
+async def test_a_check_may_take_as_long_as_its_time_out_says(
+    clinic: Clinic, protocol: Protocol, pieces: Sequence[bytes]
+) -> None:
+    slow = own_address()
+    async with slow_page(slow, pieces, LONGER_THAN_KEPT) as port:
+        slowly = check(Protocol.HTTP, timeout=50)
+        listener = a_listener("l", clinic.port, port, [slow], protocol=protocol, health_check=slowly)
+        await clinic.stand.publish(desired("lb", 1, clinic.vip, listener))
+        await until(lambda: ("l", slow) in clinic.heard.health)
+        assert clinic.heard.health["l", slow]
+
+
+@pytest.mark.parametrize("seconds", [1, 50], ids=["a short check", "a long check"])
+async def test_connections_to_members_are_given_up_before_members_do_it_and_no_request_with_them(
+    clinic: Clinic, seconds: int
+) -> None:
+    member, given_up = own_address(), asyncio.Event()
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        carried = False
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET /long "):
+                carried = True
+                await asyncio.sleep(LONGER_THAN_KEPT)
+                writer.write(ANSWER)
+        if carried:
+            given_up.set()
+        writer.write(ANSWER)
+        writer.close()
+
+    async with await asyncio.start_server(keep, member, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        lasting = check(Protocol.HTTP, timeout=seconds)
+        listener = a_listener("l", clinic.port, port, [member], protocol=Protocol.HTTP, health_check=lasting)
+        await clinic.stand.publish(desired("lb", 1, clinic.vip, listener))
+        assert b" 200 " in await get(clinic.vip, clinic.port, "/long")
+        await asyncio.wait_for(given_up.wait(), DEADLINE_SECONDS)
 
 
 async def test_the_level_is_known_to_one_who_comes_later(clinic: Clinic) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from equipoise.dataplane import envoy as envoy_module
+from equipoise.dataplane import handover
 from equipoise.dataplane.admin import EnvoyAdmin
 from equipoise.dataplane.envoy import EnvoyNotRunningError, EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
@@ -64,7 +65,7 @@ def running(supervisor: EnvoySupervisor) -> int:
 async def directory(tmp_path: Path) -> AsyncIterator[Path]:
     """A data directory in which nothing runs any more after the test."""
     yield tmp_path
-    last = EnvoySupervisor(settings(tmp_path))
+    last = EnvoySupervisor(settings(tmp_path), replaces=False)
     await last.start()
     await last.stop()
 
@@ -122,10 +123,15 @@ async def test_it_does_not_believe_the_pid_file(directory: Path) -> None:
     await supervisor.stop()
 
 
-async def test_an_envoy_with_other_settings_is_replaced(directory: Path, orphan: int) -> None:
+async def test_an_envoy_whose_place_cannot_be_taken_in_peace_is_ended_and_replaced(
+    directory: Path, orphan: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody tells the new one what to serve, so that it waits for longer than that.
+    monkeypatch.setattr(handover, "_PATIENCE_SECONDS", 0.5)
     supervisor = EnvoySupervisor(settings(directory, concurrency=2))
     await supervisor.start()
     assert supervisor.pid != orphan
+    assert supervisor.pids == (supervisor.pid,)
     await until(lambda: not is_alive(orphan))
     await supervisor.stop()
 

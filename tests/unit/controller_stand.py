@@ -15,6 +15,7 @@ from equipoise.api.classic.handlers.listeners import create_listener
 from equipoise.certificates.vault import Vault
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
+from equipoise.controller.slow_start import SlowStart
 from equipoise.domain.commands import CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
 from equipoise.domain.quotas import Quotas
@@ -250,6 +251,7 @@ async def open_stand(
     clock: Clock = time.time,
     hindrance: str | None = None,
     vault: Vault | None = None,
+    slow_start: int = 0,
 ) -> AsyncIterator[Stand]:
     """A stand on a database, which a later stand may open again."""
     upgrade(url)
@@ -259,7 +261,7 @@ async def open_stand(
     cutter = RecordingCutter()
     draining = Draining(database, cutter)
     limits = FakeLimits(hindrance)
-    controller = Controller(database, time_limit, vault.unseal, draining, limits)
+    controller = Controller(database, time_limit, vault.unseal, draining, limits, SlowStart(slow_start))
     node = FakeNode(controller)
     policy = Policy(
         pools={"External": IPv4Network(external), "Internal": IPv4Network("127.78.0.0/16")},

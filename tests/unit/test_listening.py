@@ -52,8 +52,8 @@ def test_ones_own_sockets_do_not_count_unless_somebody_shares_them() -> None:
         own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         own.bind(("127.0.0.1", 0))
         address, port = own.getsockname()
-        assert not is_taken_for_datagrams(address, port, os.getpid())
-        assert is_taken_for_datagrams(address, port, os.getppid())
+        assert not is_taken_for_datagrams(address, port, [os.getpid()])
+        assert is_taken_for_datagrams(address, port, [os.getppid()])
         script = (
             "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"
             "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1); s.bind((sys.argv[1], int(sys.argv[2])));"
@@ -65,5 +65,5 @@ def test_ones_own_sockets_do_not_count_unless_somebody_shares_them() -> None:
         with other:
             assert other.stdout is not None
             other.stdout.readline()
-            assert is_taken_for_datagrams(address, port, os.getpid())
-        assert not is_taken_for_datagrams(address, port, os.getpid())
+            assert is_taken_for_datagrams(address, port, [os.getpid()])
+        assert not is_taken_for_datagrams(address, port, [os.getpid()])

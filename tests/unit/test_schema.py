@@ -1,21 +1,33 @@
-"""The migrations lead to exactly the schema that `equipoise.store.tables` declares, from an empty database or an old
-one, and leave what an old one holds.
+"""The migrations lead to exactly the schema that `equipoise.store.tables` declares, from wherever they begin, and leave
+what an old one holds.
 """
 
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, Table, insert, select
+from sqlalchemy import MetaData, Table, insert, select, text
 
 from equipoise.domain.model import LoadBalancer, Status
 from equipoise.store import load_balancers, migrate
-from equipoise.store.database import open_engine
-from equipoise.store.migrate import upgrade
+from equipoise.store.database import open_engine, sqlite_url
+from equipoise.store.migrate import SchemaTooNewError, upgrade
 from equipoise.store.tables import metadata
+from tests.databases import Postgres
+from tests.upgrade.archive import unpack
+
+
+def differences(url: str) -> object:
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
+    return found
+
 
 PROJECT = "a" * 32
 BEFORE_ZONES = "0001"
@@ -60,10 +72,27 @@ def bring_to(url: str, revision: str) -> None:
 
 def test_the_migrations_make_what_the_tables_declare(empty_database_url: str) -> None:
     upgrade(empty_database_url)
-    engine = open_engine(empty_database_url)
+    assert differences(empty_database_url) == []
+
+
+def test_they_make_it_of_what_an_older_version_has_left(tmp_path: Path, postgres: Postgres) -> None:
+    unpack("0.1.0", tmp_path / "here" / "kept")
+    [setting] = unpack("0.1.0", tmp_path / "there" / "kept", postgres).settings
+    for url in (sqlite_url(tmp_path / "here" / "kept" / "equipoise.db"), setting.partition("=")[2]):
+        upgrade(url)
+        assert differences(url) == []
+
+
+def test_what_a_newer_version_has_made_is_refused_and_left_as_it_is(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNewError, match=r"the schema 9999.*Nothing was changed"):
+        upgrade(database_url)
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == ["9999"]
     engine.dispose()
+    assert differences(database_url) == []
 
 
 def test_the_newest_revision_is_the_one_that_a_start_looks_for() -> None:

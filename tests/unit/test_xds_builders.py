@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
 from equipoise.proxy.model import Algorithm, CipherSet, Place, Protocol, ProxyHealthCheck, ProxyTls, Transport
 from equipoise.xds.builders import build
@@ -50,17 +52,30 @@ def test_the_listener_stays_what_it_is_when_anything_behind_it_changes(listener:
     assert what_changes(listener, replace(listener, algorithm=Algorithm.SOURCE)) == {CLUSTER}
 
 
-def test_members_that_come_back_start_slowly_where_there_is_a_check_and_they_take_turns() -> None:
-    checked = replace(HTTP, health_check=CHECK, slow_start=10)
-    body = Cluster.FromString(built(checked)[CLUSTER].body)
-    assert body.round_robin_lb_config.slow_start_config.slow_start_window.seconds == 10
-    for without in (
-        replace(checked, health_check=None),
-        replace(checked, slow_start=0),
-        replace(checked, algorithm=Algorithm.SOURCE),
-        replace(checked, algorithm=Algorithm.LEAST_CONNECTIONS),
-    ):
-        assert not Cluster.FromString(built(without)[CLUSTER].body).HasField("round_robin_lb_config")
+def test_the_weights_of_members_are_told_only_where_they_differ() -> None:
+    several = replace(HTTP, members=("10.0.0.1", "10.0.0.2"))
+    slowed = replace(several, weights={"10.0.0.1": 10, "10.0.0.2": 1})
+    assert what_changes(several, slowed) == {ENDPOINTS}
+    assert weights(slowed) == [10, 1]
+    assert weights(several) == [0, 0]
+
+
+def weights(listener: Served) -> list[int]:
+    """0 where there is none."""
+    members = ClusterLoadAssignment.FromString(built(listener)[ENDPOINTS].body).endpoints[0].lb_endpoints
+    return [each.load_balancing_weight.value for each in members]
+
+
+@pytest.mark.parametrize("protocol", [Protocol.HTTP, Protocol.TCP])
+@pytest.mark.parametrize("timeout", [1, 3, 4, 50])
+def test_no_idle_time_of_ours_ends_a_check_over_http_before_its_own_time_out(protocol: Protocol, timeout: int) -> None:
+    checked = replace(HTTP, health_check=replace(CHECK, protocol=protocol, timeout=timeout))
+    packed = Cluster.FromString(built(checked)[CLUSTER].body).typed_extension_protocol_options.values()
+    options = HttpProtocolOptions.FromString(next(iter(packed)).value).common_http_protocol_options
+    if protocol is Protocol.HTTP:
+        assert not options.HasField("idle_timeout") or options.idle_timeout.seconds > timeout
+    # Members commonly close connections after 5 s.
+    assert {options.idle_timeout.seconds, options.max_connection_duration.seconds} == {0, 4}
 
 
 def test_another_certificate_is_the_secrets_alone_and_another_way_to_speak_tls_the_listeners() -> None:

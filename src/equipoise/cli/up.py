@@ -1,4 +1,4 @@
-"""`equipoise up`: the whole service in the foreground, until SIGTERM or SIGINT."""
+"""`equipoise up`: the whole service in the foreground, until SIGTERM or SIGINT; SIGUSR2 ends it and leaves Envoy."""
 
 import asyncio
 import os
@@ -22,12 +22,14 @@ from equipoise.logs import configure_logs
 from equipoise.metrics.token import MetricsTokenError
 from equipoise.settings import Settings, SettingsError, secret_overrides
 from equipoise.store.database import StoreUnavailable
+from equipoise.store.migrate import SchemaTooNewError
 
 _CANNOT_START: Final = (
     DataDirectoryError,
     IdentityFileError,
     ListenError,
     MetricsTokenError,
+    SchemaTooNewError,
     StoreUnavailable,
     VaultError,
     OSError,
@@ -45,7 +47,11 @@ _CANNOT_START: Final = (
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file with settings.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated.")
 def up(data_dir: Path, listen: str, config: Path | None, overrides: tuple[str, ...]) -> None:
-    """Run API, controller and data plane in the foreground."""
+    """Run API, controller and data plane in the foreground.
+
+    SIGTERM and SIGINT stop all of it. SIGUSR2 stops the service and leaves the traffic as it is: Envoy goes on, and the
+    next start, of another version perhaps, takes it over.
+    """
     give_back_what_is_freed()
     address = _address(listen)
     try:
@@ -70,12 +76,19 @@ def up(data_dir: Path, listen: str, config: Path | None, overrides: tuple[str, .
 async def _serve(data_dir: Path, listen: tuple[str, int], settings: Settings) -> None:
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    service = Equipoise(data_dir, listen, settings)
+
+    def leave() -> None:
+        service.leave_traffic()
+        asked_to_stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
+    loop.add_signal_handler(signal.SIGUSR2, leave)
     stopped = asyncio.ensure_future(asked_to_stop.wait())
     log = structlog.get_logger("equipoise")
     async with AsyncExitStack() as parts:
-        starting = asyncio.ensure_future(parts.enter_async_context(Equipoise(data_dir, listen, settings)))
+        starting = asyncio.ensure_future(parts.enter_async_context(service))
         await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
             log.info("stopping", before="it was started")
@@ -84,7 +97,7 @@ async def _serve(data_dir: Path, listen: tuple[str, int], settings: Settings) ->
             with suppress(asyncio.CancelledError):
                 await starting
             return
-        service = starting.result()
+        starting.result()
         set_apart_what_stays()
         click.echo(f"ready {service.url}")
         failed = asyncio.ensure_future(service.failed())

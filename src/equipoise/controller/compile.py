@@ -1,9 +1,10 @@
 """Compiles the desired rows of a load balancer into the proxy model. Pure."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from equipoise.certificates.pair import served_certificate, served_key
+from equipoise.controller.slow_start import FULL_SHARE, Shares
 from equipoise.domain.model import (
     EXTERNAL,
     TLS_1_0_AND_LATER,
@@ -54,13 +55,17 @@ IsLogged = Callable[[str], bool]
 class ProxySettings:
     """What the operator says of all load balancers alike; see `ProxyPool` and `ProxyListener`. Times are in seconds."""
 
-    slow_start: int = 0
     keepalive: int = 0
     is_logged: IsLogged = lambda _: False
 
 
-def compile_load_balancer(desired: Desired, unseal: Unseal, settings: ProxySettings) -> ProxyLoadBalancer:
-    """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer)."""
+def compile_load_balancer(
+    desired: Desired, unseal: Unseal, shares: Shares, settings: ProxySettings
+) -> ProxyLoadBalancer:
+    """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer).
+
+    `shares` are those of members that have less than a full one.
+    """
     load_balancer = desired.load_balancer
     serves = load_balancer.admin_state_up == AdminState.ON and not load_balancer.deleting
     listeners = tuple(
@@ -74,7 +79,7 @@ def compile_load_balancer(desired: Desired, unseal: Unseal, settings: ProxySetti
         load_balancer_id=load_balancer.id,
         address=load_balancer.vip_address,
         listeners=listeners,
-        pools=tuple(_pool(desired.pools[id], desired, settings) for id in used),
+        pools=tuple(_pool(desired.pools[id], desired, shares.get(id, {}), settings) for id in used),
         # Without meaning for Internal.
         bandwidth=load_balancer.bandwidth if load_balancer.type == EXTERNAL else None,
     )
@@ -95,20 +100,19 @@ def _listener(
     )
 
 
-def _pool(pool: Pool, desired: Desired, settings: ProxySettings) -> ProxyPool:
+def _pool(pool: Pool, desired: Desired, shares: Mapping[str, int], settings: ProxySettings) -> ProxyPool:
     udp = pool.protocol == PoolProtocol.UDP
     monitor = desired.health_monitors.get(pool.id)
     return ProxyPool(
         pool_id=pool.id,
         protocol=Protocol(pool.protocol),
         algorithm=_ALGORITHMS[PoolAlgorithm(pool.algorithm)],
-        members=_members(pool, desired),
+        members=_members(pool, desired, shares),
         health_check=None if monitor is None or udp else _health_check(monitor),
         persistence=_PERSISTENCE[PersistenceType(pool.persistence_type)]
         if pool.persistent and pool.persistence_type
         else None,
         cookie_lifetime=_seconds(pool.cookie_lifetime),
-        slow_start=0 if udp else settings.slow_start,
         keepalive=0 if udp else settings.keepalive,
     )
 
@@ -125,8 +129,9 @@ def _tls(listener: Listener, desired: Desired, unseal: Unseal) -> ProxyTls | Non
     )
 
 
-def _members(pool: Pool, desired: Desired) -> tuple[ProxyMember, ...]:
+def _members(pool: Pool, desired: Desired, shares: Mapping[str, int]) -> tuple[ProxyMember, ...]:
     """Each place once, with the largest weight that is asked for it; that of a member that is no backup, if there is.
+    Where members have less than their full share, weights are in parts of it.
 
     Envoy has no checks for UDP: who fails ours is left out, as long as there is a monitor. Left out and not marked as
     unhealthy: if all are marked, Envoy goes on sending the datagrams of the sessions that there are to members known
@@ -145,7 +150,12 @@ def _members(pool: Pool, desired: Desired) -> tuple[ProxyMember, ...]:
         there = places.get((each.address, port))
         if there is None or (member.backup, -member.weight) < (there.backup, -there.weight):
             places[each.address, port] = member
-    return tuple(places[place] for place in sorted(places))
+    if not shares:
+        return tuple(places[place] for place in sorted(places))
+    return tuple(
+        replace(member, weight=member.weight * shares.get(member.address, FULL_SHARE))
+        for _, member in sorted(places.items())
+    )
 
 
 def _health_check(monitor: HealthMonitor) -> ProxyHealthCheck:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from equipoise.controller import reasons
 from equipoise.controller.compile import ProxySettings, Unseal, compile_load_balancer
 from equipoise.controller.draining import Draining
+from equipoise.controller.slow_start import SlowStart
 from equipoise.domain.jobs import FailureReason, JobStatus
 from equipoise.domain.references import Kind, ResourceRef
 from equipoise.proxy.backend import Backend, Published
@@ -64,6 +65,7 @@ class Controller:
         unseal: makes PEM of a private key as it is stored.
         draining: what ends the connections of removed members; started and stopped with the controller.
         limits: brought up to date before anything is published, so that what is confirmed is limited, too.
+        slow_start: tells the shares of members that have come back.
         proxy: what the operator says of all load balancers alike.
     """
 
@@ -74,8 +76,10 @@ class Controller:
         unseal: Unseal,
         draining: Draining,
         limits: BandwidthLimits,
+        slow_start: SlowStart,
         proxy: ProxySettings | None = None,
     ) -> None:
+        self._slow_start = slow_start
         self._proxy = proxy or ProxySettings()
         self._database = database
         self._draining = draining
@@ -112,6 +116,7 @@ class Controller:
             asyncio.create_task(self._reconcile_forever(), name="reconcile"),
             asyncio.create_task(self._observe_forever(), name="observe"),
             asyncio.create_task(self._enforce_time_limits(), name="time-limits"),
+            asyncio.create_task(self._raise_shares(), name="slow-start"),
         ]
 
     async def wait_until_in_force(self, seconds: float) -> bool:
@@ -175,12 +180,16 @@ class Controller:
             moved, self._moved = self._moved, set()
             gone, self._gone = self._gone, set()
             await self._limits.apply((), gone)
+            for id in gone:
+                self._slow_start.forget(id)
             await self._reconcile(moved)
 
     async def _reconcile(self, load_balancer_ids: Iterable[str]) -> None:
         for batch in _batches(load_balancer_ids):
             found = await self._patiently(partial(self._database.read, partial(desired_store.load, ids=batch)))
-            compiled = [compile_load_balancer(one, self._unseal, self._proxy) for one in found]
+            compiled = [
+                compile_load_balancer(one, self._unseal, self._slow_start.shares(one), self._proxy) for one in found
+            ]
             await self._limits.apply(compiled)
             await self._warn(batch)
             self._publish(
@@ -190,6 +199,12 @@ class Controller:
             # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it
             # goes out with the next batch, which follows at once.
             await self._durably(partial(jobs.begin, load_balancer_ids=batch))
+
+    async def _raise_shares(self) -> None:
+        """Publish the next share of members that have come back, step by step."""
+        while self._slow_start.step:
+            await asyncio.sleep(self._slow_start.step)
+            self._look_at(self._slow_start.under_way())
 
     async def _warn(self, load_balancer_ids: Sequence[str]) -> None:
         """Where limits are not in force, let jobs say so before they can succeed."""

@@ -36,11 +36,15 @@ class EnvoyAdmin:
         """Return what Envoy shows at `path`. Raises AdminUnavailableError."""
         return "".join([piece async for piece in self.pieces(path)])
 
-    async def pieces(self, path: str) -> AsyncIterator[str]:
+    async def post(self, path: str) -> str:
+        """Have Envoy do what stands behind `path`; returns what it says. Raises AdminUnavailableError."""
+        return "".join([piece async for piece in self.pieces(path, "POST")])
+
+    async def pieces(self, path: str, method: str = "GET") -> AsyncIterator[str]:
         """Yield what Envoy shows at `path` in pieces of whole lines. Raises AdminUnavailableError."""
         pending = b""
         try:
-            async for data in self._body(path):
+            async for data in self._body(method, path):
                 whole, newline, rest = data.rpartition(b"\n")
                 if newline:
                     yield (pending + whole + newline).decode()
@@ -52,13 +56,14 @@ class EnvoyAdmin:
         if pending:
             yield pending.decode()
 
-    async def _body(self, path: str) -> AsyncIterator[bytes]:
+    async def _body(self, method: str, path: str) -> AsyncIterator[bytes]:
         loop, answer = asyncio.get_running_loop(), _Answer()
+        question = f"{method} {path} HTTP/1.1\r\nHost: envoy\r\nContent-Length: 0\r\n\r\n"
         with short_path(self._socket_path) as name, socket.socket(socket.AF_UNIX) as envoy:
             envoy.setblocking(False)
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 await loop.sock_connect(envoy, name)
-                await loop.sock_sendall(envoy, f"GET {path} HTTP/1.1\r\nHost: envoy\r\n\r\n".encode())
+                await loop.sock_sendall(envoy, question.encode())
             while not answer.is_complete:
                 async with asyncio.timeout(_TIMEOUT_SECONDS):
                     data = await loop.sock_recv(envoy, _PIECE_BYTES)

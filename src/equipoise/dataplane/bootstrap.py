@@ -67,7 +67,9 @@ def _limits() -> Config:
 
 
 def _dynamic_resources() -> Config:
-    over_stream: Config = {"ads": {}, "resource_api_version": "V3"}
+    # After a time-out it would begin to serve what it has: an Envoy that is told late would take the place of one that
+    # serves everything, and serve nothing.
+    over_stream: Config = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
     # With Envoy's own back-off of up to 30 s a control plane that was away is noticed late.
     back_off = {"base_interval": "0.1s", "max_interval": "1s"}
     service = {"envoy_grpc": {"cluster_name": _STREAM, "retry_policy": {"retry_back_off": back_off}}}

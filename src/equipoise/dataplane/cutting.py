@@ -2,8 +2,7 @@
 
 Whose a connection is, is told by the label that the cluster of its listener put on the socket (`labels`). Each
 descriptor is borrowed from Envoy for a moment (pidfd_getfd), and a socket that is meant is disconnected: the member
-is sent a reset, and Envoy finds the connection broken and closes the client's side. Linux 5.6 or later. When to cut
-is not known here.
+is sent a reset, and Envoy finds the connection broken and closes the client's side. When to cut is not known here.
 """
 
 import asyncio
@@ -11,14 +10,12 @@ import ctypes
 import errno
 import os
 import socket
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
+from equipoise.dataplane.borrowing import borrow, held, numbers
 from equipoise.dataplane.connected import is_connected
 from equipoise.xds.labels import LABEL_BYTES, LABEL_LEVEL, LABEL_OPTION, label
-
-_SYS_PIDFD_GETFD = 438
-"""The same on every architecture; Python has no name for it."""
 
 _NO_ADDRESS = socket.AF_UNSPEC.to_bytes(16, "little")
 """A socket address of no family: connecting to it takes a TCP connection down (connect(2))."""
@@ -30,16 +27,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class EnvoyCutter:
-    """Cuts connections of the Envoy whose process id `pid` tells; None says that none is known to run."""
+    """Cuts connections of the Envoys whose process ids `pids` tells: the one at work, and those that drain."""
 
-    def __init__(self, pid: Callable[[], int | None]) -> None:
-        self._pid = pid
+    def __init__(self, pids: Callable[[], Collection[int]]) -> None:
+        self._pids = pids
 
     def obstacle(self) -> str | None:
         """Return why connections cannot be cut on this machine, None if they can, as far as is known."""
-        pid = self._pid()
         try:
-            if pid is not None:
+            for pid in self._pids():
                 check(pid)
         except OSError as error:
             return (
@@ -56,16 +52,16 @@ class EnvoyCutter:
             ProcessLookupError: no Envoy is known to run.
             OSError: the machine does not allow it.
         """
-        pid = self._pid()
-        if pid is None:
+        pids = self._pids()
+        if not pids:
             raise ProcessLookupError(errno.ESRCH, "Envoy does not run")
-        return await asyncio.to_thread(cut, pid, label(listener_id), addresses)
+        return sum([await asyncio.to_thread(cut, pid, label(listener_id), addresses) for pid in pids])
 
 
 def check(envoy_pid: int) -> None:
     """Raise OSError if `cut` would not work on this process."""
-    with suppress(ProcessLookupError), _process(envoy_pid) as process:
-        os.close(_borrow(process, 0))
+    with suppress(ProcessLookupError), held(envoy_pid) as process:
+        os.close(borrow(process, 0))
 
 
 def cut(envoy_pid: int, of_listener: bytes, addresses: Collection[str]) -> int:
@@ -80,19 +76,9 @@ def cut(envoy_pid: int, of_listener: bytes, addresses: Collection[str]) -> int:
     wanted = frozenset(address for address in addresses if _may_be_connected(address))
     if not wanted:
         return 0
-    with suppress(ProcessLookupError), _process(envoy_pid) as process:
-        return sum(_cut(process, number, of_listener, wanted) for number in _numbers(envoy_pid))
+    with suppress(ProcessLookupError), held(envoy_pid) as process:
+        return sum(_cut(process, number, of_listener, wanted) for number in numbers(envoy_pid))
     return 0
-
-
-@contextmanager
-def _process(pid: int) -> Iterator[int]:
-    """A descriptor of the process, so that its number cannot come to mean another. Raises ProcessLookupError."""
-    descriptor = os.pidfd_open(pid)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _may_be_connected(address: str) -> bool:
@@ -104,17 +90,9 @@ def _may_be_connected(address: str) -> bool:
         return True
 
 
-def _numbers(pid: int) -> list[int]:
-    """The descriptors that a process has now."""
-    try:
-        return [int(name) for name in os.listdir(f"/proc/{pid}/fd")]  # noqa: PTH208 - paths as objects take thrice as long
-    except FileNotFoundError:
-        return []
-
-
 def _cut(process: int, number: int, of_listener: bytes, addresses: Collection[str]) -> bool:
     try:
-        descriptor = _borrow(process, number)
+        descriptor = borrow(process, number)
     except FileNotFoundError:
         # Closed since it was found.
         return False
@@ -148,13 +126,3 @@ def _has_label(descriptor: int, of_listener: bytes) -> bool:
     size = ctypes.c_uint32(LABEL_BYTES)
     answer = _libc.getsockopt(descriptor, LABEL_LEVEL, LABEL_OPTION, value, ctypes.byref(size))
     return answer == 0 and value.raw == of_listener
-
-
-def _borrow(process: int, number: int) -> int:
-    descriptor: int = _libc.syscall(_SYS_PIDFD_GETFD, process, number, 0)
-    if descriptor >= 0:
-        return descriptor
-    code = ctypes.get_errno()
-    if code == errno.EBADF:
-        raise FileNotFoundError(code, os.strerror(code))
-    raise OSError(code, os.strerror(code))

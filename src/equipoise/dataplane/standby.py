@@ -5,6 +5,7 @@ and ended for good when the service is stopped. As with Envoy, a lock that it in
 """
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -76,6 +77,12 @@ class Standby:
         if process is not None:
             await process.end(_PATIENCE_SECONDS)
         self._files.standby_pid.unlink(missing_ok=True)
+
+    async def release(self) -> None:
+        """Stop watching and leave it as it is: it begins when this process is gone."""
+        process = await self._watched.leave()
+        if process is not None:
+            process.release()
 
     async def _watch(self, process: Process) -> None:
         clock = asyncio.get_running_loop().time
@@ -151,7 +158,8 @@ def _is_standby_of(process: Path, data_directory: Path) -> bool:
         words = (process / "cmdline").read_bytes().decode().split("\0")
         if words[1:3] != ["-m", MODULE]:
             return False
-        return StandbySettings.from_json(words[3]).envoy.data_directory == data_directory
-    except (OSError, UnicodeDecodeError, msgspec.MsgspecError):
-        # Gone meanwhile, or somebody else's, or of another release, whose lock is not ours to take.
+        # Of another release it may have been told more, or less, but this.
+        return Path(json.loads(words[3])["envoy"]["data_directory"]) == data_directory
+    except (OSError, ValueError, LookupError, TypeError):
+        # Gone meanwhile, or somebody else's.
         return False

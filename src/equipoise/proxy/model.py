@@ -80,7 +80,7 @@ class ProxyHealthCheck:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ProxyMember:
-    """A member at an IPv4 address and port. It gets traffic by its `weight` (0-256) in relation to the others; of 0
+    """A member at an IPv4 address and port. It gets traffic by its `weight` (0-2560) in relation to the others; of 0
     nothing new.
 
     A `backup` gets traffic only while no other member can. It is checked at `monitor_address` and `monitor_port`, None:
@@ -107,8 +107,8 @@ class ProxyPool:
     """Members that stand for one another, sorted and without doubles, and how one of them is chosen.
 
     `protocol` is HTTP, TCP or UDP. A cookie is kept for `cookie_lifetime` seconds, None: until the browser ends.
-    `slow_start` is in seconds: how long a member that has come back takes to its full share, 0: no time. `keepalive` is
-    in seconds: how long a member says nothing over TCP until it is asked whether it is there, 0: it is never asked.
+    `keepalive` is in seconds: how long a member says nothing over TCP until it is asked whether it is there, 0: it is
+    never asked.
     A pool with the id of a listener is private to that.
     """
 
@@ -119,7 +119,6 @@ class ProxyPool:
     health_check: ProxyHealthCheck | None = None
     persistence: Persistence | None = None
     cookie_lifetime: int | None = None
-    slow_start: int = 0
     keepalive: int = 0
 
     @property

@@ -15,7 +15,8 @@ class LoadBalancerMoved:
 
 @dataclass(frozen=True, slots=True)
 class HealthMoved:
-    """A member is to be sent datagrams or is not any more. Nothing that users asked for changed, nor the generation."""
+    """A member failed its health check or came back: its share changes. Nothing that users asked for changed,
+    nor the generation."""
 
     load_balancer_id: str
 

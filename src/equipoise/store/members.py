@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from equipoise.domain.commands import Filter
-from equipoise.domain.model import Member, Protocol
+from equipoise.domain.model import Algorithm, Member, Protocol
 from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
+from equipoise.store.events import HealthMoved
 from equipoise.store.tables import members, pools
 
 _read = rows.reader(Member)
@@ -28,6 +29,18 @@ _OBSERVE = (
     update(members)
     .where(members.c.pool_id.in_(_CHECKED_BY_ENVOY), members.c.address == bindparam("at_address"))
     .values(healthy=bindparam("is_healthy"))
+)
+_FAILING = select(members.c.pool_id, members.c.address).where(
+    members.c.pool_id.in_(bindparam("ids", expanding=True)), members.c.healthy.is_(False)
+)
+_LOAD_BALANCERS_OF = (
+    select(pools.c.load_balancer_id)
+    .where(
+        pools.c.id.in_(bindparam("ids", expanding=True)),
+        pools.c.protocol != Protocol.UDP,
+        pools.c.algorithm == Algorithm.ROUND_ROBIN,
+    )
+    .distinct()
 )
 _RESTORE = (
     update(members)
@@ -83,13 +96,19 @@ def count(connection: Connection, pool_id: str) -> int:
 
 
 def observe_health(tx: Transaction, seen: Mapping[tuple[str, str], bool]) -> None:
-    """Write down what the data plane saw: (pool id, address) -> healthy."""
+    """Write down what the data plane saw, (pool id, address) -> healthy, and tell of whom that changes the share: where
+    members take turns, one that comes back begins with less (`equipoise.controller.slow_start`)."""
+    found = tx.connection.execute(_FAILING, {"ids": sorted({pool_id for pool_id, _ in seen})})
+    failing = {(row.pool_id, row.address) for row in found}
+    moved = sorted({member[0] for member, healthy in seen.items() if (member in failing) is healthy})
     values = [
         {"of_pool": pool_id, "at_address": address, "is_healthy": healthy}
         for (pool_id, address), healthy in seen.items()
     ]
     if values:
         tx.connection.execute(_OBSERVE, values)
+    for id in tx.connection.execute(_LOAD_BALANCERS_OF, {"ids": moved}).scalars():
+        tx.emit(HealthMoved(id))
 
 
 def forget_health(connection: Connection, pool_id: str) -> None:

@@ -12,10 +12,15 @@ HEAD: Final = "0005"
 """The newest revision in `migrations/versions`."""
 
 
+class SchemaTooNewError(Exception):
+    """The database has a schema that this version does not know; the message says what to do."""
+
+
 def upgrade(url: str) -> None:
     """Create or upgrade the schema; a database that is at `HEAD` already is left alone.
 
     Raises:
+        SchemaTooNewError: a newer version has written it; nothing is changed.
         StoreUnavailable: the database cannot be reached or written.
     """
     engine = open_engine(url)
@@ -28,14 +33,23 @@ def upgrade(url: str) -> None:
 
 
 def _upgrade(engine: Engine) -> None:
-    if _revision(engine) == HEAD:
+    revision = _revision(engine)
+    if revision == HEAD:
         return
     # Imported here: it costs a tenth of a second and 10 MiB, and most starts do not need it.
     from alembic import command
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise SchemaTooNewError(
+            f"The database has the schema {revision}, and this version knows none after {HEAD}: a newer version has "
+            "upgraded it. Nothing was changed. Start the newer version again, or restore the backup from before the "
+            "upgrade."
+        )
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

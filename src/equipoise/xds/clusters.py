@@ -11,7 +11,7 @@ from envoy.type.v3.percent_pb2 import Percent
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt32Value
 
-from equipoise.proxy.model import Algorithm, Persistence, Protocol, ProxyPool
+from equipoise.proxy.model import Algorithm, Persistence, Protocol, ProxyHealthCheck, ProxyPool
 from equipoise.xds.encoding import BUFFER_BYTES, HEADER_LINES, over_ads, packed
 from equipoise.xds.health_checks import health_check
 from equipoise.xds.keepalive import of_members
@@ -23,7 +23,7 @@ _UNLIMITED = 1_000_000
 
 _CONNECT_SECONDS = 5
 
-_IDLE_TO_MEMBER_SECONDS = 4
+_KEPT_SECONDS = 4
 """Shorter than the keep-alive of common servers (5 s), so that a request seldom meets a connection being closed."""
 
 _ANSWER_HEAD_KIB = 256
@@ -35,10 +35,6 @@ _MAGLEV_TABLE = 251
 _STICKY_TABLE = 65_537
 """Where the promise is to stay with a member: when another comes or goes 0.1 % of the addresses change theirs, with
 251 entries it would be 2-7 %."""
-
-
-_FIRST_SHARE_PERCENT = 10
-"""Of its full share a member that has come back gets so much at first."""
 
 _SESSIONS = 5_000
 """Sessions of UDP with one pool, until its node is told its share (`equipoise.xds.shares`); what would begin another
@@ -59,8 +55,6 @@ def cluster(pool: ProxyPool) -> Cluster:
         # Otherwise a member that was taken out but is still healthy keeps getting new connections.
         ignore_health_on_host_removal=True,
     )
-    if algorithm is Algorithm.ROUND_ROBIN and pool.health_check is not None and pool.slow_start:
-        message.round_robin_lb_config.slow_start_config.CopyFrom(_slow_start(pool.slow_start))
     if algorithm is Algorithm.LEAST_CONNECTIONS:
         message.load_balancing_policy.CopyFrom(_least_of_all())
     if algorithm is Algorithm.SOURCE:
@@ -73,7 +67,7 @@ def cluster(pool: ProxyPool) -> Cluster:
         message.upstream_bind_config.CopyFrom(_labelled(pool.pool_id))
     if pool.protocol.carries_http:
         options = message.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
-        options.CopyFrom(packed(_http_to_member()))
+        options.CopyFrom(packed(_http_to_member(pool.health_check)))
     if pool.health_check is not None:
         message.health_checks.append(health_check(pool.health_check))
     return message
@@ -107,15 +101,6 @@ def _least_of_all() -> LoadBalancingPolicy:
     return policy
 
 
-def _slow_start(seconds: int) -> Cluster.SlowStartConfig:
-    """Only where there is a check: without one nothing tells a member that has come back from one that is new, and new
-    ones are to have their share at once. With the fewest connections a member never has more of them than the others,
-    and which one a hash hits is not to depend on time."""
-    return Cluster.SlowStartConfig(
-        slow_start_window=Duration(seconds=seconds), min_weight_percent=Percent(value=_FIRST_SHARE_PERCENT)
-    )
-
-
 def _by_address(pool: ProxyPool) -> bool:
     """Whether clients stay with their member by their address, beside what the algorithm says."""
     return pool.persistence is Persistence.SOURCE_IP
@@ -137,14 +122,26 @@ def _circuit_breakers(pool: ProxyPool) -> CircuitBreakers:
     return CircuitBreakers(thresholds=[thresholds])
 
 
-def _http_to_member() -> UpstreamHttpOptions:
+def _http_to_member(check: ProxyHealthCheck | None) -> UpstreamHttpOptions:
     return UpstreamHttpOptions(
-        common_http_protocol_options=HttpProtocolOptions(
-            idle_timeout=Duration(seconds=_IDLE_TO_MEMBER_SECONDS),
-            max_headers_count=UInt32Value(value=HEADER_LINES),
-            max_response_headers_kb=UInt32Value(value=_ANSWER_HEAD_KIB),
-        ),
+        common_http_protocol_options=_kept(check),
         explicit_http_config=UpstreamHttpOptions.ExplicitHttpConfig(
             http_protocol_options=Http1ProtocolOptions(enable_trailers=True)
         ),
     )
+
+
+def _kept(check: ProxyHealthCheck | None) -> HttpProtocolOptions:
+    """How long a connection to a member is kept for further requests, and what an answer may hold.
+
+    Envoy counts a health check that waits for its answer as idle, so the idle time would end every check that may take
+    longer. Beside such a check connections are replaced at an age instead: that age does not count for checks, a
+    request under way is finished first, and none of them is idle for longer either.
+    """
+    options = HttpProtocolOptions(
+        max_headers_count=UInt32Value(value=HEADER_LINES), max_response_headers_kb=UInt32Value(value=_ANSWER_HEAD_KIB)
+    )
+    limited_by_age = check is not None and check.protocol is Protocol.HTTP and check.timeout >= _KEPT_SECONDS
+    limit = options.max_connection_duration if limited_by_age else options.idle_timeout
+    limit.seconds = _KEPT_SECONDS
+    return options

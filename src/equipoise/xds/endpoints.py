@@ -16,22 +16,25 @@ from equipoise.xds.encoding import socket_address
 _ONE_IS_ENOUGH: Final = 1_000_000
 """Per cent: a ten-thousandth of the members is to Envoy as good as all of them."""
 
+_NEEDS_NO_WEIGHT: Final = (0, 1)
+
 
 def endpoints(pool: ProxyPool) -> ClusterLoadAssignment:
     """Return the member list; without members it is empty, and Envoy then has nobody to send anything to."""
     message = ClusterLoadAssignment(cluster_name=pool.pool_id)
     first = [member for member in pool.members if not member.backup]
     backups = [member for member in pool.members if member.backup]
+    told = any(member.weight not in _NEEDS_NO_WEIGHT for member in pool.members)
     # Priorities begin with 0.
     for priority, members in enumerate(each for each in (first, backups) if each):
-        of_these = [_member(member, pool) for member in members]
+        of_these = [_member(member, pool, told) for member in members]
         message.endpoints.append(LocalityLbEndpoints(priority=priority, lb_endpoints=of_these))
     if first and backups:
         message.policy.overprovisioning_factor.value = _ONE_IS_ENOUGH
     return message
 
 
-def _member(member: ProxyMember, pool: ProxyPool) -> LbEndpoint:
+def _member(member: ProxyMember, pool: ProxyPool, has_weight: bool) -> LbEndpoint:
     check_port = pool.health_check.port if pool.health_check is not None else None
     # The host name goes into the Host header of health checks. Left out, it would be the cluster's name, an id
     # that a member which checks the names it answers to does not know. Port 0 is the port that carries the traffic.
@@ -45,6 +48,6 @@ def _member(member: ProxyMember, pool: ProxyPool) -> LbEndpoint:
     )
     if member.weight == 0:
         message.health_status = HealthStatus.DRAINING
-    elif member.weight != 1:
+    elif has_weight:
         message.load_balancing_weight.value = member.weight
     return message

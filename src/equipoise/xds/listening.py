@@ -4,6 +4,7 @@ import errno
 import socket
 import struct
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -35,33 +36,32 @@ def is_listening(address: str, port: int) -> bool:
     return answer[_STATE_OFFSET] == _LISTEN and answer[_ADDRESS_OFFSET : _ADDRESS_OFFSET + 4] == wanted
 
 
-def is_taken_for_datagrams(address: str, port: int, unless_by: int | None = None) -> bool:
+def is_taken_for_datagrams(address: str, port: int, unless_by: Collection[int] = ()) -> bool:
     """Return whether a socket of UDP holds this address and port, by itself or by holding the port on all addresses.
 
     Told by trying to have it alone: a socket that would share it with others keeps this one out as well. False too
     where nothing can be told, because the address is of another machine or the port is one for privileged processes.
 
     Args:
-        unless_by: a process whose own sockets do not count. Envoy keeps those of a deleted listener until it has
-            drained it, and takes them up again for a new one in that place.
+        unless_by: processes whose own sockets do not count. Envoy keeps those of a deleted listener until it has
+            drained it, and takes them up again for a new one in that place; an Envoy that takes the place of another
+            takes up the other's.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
         try:
             trial.bind((address, port))
         except OSError as error:
-            return error.errno == errno.EADDRINUSE and not _holds_alone(unless_by, address, port)
+            return error.errno == errno.EADDRINUSE and not _hold_alone(unless_by, address, port)
     return False
 
 
-def _holds_alone(pid: int | None, address: str, port: int) -> bool:
-    if pid is None:
-        return False
+def _hold_alone(pids: Collection[int], address: str, port: int) -> bool:
     packed = int.from_bytes(IPv4Address(address).packed, sys.byteorder)
     wanted = {f"{packed:08X}:{port:04X}", f"{0:08X}:{port:04X}"}
     entries = (line.split() for line in _UDP_TABLE.read_text().splitlines()[1:])
     holders = {f"socket:[{entry[9]}]" for entry in entries if entry[1] in wanted}
     # Whoever has the port for IPv6 and IPv4 alike stands in another table: then nobody is found here.
-    return bool(holders) and holders <= _sockets(pid)
+    return bool(holders) and holders <= set().union(*map(_sockets, pids))
 
 
 def _sockets(pid: int) -> set[str]:

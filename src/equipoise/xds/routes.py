@@ -9,6 +9,7 @@ from envoy.config.route.v3.route_components_pb2 import RetryPolicy, Route, Route
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.wrappers_pb2 import UInt64Value
 
 from equipoise.proxy.model import ProxyListener
 from equipoise.xds.encoding import packed
@@ -17,11 +18,23 @@ _CHOICES = 30
 """How often another member is chosen until it is one that was not tried. A hash that is to lead elsewhere may hit the
 same each time: with few choices some clients of the algorithm "source" never got away from the dead one of two."""
 
+_REPEATABLE_BYTES = 1024 * 1024
+"""Of the body of a request: as much is kept, so that it can be sent to another member. A body that has grown longer
+before its member turns out not to be reachable is answered with 503 or 507 (docs/explanation/traffic.md)."""
+
+_PAUSE = Duration(nanos=1_000_000)
+"""Before another member is tried. Envoy draws a number of whole milliseconds below it, so there is none: in two of them
+a fast client sends more of a body than is kept."""
+
 _NEVER_REACHED_A_MEMBER = "connect-failure,refused-stream,reset-before-request"
 
 
 def routes(listener: ProxyListener) -> RouteConfiguration:
-    route = Route(match=RouteMatch(prefix="/"), route=_to_cluster(listener.default_pool))
+    route = Route(
+        match=RouteMatch(prefix="/"),
+        route=_to_cluster(listener.default_pool),
+        request_body_buffer_limit=UInt64Value(value=_REPEATABLE_BYTES),
+    )
     return RouteConfiguration(
         name=listener.listener_id,
         virtual_hosts=[VirtualHost(name="all", domains=["*"], routes=[route])],
@@ -60,7 +73,7 @@ def _elsewhere() -> RetryPolicy:
         retry_on=_NEVER_REACHED_A_MEMBER,
         retry_host_predicate=[other_member],
         host_selection_retry_max_attempts=_CHOICES,
-        retry_back_off=RetryPolicy.RetryBackOff(base_interval=Duration(nanos=2_000_000)),
+        retry_back_off=RetryPolicy.RetryBackOff(base_interval=_PAUSE, max_interval=_PAUSE),
     )
     policy.num_retries.value = 3
     return policy

@@ -77,8 +77,8 @@ class AdsServer:
 
     Nothing is sent before `ready`. The observer is called in turns of the event loop of its own, never from within
     a call of a method here. `socket_path` may be longer than the 107 bytes that a socket address holds.
-    `envoy_pid` tells the process of the node on this machine, if one runs. `keep` is told what a node has in force
-    before the observer is: its id, the load balancers of which it has all, and the ids of those that are gone.
+    `envoy_pids` tells the processes of the node on this machine that carry traffic. `keep` is told what a node has in
+    force before the observer is: its id, the load balancers of which it has all, and the ids of those that are gone.
     The watcher counts what passes.
     """
 
@@ -86,14 +86,14 @@ class AdsServer:
         self,
         socket_path: Path,
         observer: NodeObserver,
-        envoy_pid: Callable[[], int | None] = lambda: None,
+        envoy_pids: Callable[[], Collection[int]] = tuple,
         keep: Keep = lambda _node_id, _in_force, _gone: None,
         watcher: StreamWatcher = NOBODY,
     ) -> None:
         self._socket_path = socket_path
         self._observer = observer
         self._watcher = watcher
-        self._envoy_pid = envoy_pid
+        self._envoy_pids = envoy_pids
         self._keep = keep
         self._desired = DesiredStates()
         self._shares = Shares()
@@ -214,7 +214,7 @@ class AdsServer:
         """Whether a listener would have the place alone; Envoy finds out by itself where ports cannot be shared."""
         if place.transport is Transport.TCP:
             return True
-        return not is_taken_for_datagrams(place.address, place.port, self._envoy_pid())
+        return not is_taken_for_datagrams(place.address, place.port, self._envoy_pids())
 
     # For the streams
 
@@ -241,7 +241,7 @@ class AdsServer:
         opening = Opening(
             report=lambda generations: self._report(node_id, generations),
             places=state.places,
-            is_here=lambda: self._envoy_pid() is not None,
+            is_here=lambda: bool(self._envoy_pids()),
             failed=failed,
         )
         return Session(node_id, state, opening, queue, udp_sessions=udp_sessions)

@@ -87,7 +87,7 @@ class ServiceProcess:
         if not DataPlaneFiles(self._data).lock.exists():
             return
         await end_standby(self._data)
-        supervisor = EnvoySupervisor(EnvoySettings(self._data, NODE_ID))
+        supervisor = EnvoySupervisor(EnvoySettings(self._data, NODE_ID), replaces=False)
         with suppress(EnvoyNotRunningError, OSError):
             await supervisor.start()
         await supervisor.stop()
