@@ -54,7 +54,7 @@ docs: setup ## write the generated pages below docs/reference
 		mv $(READY).page docs/reference/$$1.md; }; \
 	page settings settings settings_reference; \
 	page metrics metrics.families metrics_reference; \
-	page errors http.errors_page errors_reference
+	page errors api.classic.errors_page errors_reference
 
 unit: setup ## run the tests that need neither database nor service; PYTEST_ARGS as above
 	$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)

@@ -10,13 +10,14 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final
 
+from equipoise.api.classic.handlers.listeners import create_listener
+from equipoise.api.classic.rules import load_balancer as load_balancer_rules
+from equipoise.api.classic.rules import member as member_rules
 from equipoise.data_directory import DataDirectory
 from equipoise.domain.model import EXTERNAL
 from equipoise.domain.quotas import LARGEST, Quotas
-from equipoise.domain.rules import load_balancer as load_balancer_rules
-from equipoise.domain.rules import member as member_rules
 from equipoise.store.database import Database, Transaction, sqlite_url
-from equipoise.usecases import listeners, load_balancers, members
+from equipoise.usecases import load_balancers, members
 from equipoise.usecases.context import Caller, Policy
 
 PORT: Final = 8080
@@ -60,7 +61,7 @@ def _create(tx: Transaction, caller: Caller, policy: Policy, number: int, protoc
     )
     load_balancer_id = load_balancers.create_load_balancer(tx, caller, policy, command).resource_id
     body = listener_body(load_balancer_id, protocol, name=f"listener-{number}", port=PORT, backend_port=_MEMBER_PORT)
-    listener_id = listeners.create_listener(tx, caller, policy, body).resource_id
+    listener_id = create_listener(tx, caller, policy, body).resource_id
     if member_number:
         wanted = [{"server_id": f"server-{nth}", "address": f"127.0.0.{nth + 1}"} for nth in range(member_number)]
         members.add_members(tx, caller, policy, listener_id, member_rules.add_members(wanted))

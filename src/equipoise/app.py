@@ -14,7 +14,28 @@ import msgspec
 import structlog
 from starlette.types import ASGIApp
 
+from equipoise.api.classic.errors import render
+from equipoise.api.classic.handlers.certificates import Certificates
+from equipoise.api.classic.handlers.elastic_ips import ElasticIps
+from equipoise.api.classic.handlers.health_checks import HealthChecks
+from equipoise.api.classic.handlers.jobs import Jobs
+from equipoise.api.classic.handlers.listeners import Listeners
+from equipoise.api.classic.handlers.load_balancers import LoadBalancers
+from equipoise.api.classic.handlers.members import Members
+from equipoise.api.classic.handlers.monitor import Monitor
+from equipoise.api.classic.handlers.networks import Networks
+from equipoise.api.classic.handlers.quotas import Quotas as QuotaHandlers
+from equipoise.api.classic.handlers.webhooks import Webhooks
+from equipoise.api.classic.wire import jobs as job_wire
+from equipoise.api.common.about import About
+from equipoise.api.common.description import Description
+from equipoise.api.common.metrics import Access, Metrics
+from equipoise.api.context import ApiContext
+from equipoise.api.keystone.built_in import BuiltInIdentity
+from equipoise.api.keystone.external import ExternalIdentity
+from equipoise.api.service import BacklogLimits, Service
 from equipoise.certificates.vault import KEY_FILE, Vault
+from equipoise.controller.compile import ProxySettings
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
 from equipoise.controller.retention import Retention
@@ -32,30 +53,12 @@ from equipoise.dataplane.standby import Standby
 from equipoise.domain.jobs import Job
 from equipoise.domain.model import EXTERNAL, INTERNAL
 from equipoise.domain.quotas import Quotas
-from equipoise.http.edge import Edge, Marks
 from equipoise.http.gateway import GatewayOnly
-from equipoise.http.handlers.certificates import Certificates
-from equipoise.http.handlers.description import Description
-from equipoise.http.handlers.elastic_ips import ElasticIps
-from equipoise.http.handlers.external_identity import ExternalIdentity
-from equipoise.http.handlers.health_checks import HealthChecks
-from equipoise.http.handlers.identity import BuiltInIdentity
-from equipoise.http.handlers.jobs import Jobs
-from equipoise.http.handlers.listeners import Listeners
-from equipoise.http.handlers.load_balancers import LoadBalancers
-from equipoise.http.handlers.members import Members
-from equipoise.http.handlers.metrics import Access, Metrics
-from equipoise.http.handlers.monitor import Monitor
-from equipoise.http.handlers.networks import Networks
-from equipoise.http.handlers.quotas import Quotas as QuotaHandlers
-from equipoise.http.handlers.service import Service as ServiceHandlers
-from equipoise.http.handlers.webhooks import Webhooks
 from equipoise.http.middleware import RequestBoundary
 from equipoise.http.protocol import Limits
 from equipoise.http.readiness import Readiness
 from equipoise.http.routing import router
 from equipoise.http.server import HttpServer
-from equipoise.http.wire import jobs as job_wire
 from equipoise.identity import credentials
 from equipoise.identity.external import ExternalKeystone
 from equipoise.identity.service import Identity
@@ -76,6 +79,7 @@ from equipoise.store.waiting import JobWaiters
 from equipoise.usecases.context import Policy
 from equipoise.webhooks.delivery import Deliveries
 from equipoise.webhooks.targets import Targets
+from equipoise.xds.backend import EnvoyBackend
 from equipoise.xds.desired import Desired
 from equipoise.xds.server import AdsServer
 
@@ -148,8 +152,9 @@ class Equipoise:
         parts.callback(self._directory.close)
         readiness = Readiness()
         self._http = HttpServer(
-            RequestBoundary(readiness),
+            RequestBoundary(readiness, render),
             *self._listen,
+            render=render,
             limits=Limits(request_seconds=settings.http.request_time_limit),
         )
         await self._http.start()
@@ -193,8 +198,7 @@ class Equipoise:
             draining,
             limits,
             SlowStart(settings.members.slow_start),
-            settings.access_log.listeners.names,
-            settings.envoy.tcp_keepalive,
+            ProxySettings(settings.envoy.tcp_keepalive, settings.access_log.listeners.names),
         )
         page = Page(NODE_ID, lambda: envoy.pid, lambda: envoy.shortages)
         database.on_commit(page.jobs.follow)
@@ -206,7 +210,7 @@ class Equipoise:
                 last_good.keep(in_force, gone, vault.seal)
 
         ads = AdsServer(files.xds_socket, self._controller, lambda: envoy.pids, keep, page.stream)
-        await self._controller.start(ads)
+        await self._controller.start(EnvoyBackend(ads))
         parts.push_async_callback(self._controller.stop)
         last_good.keep_only(set(await database.read(desired_store.all_ids)))
         # As late as may be: until here a stand-in that a killed service left looks after Envoy.
@@ -311,31 +315,31 @@ async def _application(
     metrics: Metrics,
     settings: Settings,
 ) -> ASGIApp:
-    edge = Edge(
+    service = Service(
         database=database,
         identity=identity,
         policy=_policy(settings),
         waiters=JobWaiters(database),
         backlog=await Backlog.open(database),
-        marks=Marks(settings.jobs.busy_mark, settings.jobs.hard_mark),
+        limits=BacklogLimits(settings.jobs.busy_mark, settings.jobs.hard_mark),
         sync_wait=settings.api.sync_wait,
-        max_body=settings.http.max_body,
     )
+    api = ApiContext(service, settings.http.max_body)
     groups = (
-        ServiceHandlers(),
-        Jobs(edge, empty_sub_jobs=settings.jobs.empty_sub_jobs),
-        LoadBalancers(edge),
-        Listeners(edge),
-        Members(edge),
-        HealthChecks(edge),
-        Certificates(edge, vault, show_private_key=settings.certificates.show_private_key),
-        Webhooks(edge, vault, targets),
-        ElasticIps(edge),
-        Networks(edge),
-        QuotaHandlers(edge),
-        Monitor(edge, interval=settings.monitor.interval),
+        About(),
+        Jobs(api, empty_sub_jobs=settings.jobs.empty_sub_jobs),
+        LoadBalancers(api),
+        Listeners(api),
+        Members(api),
+        HealthChecks(api),
+        Certificates(api, vault, show_private_key=settings.certificates.show_private_key),
+        Webhooks(api, vault, targets),
+        ElasticIps(api),
+        Networks(api),
+        QuotaHandlers(api),
+        Monitor(api, interval=settings.monitor.interval),
         metrics,
-        BuiltInIdentity(edge, identity) if isinstance(identity, Identity) else ExternalIdentity(edge, identity),
+        BuiltInIdentity(api, identity) if isinstance(identity, Identity) else ExternalIdentity(api, identity),
     )
     operations = [operation for group in groups for operation in group.operations()]
     app = router([*operations, *Description(operations).operations()])

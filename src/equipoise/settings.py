@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, Protocol, Self, TypeVar
 
 from equipoise.domain.networks import Networks as Vpcs
 from equipoise.domain.quotas import LARGEST, SMALLEST
-from equipoise.domain.rules.fields import is_reference
+from equipoise.domain.references import is_reference
 
 ENVIRONMENT_PREFIX: Final = "EQUIPOISE_"
 COMMAND_LINE: Final = "--set"

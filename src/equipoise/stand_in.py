@@ -114,7 +114,7 @@ class StandIn:
 
 
 class _Silent:
-    """Whoever would hear of the node is not there (`equipoise.xds.observer.NodeObserver`)."""
+    """Whoever would hear of the node is not there (`equipoise.proxy.backend.NodeObserver`)."""
 
     def node_connected(self, node_id: str) -> None: ...
 

@@ -12,7 +12,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.api.classic.errors import render
+from equipoise.domain.errors import TokenMissing
 from equipoise.http.body import decoded, raw_body
 from equipoise.http.middleware import RequestBoundary
 from equipoise.http.protocol import Limits
@@ -57,7 +58,7 @@ class Handlers:
         raise ValueError("the cause, for the log only")
 
     async def refuse(self, _request: Request) -> Response:
-        raise RuleBroken(Rule.TOKEN_MISSING, "Send a token.")
+        raise TokenMissing("Send a token.")
 
     async def hold(self, _request: Request) -> Response:
         self.entered.set()
@@ -110,8 +111,8 @@ class Stand:
 @asynccontextmanager
 async def running(limits: Limits | None = None) -> AsyncIterator[Stand]:
     handlers = Handlers()
-    app = RequestBoundary(router(handlers.operations()))
-    server = HttpServer(app, "127.0.0.1", 0, limits=limits)
+    app = RequestBoundary(router(handlers.operations()), render)
+    server = HttpServer(app, "127.0.0.1", 0, render=render, limits=limits)
     await server.start()
     try:
         async with httpx.AsyncClient(base_url=server.url) as client:

@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
-from equipoise.http.catalogue import SOURCES, Elb, entry_of
+from equipoise.api.classic.errors import SOURCES, Elb, entry_of
 from tests.contract.catalogue_cases import CASES, CERTIFICATES, Key, World
 from tests.contract.wire import refusal
 
 Entry = dict[str, Any]
 Record = Callable[[str, object], None]
 
-CATALOGUE: list[Entry] = json.loads(files("equipoise.http").joinpath("errors.json").read_bytes())
+CATALOGUE: list[Entry] = json.loads(files("equipoise.api.classic").joinpath("errors.json").read_bytes())
 
 
 def _keyed(catalogue: list[Entry]) -> dict[Key, Entry]:

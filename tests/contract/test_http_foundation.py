@@ -14,6 +14,7 @@ import pytest
 import structlog
 import uvloop
 
+from equipoise.api.classic.errors import render
 from equipoise.http.middleware import RequestBoundary
 from equipoise.http.protocol import Limits
 from equipoise.http.routing import Operation, router
@@ -459,11 +460,11 @@ async def test_stopping_twice_or_without_starting_is_no_error() -> None:
     async with running() as stand:
         await stand.server.stop(grace=1)
         await stand.server.stop(grace=1)
-    await HttpServer(stand.handlers.page, "127.0.0.1", 0).stop(grace=1)  # type: ignore[arg-type]
+    await HttpServer(stand.handlers.page, "127.0.0.1", 0, render=render).stop(grace=1)  # type: ignore[arg-type]
 
 
 async def test_a_port_that_is_taken_is_said_so(stand: Stand) -> None:
-    second = HttpServer(RequestBoundary(router([])), "127.0.0.1", stand.server.port)
+    second = HttpServer(RequestBoundary(router([]), render), "127.0.0.1", stand.server.port, render=render)
     with pytest.raises(ListenError, match=f"port {stand.server.port}: another program listens there.*choose another"):
         await second.start()
 
@@ -471,25 +472,25 @@ async def test_a_port_that_is_taken_is_said_so(stand: Stand) -> None:
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
 async def test_an_address_that_is_not_ours_is_said_so(host: str) -> None:
     with pytest.raises(ListenError, match=f"Cannot listen on {host} port 0"):
-        await HttpServer(RequestBoundary(router([])), host, 0).start()
+        await HttpServer(RequestBoundary(router([]), render), host, 0, render=render).start()
 
 
 async def test_the_port_is_free_again_after_stopping() -> None:
     async with running() as stand:
         await stand.client.get(THINGS)
         port = stand.server.port
-    again = HttpServer(RequestBoundary(router([])), "127.0.0.1", port)
+    again = HttpServer(RequestBoundary(router([]), render), "127.0.0.1", port, render=render)
     await again.start()
     await again.stop(grace=1)
 
 
 async def test_the_url_is_one_that_a_client_can_use() -> None:
     for host, seen in (("0.0.0.0", "http://127.0.0.1:"), ("localhost", "http://localhost:")):
-        server = HttpServer(RequestBoundary(router([])), host, 0)
+        server = HttpServer(RequestBoundary(router([]), render), host, 0, render=render)
         await server.start()
         assert server.url == f"{seen}{server.port}"
         await server.stop(grace=1)
-    assert HttpServer(RequestBoundary(router([])), "::1", 8080).url == "http://[::1]:8080"
+    assert HttpServer(RequestBoundary(router([]), render), "::1", 8080, render=render).url == "http://[::1]:8080"
 
 
 async def test_signals_and_logging_are_left_to_the_service() -> None:

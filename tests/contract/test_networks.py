@@ -1,8 +1,6 @@
 """Networks that the operator lists: VPCs and subnets to be looked up, availability zones to be named."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,11 @@ import pytest
 from stand import Api, Service, running_service, unused_network
 from tests.contract.wire import LOAD_BALANCER, assert_shape, refusal
 from tests.people import member_of_new_project
+from tests.upgrade import make as upgrade
+from tests.upgrade.archive import unpack
 
 LB = "/elbaas/loadbalancers"
+LISTED = "loadbalancers"
 INTERNAL: dict[str, Any] = {
     "name": "lb",
     "type": "Internal",
@@ -152,22 +153,17 @@ def test_where_zones_are_listed_another_one_is_not_offered(listed: Api) -> None:
 
 def test_a_data_directory_from_before_zones_is_taken_over(tmp_path: Path) -> None:
     """What the service made before it kept zones is served after the upgrade, and new ones keep theirs."""
-    service = Service(tmp_path / "data")
+    kept = unpack("0.1.0", tmp_path / "kept")
+    service = Service(tmp_path / "kept", *kept.settings)
+    service.settings[:2] = [f"addresses.external={upgrade.EXTERNAL}", f"addresses.internal={upgrade.INTERNAL}"]
     try:
         service.start()
         with Api(service) as api:
-            before = api.create_load_balancer(**INTERNAL, az="eu-de-01")
-            api.create_listener(before["id"])
-        service.signal(15)
-        service.wait()
-        with closing(sqlite3.connect(service.data_dir / "equipoise.db")) as database:
-            database.execute("ALTER TABLE load_balancers DROP COLUMN az")
-            database.execute("UPDATE alembic_version SET version_num = '0001'")
-            database.commit()
-        service.start()
-        with Api(service) as api:
-            assert api.ok("GET", f"{LB}/{before['id']}") == before | {"az": None}
-            api.succeed("PUT", f"{LB}/{before['id']}", json={"name": "after"})
+            [before] = [told[LISTED] for path, told in kept.told.items() if path.endswith(LB)]
+            first = next(each for each in before if each["name"] == "first")
+            assert "az" not in first
+            assert api.ok("GET", f"{LB}/{first['id']}") == first | {"az": None}
+            api.succeed("PUT", f"{LB}/{first['id']}", json={"name": "after"})
             assert api.create_load_balancer(**INTERNAL, az="eu-de-02")["az"] == "eu-de-02"
     finally:
         service.stop()

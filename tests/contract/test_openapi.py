@@ -21,8 +21,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from equipoise.domain.rules import query
-from equipoise.http.wire import requests
+from equipoise.api.classic.rules import query
+from equipoise.api.classic.wire import requests
 from stand import Api, Service, running_service
 from stand.certificates import ec_pair
 from tests.contract.catalogue_cases import World, stopped

@@ -275,7 +275,7 @@ def test_a_request_that_is_under_way_when_the_service_stops_is_503(own_service: 
         answer = _read_to_the_end(connection)
     assert own_service.wait() == 0
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-    assert b"\r\nretry-after: " in answer
+    assert b"\r\nretry-after: " in answer.lower()
 
 
 def test_a_service_that_is_starting_is_503(own_service: Service) -> None:

@@ -13,17 +13,20 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.json_format import MessageToDict
 
-from equipoise.xds.builders import build
-from equipoise.xds.model import (
+from equipoise.proxy.model import (
     Algorithm,
     CipherSet,
+    Persistence,
     Protocol,
     ProxyHealthCheck,
     ProxyListener,
     ProxyLoadBalancer,
+    ProxyMember,
+    ProxyPool,
     ProxyTls,
-    Resource,
 )
+from equipoise.xds.builders import build
+from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 
 CASES = Path(__file__).parent / "xds"
@@ -38,29 +41,40 @@ MESSAGES = {
 
 def read_case(path: Path) -> ProxyLoadBalancer:
     case = json.loads(path.read_text())
-    listeners = tuple(_listener(each) for each in case["listeners"])
-    return ProxyLoadBalancer(case["load_balancer_id"], case["address"], listeners)
+    return ProxyLoadBalancer(
+        case["load_balancer_id"],
+        case["address"],
+        tuple(_listener(each) for each in case["listeners"]),
+        tuple(_pool(each) for each in case["pools"]),
+    )
 
 
 def _listener(case: dict[str, Any]) -> ProxyListener:
-    check, tls = case["health_check"], case.get("tls")
-    return ProxyListener(
-        **{
-            **case,
-            "protocol": Protocol(case["protocol"]),
-            "algorithm": Algorithm(case["algorithm"]),
-            "members": tuple(case["members"]),
-            "health_check": check and ProxyHealthCheck(**{**check, "protocol": Protocol(check["protocol"])}),
-            "tls": tls and ProxyTls(**{**tls, "ciphers": CipherSet(tls["ciphers"])}),
-        }
-    )
+    tls = case.get("tls")
+    read = {
+        "protocol": Protocol(case["protocol"]),
+        "tls": tls and ProxyTls(**{**tls, "ciphers": CipherSet(tls["ciphers"])}),
+    }
+    return ProxyListener(**case | read)
+
+
+def _pool(case: dict[str, Any]) -> ProxyPool:
+    check, persistence = case["health_check"], case.get("persistence")
+    read = {
+        "protocol": Protocol(case["protocol"]),
+        "algorithm": Algorithm(case["algorithm"]),
+        "members": tuple(ProxyMember(**each) for each in case["members"]),
+        "health_check": check and ProxyHealthCheck(**{**check, "protocol": Protocol(check["protocol"])}),
+        "persistence": persistence and Persistence(persistence),
+    }
+    return ProxyPool(**case | read)
 
 
 def shown(resource: Resource) -> dict[str, Any]:
     message = MESSAGES[resource.type_url].FromString(resource.body)
     return {
         "name": resource.name,
-        "listener_id": resource.listener_id,
+        "listener_id": resource.owner,
         "version": resource.version,
         "body": MessageToDict(message, preserving_proto_field_name=True),
     }

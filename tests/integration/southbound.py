@@ -11,11 +11,12 @@ from pathlib import Path
 
 from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.proxy.model import Algorithm, Protocol, ProxyHealthCheck
+from equipoise.proxy.rejections import Refused
 from equipoise.xds.builders import build
 from equipoise.xds.desired import Desired
-from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener, ProxyLoadBalancer
-from equipoise.xds.observer import Refused
 from equipoise.xds.server import AdsServer
+from tests.proxies import Served, serving
 
 NODE = "node-1"
 DEADLINE_SECONDS = 20.0
@@ -175,14 +176,14 @@ def a_listener(
     algorithm: Algorithm = Algorithm.ROUND_ROBIN,
     health_check: ProxyHealthCheck | None = None,
     idle_timeout: int | None = None,
-) -> ProxyListener:
-    return ProxyListener(
+) -> Served:
+    return Served(
         listener_id, protocol, port, backend_port, algorithm, tuple(sorted(members)), health_check, idle_timeout
     )
 
 
-def desired(load_balancer_id: str, generation: int, address: str, *listeners: ProxyListener) -> Desired:
-    resources = build(ProxyLoadBalancer(load_balancer_id, address, listeners))
+def desired(load_balancer_id: str, generation: int, address: str, *listeners: Served) -> Desired:
+    resources = build(serving(load_balancer_id, address, listeners))
     return Desired(load_balancer_id, generation, resources)
 
 

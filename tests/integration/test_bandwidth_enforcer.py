@@ -11,7 +11,8 @@ import pytest
 
 from equipoise.dataplane import bandwidth, nft, nft_reading
 from equipoise.dataplane.bandwidth import BandwidthEnforcer
-from equipoise.xds.model import Algorithm, Protocol, ProxyListener, ProxyLoadBalancer
+from equipoise.proxy.model import Algorithm, Protocol, ProxyLoadBalancer
+from tests.proxies import Served, serving
 
 
 @pytest.fixture
@@ -47,10 +48,10 @@ def delete(table: str) -> None:
 
 def load_balancer(id: str, address: str, mbits: int = 10, *ports: int) -> ProxyLoadBalancer:
     listeners = [
-        ProxyListener(f"{id}-{port}", Protocol.TCP, port, 9000, Algorithm.ROUND_ROBIN, (), None, None)
+        Served(f"{id}-{port}", Protocol.TCP, port, 9000, Algorithm.ROUND_ROBIN, (), None, None)
         for port in ports or (80,)
     ]
-    return ProxyLoadBalancer(id, address, tuple(listeners), mbits)
+    return serving(id, address, tuple(listeners), mbits)
 
 
 async def test_what_a_killed_service_left_stays_until_all_is_known_and_is_then_replaced(instance: str) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from equipoise.dataplane.cutting import EnvoyCutter
-from equipoise.xds.model import ProxyListener
 from tests.integration.southbound import (
     DEADLINE_SECONDS,
     Stand,
@@ -22,6 +21,7 @@ from tests.integration.southbound import (
     own_address,
     until,
 )
+from tests.proxies import Served
 
 HELD = 12
 
@@ -118,7 +118,7 @@ async def two_members() -> AsyncIterator[tuple[int, Echo, Echo]]:
             await member.stop()
 
 
-async def serve(stand: Stand, generation: int, address: str, *listeners: ProxyListener) -> None:
+async def serve(stand: Stand, generation: int, address: str, *listeners: Served) -> None:
     stand.ads.publish([desired("lb", generation, address, *listeners)])
     await stand.confirmed("lb", generation)
     assert stand.recorder.refusals == []

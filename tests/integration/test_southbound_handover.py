@@ -17,8 +17,8 @@ from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
 from equipoise.dataplane.handover import HandOverError, hand_over
 from equipoise.dataplane.running import envoys_in
+from equipoise.proxy.model import Protocol
 from equipoise.xds.desired import Desired
-from equipoise.xds.model import Protocol
 from equipoise.xds.server import AdsServer
 from tests.hitless.clients import Load
 from tests.hitless.member import Members

@@ -13,7 +13,7 @@ import pytest
 from equipoise.dataplane.admin import EnvoyAdmin
 from equipoise.observe import health as health_module
 from equipoise.observe.health import HealthObserver
-from equipoise.xds.model import Protocol, ProxyHealthCheck
+from equipoise.proxy.model import Protocol, ProxyHealthCheck
 from tests.integration.southbound import (
     DEADLINE_SECONDS,
     NODE,

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from equipoise.domain.references import listeners, pools
+from equipoise.proxy.model import Algorithm, Protocol
 from equipoise.xds.desired import Desired
 from equipoise.xds.listening import is_listening
-from equipoise.xds.model import Algorithm, Protocol
 from equipoise.xds.type_urls import CLUSTER
 from tests.integration.southbound import (
     NODE,
@@ -195,7 +196,8 @@ async def test_a_port_that_is_held_is_refused_with_a_reason_and_the_others_serve
     states = [to_member(f"lb-{number}", 1, vip, port, member) for number, port in enumerate(ports)]
     stand.ads.publish([*states[:2], to_member("unlucky", 1, vip, taken_port, member), *states[2:]])
     refused = await stand.refused(f"unlucky/tcp/{taken_port}")
-    assert (refused.load_balancer_id, refused.generation, refused.listener_id) == ("unlucky", 1, "l-unlucky")
+    assert (refused.load_balancer_id, refused.generation) == ("unlucky", 1)
+    assert refused.concerns == listeners("l-unlucky") | pools("l-unlucky")
     assert refused.reason == f"cannot listen on {vip}:{taken_port}: the port is in use already"
     for number, port in enumerate(ports):
         await stand.confirmed(f"lb-{number}", 1)

@@ -4,14 +4,15 @@ import asyncio
 import socket
 from pathlib import Path
 
-from equipoise.xds.model import Protocol, ProxyListener
+from equipoise.proxy.model import Protocol
 from tests.integration.southbound import a_listener, a_stand, desired, own_address
+from tests.proxies import Served
 from tests.udp import Echo, Flow, ask
 
 PORT = 5353
 
 
-def udp(echo: Echo, *more: Echo, idle_timeout: int | None = None) -> ProxyListener:
+def udp(echo: Echo, *more: Echo, idle_timeout: int | None = None) -> Served:
     members = [each.address for each in (echo, *more)]
     return a_listener("udp", PORT, echo.port, members, protocol=Protocol.UDP, idle_timeout=idle_timeout)
 

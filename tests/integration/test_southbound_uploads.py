@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.xds.model import Protocol
+from equipoise.proxy.model import Protocol
 from tests.integration.southbound import DEADLINE_SECONDS, a_listener, a_stand, desired, free_port, own_address
 
 UPLOADS = 20

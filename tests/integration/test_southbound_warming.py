@@ -4,7 +4,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck
+from equipoise.proxy.model import Algorithm, Protocol, ProxyHealthCheck
 from tests.integration.southbound import (
     NODE,
     Member,

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection
 
+from equipoise.api.classic.handlers.listeners import create_listener
 from equipoise.certificates.vault import Vault
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
@@ -18,15 +19,18 @@ from equipoise.controller.slow_start import SlowStart
 from equipoise.domain.commands import CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
 from equipoise.domain.quotas import Quotas
+from equipoise.domain.references import listeners, pools
+from equipoise.proxy.backend import Published
+from equipoise.proxy.model import ProxyLoadBalancer
+from equipoise.proxy.rejections import Refused, RejectionKind
 from equipoise.store.database import Clock, Database, Transaction, open_engine
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.migrate import upgrade
 from equipoise.store.waiting import JobWaiters
-from equipoise.usecases import jobs, listeners, load_balancers, members
+from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted, Caller, Policy
+from equipoise.xds.backend import desired_of
 from equipoise.xds.desired import Desired
-from equipoise.xds.model import ProxyLoadBalancer
-from equipoise.xds.observer import Refused
 
 T = TypeVar("T")
 
@@ -48,9 +52,9 @@ class FakeNode:
         self.is_connected = False
         self.published = asyncio.Event()
 
-    def publish(self, desired: Iterable[Desired]) -> None:
-        for one in desired:
-            self.desired[one.load_balancer_id] = one
+    def publish(self, states: Iterable[Published]) -> None:
+        for one in states:
+            self.desired[one.load_balancer_id] = desired_of(one)
         self.published.set()
         # Nobody confirms who is not connected.
         if self.confirms_at_once and self.is_connected:
@@ -80,7 +84,10 @@ class FakeNode:
 
     def refuse(self, load_balancer_id: str, listener_id: str, reason: str) -> None:
         generation = self.desired[load_balancer_id].generation
-        refused = Refused(load_balancer_id, generation, listener_id, "resource", reason)
+        # As of a listener with a pool of its own; what it says tells the kind.
+        concerns = listeners(listener_id) | pools(listener_id)
+        kind = RejectionKind.ADDRESS_IN_USE if "cannot listen" in reason else RejectionKind.STRUCTURE
+        refused = Refused(load_balancer_id, generation, concerns, "resource", kind, reason)
         asyncio.get_running_loop().call_soon(self._controller.refused, NODE, [refused])
 
 
@@ -174,7 +181,7 @@ class Stand:
             "backend_port": 9000,
             "lb_algorithm": "roundrobin",
         } | fields
-        return await self.write(lambda tx: listeners.create_listener(tx, CALLER, self.policy, body))
+        return await self.write(lambda tx: create_listener(tx, CALLER, self.policy, body))
 
     async def add_member(self, listener_id: str, address: str = "127.0.1.1") -> Accepted:
         wanted = [NewMember("server", address)]
@@ -184,7 +191,7 @@ class Stand:
         return await self.write(lambda tx: members.remove_members(tx, CALLER, self.policy, listener_id, ids))
 
     def members(self, listener_id: str) -> list[str]:
-        found = self.read(lambda c: members.list_members(c, CALLER, listener_id, {}, None, None))
+        found = self.read(lambda c: members.list_members(c, CALLER, listener_id, (), None, None, None))
         return [view.member.id for view in found]
 
     async def ended(self, accepted: Accepted) -> Job:
@@ -243,13 +250,14 @@ async def open_stand(
     connected: bool = True,
     clock: Clock = time.time,
     hindrance: str | None = None,
+    vault: Vault | None = None,
     slow_start: int = 0,
 ) -> AsyncIterator[Stand]:
     """A stand on a database, which a later stand may open again."""
     upgrade(url)
     database = Database(url, clock)
     database.start()
-    vault = Vault(Fernet.generate_key())
+    vault = vault or Vault(Fernet.generate_key())
     cutter = RecordingCutter()
     draining = Draining(database, cutter)
     limits = FakeLimits(hindrance)

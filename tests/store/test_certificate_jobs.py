@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from equipoise.api.classic.handlers.listeners import update_listener
 from equipoise.domain.commands import CreateCertificate, UpdateCertificate
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import ChangedMeanwhile, InUse, ServiceError
 from equipoise.domain.jobs import JobStatus
 from equipoise.store.tables import certificate_contents, load_balancers
 from equipoise.usecases import certificates, listeners
 from equipoise.usecases.certificates import CertificateView, Renewal
 from equipoise.usecases.context import Accepted
+from equipoise.usecases.listeners import ListenerFilters
 from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
 
 LIMIT = 300.0
@@ -57,7 +59,7 @@ class Shop:
 
     def user_of(self, load_balancer_id: str) -> str:
         """The listener of a load balancer."""
-        wanted = {"loadbalancer_id": load_balancer_id}
+        wanted = ListenerFilters([("load_balancer_id", load_balancer_id)])
         found = self.stand.read(lambda c: listeners.list_listeners(c, CALLER, wanted, None, None))
         return found[0].listener.id
 
@@ -142,13 +144,13 @@ async def test_a_renewal_that_was_checked_against_what_is_there_no_more_changes_
         await shop.open()
         late = Renewal(shop.view().content.id, "late", stand.vault.seal("key"))
         await shop.renew("second")
-        with pytest.raises(RuleBroken) as caught:
+        with pytest.raises(ServiceError) as caught:
             await stand.write(
                 lambda tx: certificates.update_certificate(
                     tx, CALLER, stand.policy, shop.id, UpdateCertificate("late", None, {}), late
                 )
             )
-        assert caught.value.rule is Rule.CERTIFICATE_CHANGED
+        assert type(caught.value) is ChangedMeanwhile
         assert shop.stored() == ["second"]
 
 
@@ -159,12 +161,10 @@ async def test_a_certificate_that_may_come_back_to_a_listener_is_kept(database_u
         await other.open()
         stand.node.confirms_at_once = False
         change = {"certificate_id": other.id}
-        changed = await stand.write(
-            lambda tx: listeners.update_listener(tx, CALLER, stand.policy, made.resource_id, change)
-        )
-        with pytest.raises(RuleBroken) as caught:
+        changed = await stand.write(lambda tx: update_listener(tx, CALLER, stand.policy, made.resource_id, change))
+        with pytest.raises(ServiceError) as caught:
             await shop.delete()
-        assert caught.value.rule is Rule.CERTIFICATE_IN_USE
+        assert type(caught.value) is InUse
         await stand.handed_over(stand.job(changed).load_balancer_id)
         stand.node.confirm_all()
         await stand.ended(changed)

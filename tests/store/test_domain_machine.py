@@ -20,10 +20,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.jobs import EVERY_LISTENER, NOTHING, JobStatus
+from equipoise.api.classic.handlers import health_checks as classic_health_checks
+from equipoise.api.classic.handlers import listeners as classic_listeners
+from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
+from equipoise.domain.errors import AlreadyExists, InUse, PortTaken, ServiceError
+from equipoise.domain.jobs import JobStatus
 from equipoise.store.database import Transaction, sqlite_url
-from equipoise.usecases import health_checks, jobs, listeners, load_balancers, members
+from equipoise.usecases import health_monitors, jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
 from equipoise.xds.type_urls import ENDPOINTS
 from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
@@ -33,6 +36,8 @@ EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "12"))
 PORTS = (8080, 8081, 8082)
 ADDRESSES = ("127.0.1.1", "127.0.1.2")
 MAX_LOAD_BALANCERS = 2
+NOTHING, EVERY_LISTENER = "", "*"
+"""Whose rejection fails a job; any other scope is the id of a listener."""
 UNFINISHED = (JobStatus.INIT, JobStatus.RUNNING)
 
 any_number = st.integers(0, 10**6)
@@ -42,7 +47,7 @@ any_number = st.integers(0, 10**6)
 class ModelListener:
     port: int
     description: str = ""
-    algorithm: str = "roundrobin"
+    algorithm: str = "ROUND_ROBIN"
     members: set[str] = field(default_factory=set)
     health_check: tuple[str, int] | None = None
 
@@ -249,7 +254,7 @@ class Domain(RuleBasedStateMachine):
 
     def _update(self, id: str, changes: dict[str, Any], scope: str, effect: Effect, writes: str = "") -> None:
         policy = self.stand.policy
-        work = partial(load_balancers.update_load_balancer, caller=CALLER, policy=policy, id=id, body=changes)
+        work = partial(classic_load_balancers.update_load_balancer, caller=CALLER, policy=policy, id=id, body=changes)
         self.take(work, id, scope, effect, writes=writes)
 
     @rule(number=any_number, keep=st.booleans())
@@ -261,7 +266,7 @@ class Domain(RuleBasedStateMachine):
             load_balancers.delete_load_balancer, caller=CALLER, policy=self.stand.policy, id=id, keep_address=keep
         )
         if any(listener.members for listener in self.standing()[id].listeners.values()):
-            with pytest.raises(RuleBroken, match="LB_HAS_MEMBERS"):
+            with pytest.raises(InUse):
                 self.runner.run(self.stand.write(work))
             return
         self.take(work, id, NOTHING, lambda _: None, deletes="keep" if keep else "all")
@@ -282,8 +287,8 @@ class Domain(RuleBasedStateMachine):
             return
         try:
             accepted = self.runner.run(self.stand.create_listener(id, port))
-        except RuleBroken as error:
-            expect(error, Rule.LISTENER_PORT_REPEATED, self.port_may_be_taken(id, port))
+        except ServiceError as error:
+            expect(error, PortTaken, self.port_may_be_taken(id, port))
             return
         made = accepted.resource_id
 
@@ -322,8 +327,8 @@ class Domain(RuleBasedStateMachine):
             writes = self.writes(f"{listener}.port", before != port)
             scope = listener if writes else NOTHING
             self._update_listener(id, listener, {"port": port}, scope, effect, before, port, writes=writes)
-        except RuleBroken as error:
-            expect(error, Rule.LISTENER_PORT_REPEATED, self.port_may_be_taken(id, port, but_for=listener))
+        except ServiceError as error:
+            expect(error, PortTaken, self.port_may_be_taken(id, port, but_for=listener))
 
     @rule(number=any_number, value=st.sampled_from(["a", "b"]))
     def describe_listener(self, number: int, value: str) -> None:
@@ -341,7 +346,9 @@ class Domain(RuleBasedStateMachine):
     def _update_listener(
         self, id: str, listener: str, body: object, scope: str, effect: Effect, *ports: int, writes: str = ""
     ) -> None:
-        work = partial(listeners.update_listener, caller=CALLER, policy=self.stand.policy, id=listener, body=body)
+        work = partial(
+            classic_listeners.update_listener, caller=CALLER, policy=self.stand.policy, id=listener, body=body
+        )
         self.take(work, id, scope, effect, needs=[listener], ports=frozenset(ports), writes=writes)
 
     @rule(number=any_number)
@@ -382,7 +389,9 @@ class Domain(RuleBasedStateMachine):
         if found is None:
             return
         id, listener = found
-        views = self.stand.read(lambda c: members.list_members(c, CALLER, listener, {"address": address}, None, None))
+        views = self.stand.read(
+            lambda c: members.list_members(c, CALLER, listener, [("address", address)], None, None, None)
+        )
         if not views:
             return
         member = views[0].member.id
@@ -392,7 +401,7 @@ class Domain(RuleBasedStateMachine):
                 one.listeners[listener].members.discard(address)
 
         policy = self.stand.policy
-        work = partial(members.remove_members, caller=CALLER, policy=policy, listener_id=listener, ids=[member])
+        work = partial(members.remove_members, caller=CALLER, policy=policy, pool_id=listener, ids=[member])
         self.take(work, id, listener, effect, needs=[listener])
 
     @rule(number=any_number, threshold=st.integers(1, 3))
@@ -405,20 +414,22 @@ class Domain(RuleBasedStateMachine):
         policy = self.stand.policy
         if present is None:
             body = {"listener_id": listener, "healthy_threshold": threshold}
-            create = partial(health_checks.create_health_check, caller=CALLER, policy=policy, body=body)
+            create = partial(classic_health_checks.create_health_check, caller=CALLER, policy=policy, body=body)
             try:
                 job = self.take(create, id, listener, lambda _: None, needs=[listener])
-            except RuleBroken as error:
+            except ServiceError as error:
                 going = [job for job in self.jobs if job.unfinished and job.load_balancer == id]
                 # One whose deletion has not ended may come back.
-                expect(error, Rule.HEALTH_CHECK_EXISTS, bool(going))
+                expect(error, AlreadyExists, bool(going))
                 return
             made = job.accepted.resource_id
             job.effect = _checked(listener, (made, threshold))
             job.makes = frozenset({made})
             return
         body = {"healthy_threshold": threshold}
-        update = partial(health_checks.update_health_check, caller=CALLER, policy=policy, id=present[0], body=body)
+        update = partial(
+            classic_health_checks.update_health_check, caller=CALLER, policy=policy, id=present[0], body=body
+        )
         self.take(update, id, listener, _checked(listener, (present[0], threshold)), needs=[listener, present[0]])
 
     @rule(number=any_number)
@@ -429,7 +440,9 @@ class Domain(RuleBasedStateMachine):
         id, listener = found
         present = self.standing()[id].listeners[listener].health_check
         if present is not None:
-            work = partial(health_checks.delete_health_check, caller=CALLER, policy=self.stand.policy, id=present[0])
+            work = partial(
+                health_monitors.delete_health_monitor, caller=CALLER, policy=self.stand.policy, id=present[0]
+            )
             self.take(work, id, listener, _checked(listener, None), needs=[listener])
 
     # What happens to jobs
@@ -537,9 +550,9 @@ class Domain(RuleBasedStateMachine):
 
     def _shown(self) -> dict[str, ModelLoadBalancer]:
         found = {}
-        for one in self.stand.read(lambda c: load_balancers.list_load_balancers(c, CALLER, {}, None, None)):
+        for one in self.stand.read(lambda c: load_balancers.list_load_balancers(c, CALLER, (), None, None)):
             shown = ModelLoadBalancer(one.vip_address, one.description, one.admin_state_up, one.deleting)
-            of_this = {"loadbalancer_id": one.id}
+            of_this = listeners.ListenerFilters([("load_balancer_id", one.id)])
             list_them = partial(listeners.list_listeners, caller=CALLER, filters=of_this, limit=None, marker=None)
             for view in self.stand.read(list_them):
                 shown.listeners[view.listener.id] = self._shown_listener(view)
@@ -548,23 +561,24 @@ class Domain(RuleBasedStateMachine):
 
     def _shown_listener(self, view: listeners.ListenerView) -> ModelListener:
         id = view.listener.id
-        views = self.stand.read(lambda c: members.list_members(c, CALLER, id, {}, None, None))
+        views = self.stand.read(lambda c: members.list_members(c, CALLER, id, (), None, None, None))
         addresses = [each.member.address for each in views]
         assert len(addresses) == len(set(addresses)), "a member twice"
         check = None
-        if view.healthcheck_id is not None:
-            id = view.healthcheck_id
-            shown = self.stand.read(lambda c: health_checks.show_health_check(c, CALLER, id)).check
+        if view.health_monitor_id is not None:
+            id = view.health_monitor_id
+            shown = self.stand.read(lambda c: health_monitors.show_health_monitor(c, CALLER, id)).monitor
             check = (shown.id, shown.healthy_threshold)
         listener = view.listener
-        return ModelListener(listener.port, listener.description, listener.lb_algorithm, set(addresses), check)
+        assert view.pool is not None
+        return ModelListener(listener.port, listener.description, view.pool.algorithm, set(addresses), check)
 
     def an_address_is_held_by_a_load_balancer_or_kept(self) -> None:
         rows = self.stand.read(lambda c: c.exec_driver_sql("SELECT address FROM addresses").scalars().all())
         assert sorted(rows) == sorted([one.address for one in self.standing().values()] + list(self.kept()))
 
     def generations_only_rise(self) -> None:
-        for one in self.stand.read(lambda c: load_balancers.list_load_balancers(c, CALLER, {}, None, None)):
+        for one in self.stand.read(lambda c: load_balancers.list_load_balancers(c, CALLER, (), None, None)):
             assert one.generation >= self.generations.get(one.id, 0)
             self.generations[one.id] = one.generation
 
@@ -572,18 +586,16 @@ class Domain(RuleBasedStateMachine):
         for id, one in self.standing().items():
             self.runner.run(self.stand.handed_over(id))
             desired = self.stand.node.desired[id]
-            ports = {(each.listener_id, each.place.port) for each in desired.resources if each.place is not None}
-            told = {
-                each.listener_id: _addresses_in(each.body) for each in desired.resources if each.type_url == ENDPOINTS
-            }
+            ports = {(each.owner, each.place.port) for each in desired.resources if each.place is not None}
+            told = {each.owner: _addresses_in(each.body) for each in desired.resources if each.type_url == ENDPOINTS}
             there = one.listeners.items() if one.serves else []
             assert ports == {(listener, each.port) for listener, each in there}
             assert told == {listener: each.members for listener, each in there}
 
 
-def expect(error: RuleBroken, rule: Rule, there_is_a_reason: bool) -> None:
+def expect(error: ServiceError, kind: type[ServiceError], there_is_a_reason: bool) -> None:
     """A refusal has to be this one, and justified."""
-    assert error.rule is rule
+    assert type(error) is kind
     assert there_is_a_reason, error
 
 

@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from equipoise.controller.draining import AFTERWARDS
-from equipoise.domain.errors import Rule
-from equipoise.domain.jobs import JobStatus
+from equipoise.domain.jobs import JobStatus, WarningReason
 from equipoise.store.tables import draining_members
 from tests.store.controller_stand import Stand, open_stand
 
@@ -170,7 +169,7 @@ async def test_where_nothing_can_be_cut_the_removal_succeeds_all_the_same_and_sa
         job = await stand.ended(removal)
         assert job.status == JobStatus.SUCCESS
         [warned] = job.warnings
-        assert warned.rule == Rule.CONNECTIONS_NOT_CUT
+        assert warned.reason == WarningReason.CONNECTIONS_NOT_CUT
         assert warned.message.endswith("stay until one side ends them: no privilege.")
         assert stand.cutter.cuts == []
 

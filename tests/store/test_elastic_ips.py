@@ -1,5 +1,6 @@
 """What failing jobs do with elastic IPs: they return as they were."""
 
+from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
 from equipoise.domain.commands import CreateElasticIp
 from equipoise.domain.jobs import JobStatus
 from equipoise.domain.model import Address
@@ -36,7 +37,7 @@ async def test_a_failed_update_returns_the_bandwidth_of_the_elastic_ip(database_
         stand.node.confirms_at_once = False
         body = {"bandwidth": 99}
         update = await stand.write(
-            lambda tx: load_balancers.update_load_balancer(tx, CALLER, stand.policy, created.resource_id, body)
+            lambda tx: classic_load_balancers.update_load_balancer(tx, CALLER, stand.policy, created.resource_id, body)
         )
         assert listed(stand)[0].bandwidth == 99
         now += LIMIT

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from equipoise.domain.errors import RuleBroken
+from equipoise.api.classic.handlers import listeners as classic
+from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
+from equipoise.api.classic.handlers.health_checks import create_health_check, update_health_check
+from equipoise.domain.errors import QuotaExceeded
 from equipoise.domain.jobs import JobStatus
 from equipoise.domain.quotas import Quotas
 from equipoise.store.database import Transaction, sqlite_url
 from equipoise.store.tables import jobs as job_table
-from equipoise.usecases import health_checks, jobs, listeners, load_balancers, members, quotas
+from equipoise.usecases import health_monitors, jobs, listeners, load_balancers, members, quotas
 from equipoise.usecases.context import Accepted
 from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
 
@@ -24,11 +27,11 @@ MEMBER = "127.0.1.1"
 async def describe(stand: Stand, id: str, text: str) -> Accepted:
     body = {"description": text}
     policy = stand.policy
-    return await stand.write(lambda tx: load_balancers.update_load_balancer(tx, CALLER, policy, id, body))
+    return await stand.write(lambda tx: classic_load_balancers.update_load_balancer(tx, CALLER, policy, id, body))
 
 
 async def update_listener(stand: Stand, id: str, body: dict[str, Any]) -> Accepted:
-    return await stand.write(lambda tx: listeners.update_listener(tx, CALLER, stand.policy, id, body))
+    return await stand.write(lambda tx: classic.update_listener(tx, CALLER, stand.policy, id, body))
 
 
 async def cancel(stand: Stand, accepted: Accepted) -> None:
@@ -135,7 +138,7 @@ async def test_a_member_added_again_before_its_removal_has_ended_is_the_same_mem
         before = stand.members(listener)
         await settle_and_leave(stand)
         assert stand.members(listener) == before
-        views = stand.read(lambda c: members.list_members(c, CALLER, listener, {}, None, None))
+        views = stand.read(lambda c: members.list_members(c, CALLER, listener, (), None, None, None))
         assert [view.member.status for view in views] == ["ACTIVE"]
 
 
@@ -215,13 +218,13 @@ async def test_what_is_being_deleted_counts_until_it_is_gone_so_that_it_can_come
         id = stand.read(lambda c: listeners.show_listener(c, CALLER, listener)).listener.load_balancer_id
         stand.policy = replace(stand.policy, quotas=Quotas(load_balancers=1, listeners=1, members=1))
         removal = await stand.remove_members(listener, member)
-        with pytest.raises(RuleBroken, match="MEMBER_QUOTA"):
+        with pytest.raises(QuotaExceeded, match="members"):
             await stand.add_member(listener, "127.0.1.2")
         closed = await stand.write(lambda tx: listeners.delete_listener(tx, CALLER, stand.policy, listener))
-        with pytest.raises(RuleBroken, match="LISTENER_QUOTA"):
+        with pytest.raises(QuotaExceeded, match="listeners"):
             await stand.create_listener(id, 8081)
         deleted = await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, id))
-        with pytest.raises(RuleBroken, match="LB_QUOTA"):
+        with pytest.raises(QuotaExceeded, match="load balancers"):
             await stand.create_load_balancer()
         used = stand.read(lambda c: quotas.show_quotas(c, CALLER, stand.policy))
         assert [(each.used, each.quota) for each in used] == [(1, 1), (1, 1)]
@@ -235,11 +238,9 @@ async def test_a_change_of_a_health_check_that_was_not_made_fails_with_it(databa
         id = await a_load_balancer_without_node(stand)
         listener = (await stand.create_listener(id)).resource_id
         check = {"listener_id": listener}
-        made = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, check))
+        made = await stand.write(lambda tx: create_health_check(tx, CALLER, stand.policy, check))
         body = {"healthy_threshold": 2}
-        changed = await stand.write(
-            lambda tx: health_checks.update_health_check(tx, CALLER, stand.policy, made.resource_id, body)
-        )
+        changed = await stand.write(lambda tx: update_health_check(tx, CALLER, stand.policy, made.resource_id, body))
         await cancel(stand, made)
         assert stand.job(changed).status == JobStatus.FAIL
 
@@ -275,7 +276,7 @@ async def test_a_listener_told_again_what_a_failing_job_had_told_it_keeps_it(dat
         stand.node.connect()
         listener = (await stand.create_listener(id)).resource_id
         check = {"listener_id": listener}
-        made = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, check))
+        made = await stand.write(lambda tx: create_health_check(tx, CALLER, stand.policy, check))
         await settled(stand)
         stand.node.confirms_at_once = False
         stand.node.disconnect()
@@ -283,7 +284,7 @@ async def test_a_listener_told_again_what_a_failing_job_had_told_it_keeps_it(dat
         body = {"healthy_threshold": 2}
 
         def change_check(tx: Transaction) -> Accepted:
-            return health_checks.update_health_check(tx, CALLER, stand.policy, made.resource_id, body)
+            return update_health_check(tx, CALLER, stand.policy, made.resource_id, body)
 
         first = [await update_listener(stand, listener, {"port": 8081}), await stand.write(change_check)]
         await update_listener(stand, listener, {"port": 8081})
@@ -291,8 +292,8 @@ async def test_a_listener_told_again_what_a_failing_job_had_told_it_keeps_it(dat
         for job in first:
             await cancel(stand, job)
         assert stand.read(lambda c: listeners.show_listener(c, CALLER, listener)).listener.port == 8081
-        shown = stand.read(lambda c: health_checks.show_health_check(c, CALLER, made.resource_id))
-        assert shown.check.healthy_threshold == 2
+        shown = stand.read(lambda c: health_monitors.show_health_monitor(c, CALLER, made.resource_id))
+        assert shown.monitor.healthy_threshold == 2
 
 
 async def test_a_deletion_without_a_node_waits_and_at_its_time_limit_the_load_balancer_is_back(

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from equipoise.domain.errors import Rule
-from equipoise.domain.jobs import SOURCES, UNFINISHED, JobStatus
+from equipoise.domain.jobs import SOURCES, UNFINISHED, FailureReason, JobStatus
 from equipoise.store import jobs, nodes
 from equipoise.store.database import Transaction
 from equipoise.store.tables import jobs as job_table
@@ -26,7 +25,7 @@ STATEMENTS: dict[str, tuple[JobStatus, Statement]] = {
     "begin": (JobStatus.RUNNING, lambda tx, load_balancer, _: jobs.begin(tx, [load_balancer])),
     "begin_confirmed": (JobStatus.RUNNING, lambda tx, load_balancer, _: jobs.begin_confirmed(tx, [load_balancer])),
     "succeed": (JobStatus.SUCCESS, lambda tx, load_balancer, _: jobs.succeed(tx, [load_balancer])),
-    "fail": (JobStatus.FAIL, lambda tx, _, job: jobs.fail(tx, [job], Rule.DATA_PLANE_REFUSED, "a reason")),
+    "fail": (JobStatus.FAIL, lambda tx, _, job: jobs.fail(tx, [job], FailureReason.REJECTED, "a reason")),
 }
 
 

@@ -7,14 +7,25 @@ import pytest
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
 from equipoise.controller.slow_start import Shares, SlowStart
+from equipoise.domain.commands import CreateHealthMonitor, NewMember
+from equipoise.domain.model import Protocol
 from equipoise.store import desired as desired_store
 from equipoise.store import members as members_store
-from equipoise.usecases import health_checks
+from equipoise.usecases import health_monitors, members
 from equipoise.xds.type_urls import ENDPOINTS
 from tests.store.controller_stand import CALLER, Stand, open_stand
 
 ONE, TWO, THREE = "127.0.1.1", "127.0.1.2", "127.0.1.3"
 SECONDS = 10
+CHECK = CreateHealthMonitor(
+    type=Protocol.TCP,
+    path=None,
+    port=None,
+    healthy_threshold=3,
+    unhealthy_threshold=3,
+    timeout=10_000,
+    interval=5_000,
+)
 
 
 class Place:
@@ -28,9 +39,10 @@ class Place:
         self.slow_start = SlowStart(SECONDS, lambda: self.now)
 
     async def check(self) -> str:
-        body = {"listener_id": self.listener, "healthcheck_protocol": "TCP"}
         accepted = await self.stand.write(
-            lambda tx: health_checks.create_health_check(tx, CALLER, self.stand.policy, body)
+            lambda tx: health_monitors.create_health_monitor(
+                tx, CALLER, self.stand.policy, self.listener, lambda _pool, _listener: CHECK
+            )
         )
         await self.stand.ended(accepted)
         return accepted.resource_id
@@ -44,6 +56,13 @@ class Place:
         [desired] = self.stand.read(lambda c: desired_store.load(c, [self.load_balancer]))
         found: Shares = self.slow_start.shares(desired)
         return found.get(self.listener, {})
+
+    def weights(self) -> list[int]:
+        """Of the members as they were published; 0 where there is none."""
+        published = self.stand.node.desired[self.load_balancer].resources
+        [body] = [each.body for each in published if each.type_url == ENDPOINTS]
+        members = ClusterLoadAssignment.FromString(body).endpoints[0].lb_endpoints
+        return [each.load_balancing_weight.value for each in members]
 
 
 async def a_place(stand: Stand, **fields: Any) -> Place:
@@ -132,7 +151,7 @@ async def test_without_a_check_or_with_a_slow_start_of_no_time_nobody_is_slowed_
         assert place.shares() == {}
         place.slow_start = SlowStart(SECONDS)
         await stand.ended(
-            await stand.write(lambda tx: health_checks.delete_health_check(tx, CALLER, stand.policy, check))
+            await stand.write(lambda tx: health_monitors.delete_health_monitor(tx, CALLER, stand.policy, check))
         )
         assert place.shares() == {}
 
@@ -143,18 +162,23 @@ async def test_shares_are_published_within_the_generation_until_all_are_whole(da
         await place.check()
         await stand.handed_over(place.load_balancer)
         generation = stand.node.desired[place.load_balancer].generation
-
-        def weights() -> list[int]:
-            [body] = [
-                each.body for each in stand.node.desired[place.load_balancer].resources if each.type_url == ENDPOINTS
-            ]
-            members = ClusterLoadAssignment.FromString(body).endpoints[0].lb_endpoints
-            return [each.load_balancing_weight.value for each in members]
-
-        assert weights() == [0, 0]
+        assert place.weights() == [0, 0]
         await place.seen({TWO: False})
-        await stand.until(lambda: weights() == [10, 1])
+        await stand.until(lambda: place.weights() == [10, 1])
         await place.seen({TWO: True})
-        await stand.until(lambda: weights()[1] > 1)
-        await stand.until(lambda: weights() == [0, 0])
+        await stand.until(lambda: place.weights()[1] > 1)
+        await stand.until(lambda: place.weights() == [0, 0])
         assert stand.node.desired[place.load_balancer].generation == generation
+
+
+async def test_a_share_is_one_of_the_weight_that_a_member_has(database_url: str) -> None:
+    async with open_stand(database_url, slow_start=SECONDS) as stand:
+        place = await a_place(stand)
+        await place.check()
+        heavy = [NewMember("server", THREE, weight=5), NewMember("server", "127.0.1.4", weight=0)]
+        await stand.ended(
+            await stand.write(lambda tx: members.add_members(tx, CALLER, stand.policy, place.listener, heavy))
+        )
+        assert place.weights() == [1, 1, 5, 0]
+        await place.seen({THREE: False, "127.0.1.4": False})
+        await stand.until(lambda: place.weights() == [10, 10, 5, 0])

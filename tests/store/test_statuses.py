@@ -1,17 +1,21 @@
 """What status users see while a change is under way, once it is confirmed, and when it has failed."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import pytest
 from sqlalchemy import select
 
-from equipoise.domain.commands import UpdateLoadBalancer
+from equipoise.api.classic.handlers import health_checks as classic_health_checks
+from equipoise.api.classic.handlers import listeners as classic_listeners
+from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
+from equipoise.domain.commands import Filter
 from equipoise.domain.jobs import JobStatus
 from equipoise.domain.model import Status
 from equipoise.store.tables import nodes, observations
-from equipoise.usecases import health_checks, jobs, listeners, load_balancers, members
+from equipoise.usecases import health_monitors, jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
+from equipoise.usecases.listeners import ListenerFilters
 from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
 
 PENDING, ACTIVE = Status.PENDING_CREATE, Status.ACTIVE
@@ -56,17 +60,18 @@ class Place:
 
     async def create_check(self, listener: str) -> Accepted:
         body = {"listener_id": listener}
-        return await self.stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, self.stand.policy, body))
+        return await self.stand.write(
+            lambda tx: classic_health_checks.create_health_check(tx, CALLER, self.stand.policy, body)
+        )
 
     async def update(self, **fields: object) -> Accepted:
         return await self.stand.write(
-            lambda tx: listeners.update_listener(tx, CALLER, self.stand.policy, self.listener, fields)
+            lambda tx: classic_listeners.update_listener(tx, CALLER, self.stand.policy, self.listener, fields)
         )
 
     async def update_load_balancer(self, **fields: object) -> Accepted:
-        command = UpdateLoadBalancer(fields)  # type: ignore[arg-type]
         return await self.stand.write(
-            lambda tx: load_balancers.update_load_balancer(tx, CALLER, self.stand.policy, self.id, command)
+            lambda tx: classic_load_balancers.update_load_balancer(tx, CALLER, self.stand.policy, self.id, fields)
         )
 
     def generation(self) -> int:
@@ -76,22 +81,22 @@ class Place:
         """As shown one by one. The lists say the same, whole and filtered by each status."""
         shown = self.stand.read(lambda c: load_balancers.show_load_balancer(c, CALLER, self.id)).status
         each = {id: self.listener_status(id) for id in (self.listener, self.beside)}
-        own = self.stand.read(lambda c: members.list_members(c, CALLER, self.listener, {}, None, None))
+        own = self.stand.read(lambda c: members.list_members(c, CALLER, self.listener, (), None, None, None))
         told = {view.member.id: view.member.status for view in own}
         everything = {self.id: shown} | each | told
-        assert self.listed({}) == everything
+        assert self.listed([]) == everything
         for status in Status:
             wanted = {id: seen for id, seen in everything.items() if seen == status}
-            assert self.listed({"status": status.value}) == wanted
+            assert self.listed([("status", status.value)]) == wanted
         return Seen(shown, each[self.listener], each[self.beside], tuple(sorted(told.values())))
 
     def listener_status(self, id: str) -> Status:
         return self.stand.read(lambda c: listeners.show_listener(c, CALLER, id)).listener.status
 
-    def listed(self, filters: dict[str, str]) -> dict[str, Status]:
+    def listed(self, filters: Sequence[Filter]) -> dict[str, Status]:
         found = self.stand.read(lambda c: load_balancers.list_load_balancers(c, CALLER, filters, None, None))
-        below = self.stand.read(lambda c: listeners.list_listeners(c, CALLER, filters, None, None))
-        own = self.stand.read(lambda c: members.list_members(c, CALLER, self.listener, filters, None, None))
+        below = self.stand.read(lambda c: listeners.list_listeners(c, CALLER, ListenerFilters(filters), None, None))
+        own = self.stand.read(lambda c: members.list_members(c, CALLER, self.listener, filters, None, None, None))
         return (
             {one.id: one.status for one in found}
             | {view.listener.id: view.listener.status for view in below}
@@ -124,14 +129,14 @@ CHANGES: dict[str, tuple[Callable[[Place], Awaitable[Accepted]], Seen]] = {
     ),
     "its health check": (
         lambda p: p.stand.write(
-            lambda tx: health_checks.update_health_check(
+            lambda tx: classic_health_checks.update_health_check(
                 tx, CALLER, p.stand.policy, p.check, {"healthcheck_interval": 7}
             )
         ),
         Seen(ACTIVE, PENDING, ACTIVE, (ACTIVE,)),
     ),
     "its health check goes": (
-        lambda p: p.stand.write(lambda tx: health_checks.delete_health_check(tx, CALLER, p.stand.policy, p.check)),
+        lambda p: p.stand.write(lambda tx: health_monitors.delete_health_monitor(tx, CALLER, p.stand.policy, p.check)),
         Seen(ACTIVE, PENDING, ACTIVE, (ACTIVE,)),
     ),
     "a health check beside it": (lambda p: p.create_check(p.beside), Seen(ACTIVE, ACTIVE, PENDING, (ACTIVE,))),

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from equipoise.api.classic.wire import jobs as wire
 from equipoise.domain.commands import NewMember
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.jobs import Job, JobStatus
-from equipoise.http.wire import jobs as wire
+from equipoise.domain.errors import NotCancellable, ServiceError
+from equipoise.domain.jobs import FailureReason, Job, JobStatus, MembersSubject
 from equipoise.store import jobs as job_store
 from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted
@@ -55,12 +55,13 @@ async def meet_node(stand: Stand, load_balancer_id: str) -> None:
 
 def present(stand: Stand, listener_id: str) -> dict[str, str]:
     """Members by id, with their states."""
-    views = stand.read(lambda c: members.list_members(c, CALLER, listener_id, {}, None, None))
+    views = stand.read(lambda c: members.list_members(c, CALLER, listener_id, (), None, None, None))
     return {view.member.id: view.member.status.value for view in views}
 
 
 def named(job: Job) -> list[str]:
-    return [member["id"] for member in job.entities["members"]]
+    assert isinstance(job.subject, MembersSubject)
+    return [member.id for member in job.subject.members]
 
 
 async def test_a_part_can_be_cancelled_alone_and_the_others_stay(database_url: str) -> None:
@@ -70,7 +71,7 @@ async def test_a_part_can_be_cancelled_alone_and_the_others_stay(database_url: s
         accepted = await add_members(stand, listener_id, 3)
         part = stand.job(accepted).sub_jobs[1]
         cancelled = await cancel(stand, part.id)
-        assert (cancelled.status, cancelled.failure) == (FAIL, Rule.JOB_CANCELLED.name)
+        assert (cancelled.status, cancelled.failure) == (FAIL, FailureReason.CANCELLED)
         whole = stand.job(accepted)
         # It has not failed yet, and says nothing of a failure before.
         assert (whole.status, whole.failure, whole.fail_reason) == (JobStatus.INIT, None, None)
@@ -79,7 +80,7 @@ async def test_a_part_can_be_cancelled_alone_and_the_others_stay(database_url: s
         await meet_node(stand, whole.load_balancer_id)
         whole = await stand.ended(accepted)
         assert [one.status for one in whole.sub_jobs] == [SUCCESS, FAIL, SUCCESS]
-        assert (whole.status, whole.failure) == (FAIL, Rule.JOB_PARTS_FAILED.name)
+        assert (whole.status, whole.failure) == (FAIL, FailureReason.SUB_JOBS_FAILED)
         assert f"1 of 3 parts failed, those about the members {gone}" in (whole.fail_reason or "")
         assert present(stand, listener_id) == {id: "ACTIVE" for id in named(whole) if id != gone}
         assert stand.story(accepted) == ["INIT", "RUNNING", "FAIL"]
@@ -110,7 +111,7 @@ async def test_when_the_last_part_is_cancelled_the_job_ends_at_once(database_url
         for part in stand.job(accepted).sub_jobs:
             await cancel(stand, part.id)
         whole = await stand.ended(accepted)
-        assert (whole.status, whole.failure) == (FAIL, Rule.JOB_PARTS_FAILED.name)
+        assert (whole.status, whole.failure) == (FAIL, FailureReason.SUB_JOBS_FAILED)
         assert present(stand, listener_id) == {}
         assert stand.read(job_store.count_unfinished) == 0
 
@@ -122,9 +123,9 @@ async def test_a_part_that_runs_or_has_ended_cannot_be_cancelled(database_url: s
         accepted = await add_members(stand, listener_id, 2)
         await stand.until(lambda: stand.job(accepted).status == JobStatus.RUNNING)
         for _ in range(2):
-            with pytest.raises(RuleBroken) as refused:
+            with pytest.raises(ServiceError) as refused:
                 await cancel(stand, stand.job(accepted).sub_jobs[0].id)
-            assert refused.value.rule == Rule.JOB_NOT_CANCELLABLE
+            assert type(refused.value) is NotCancellable
             await stand.handed_over(stand.job(accepted).load_balancer_id)
             stand.node.confirm_all()
             await stand.ended(accepted)
@@ -136,7 +137,9 @@ async def test_the_guard_is_in_the_statement_itself(database_url: str) -> None:
         listener_id = await a_listener(stand)
         whole = await stand.ended(await add_members(stand, listener_id, 2))
         for id in (whole.id, whole.sub_jobs[0].id):
-            assert not await stand.write(partial(job_store.cancel_part, id=id, rule=Rule.JOB_CANCELLED, reason="never"))
+            assert not await stand.write(
+                partial(job_store.cancel_part, id=id, failure=FailureReason.CANCELLED, reason="never")
+            )
         assert len(present(stand, listener_id)) == 2
 
 
@@ -149,9 +152,9 @@ async def test_a_part_of_a_deletion_goes_with_it(database_url: str) -> None:
         id = stand.read(lambda c: load_balancers.list_load_balancers(c, CALLER, {}, None, None))[0].id
         deleted = await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, id))
         for part in stand.job(deleted).sub_jobs:
-            with pytest.raises(RuleBroken) as refused:
+            with pytest.raises(ServiceError) as refused:
                 await cancel(stand, part.id)
-            assert refused.value.rule == Rule.JOB_NOT_CANCELLABLE
+            assert type(refused.value) is NotCancellable
         assert {part.status for part in stand.job(deleted).sub_jobs} == {JobStatus.INIT}
 
 
@@ -227,7 +230,7 @@ async def check_outcomes(database_url: str, count: int, cancelled: set[int], add
                 stand.node.connect()
                 stand.node.refuse(load_balancer_id, listener_id, "refused by the test")
             case "cancelled":
-                with suppress(RuleBroken):  # all parts were, and so the job has ended
+                with suppress(ServiceError):  # all parts were, and so the job has ended
                     await cancel(stand, accepted.job_id)
             case "out of time":
                 now[0] += 10_000

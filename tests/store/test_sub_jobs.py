@@ -5,13 +5,23 @@ from pathlib import Path
 
 import pytest
 
+from equipoise.api.classic.handlers.health_checks import create_health_check
+from equipoise.api.classic.wire import jobs as wire
 from equipoise.domain.commands import NewMember
-from equipoise.domain.jobs import Job, JobStatus, JobType
-from equipoise.http.wire import jobs as wire
+from equipoise.domain.jobs import (
+    HealthMonitorSubject,
+    Job,
+    JobStatus,
+    JobType,
+    ListenerSubject,
+    MembersSubject,
+    MemberSubject,
+    Subject,
+)
 from equipoise.store import jobs
 from equipoise.store.backlog import Backlog
 from equipoise.store.database import sqlite_url
-from equipoise.usecases import health_checks, load_balancers, members
+from equipoise.usecases import load_balancers, members
 from equipoise.usecases.context import Accepted
 from tests.store.controller_stand import CALLER, Stand, open_stand
 
@@ -38,8 +48,13 @@ def statuses(job: Job) -> set[JobStatus]:
     return {job.status, *(part.status for part in job.sub_jobs)}
 
 
+def members_of(job: Job) -> list[MemberSubject]:
+    assert isinstance(job.subject, MembersSubject)
+    return list(job.subject.members)
+
+
 def member_statuses(stand: Stand, listener_id: str) -> list[str]:
-    views = stand.read(lambda c: members.list_members(c, CALLER, listener_id, {}, None, None))
+    views = stand.read(lambda c: members.list_members(c, CALLER, listener_id, (), None, None, None))
     return [view.member.status for view in views]
 
 
@@ -48,7 +63,7 @@ async def test_adding_several_members_has_one_sub_job_a_member_in_the_order_of_t
         listener = await a_listener(stand)
         accepted = await add_members(stand, listener.resource_id, "127.0.1.3", "127.0.1.1", "127.0.1.2")
         job = await stand.ended(accepted)
-        assert [part.entities["members"] for part in job.sub_jobs] == [[one] for one in job.entities["members"]]
+        assert [members_of(part) for part in job.sub_jobs] == [[one] for one in members_of(job)]
         assert {part.job_type for part in job.sub_jobs} == {JobType.CREATE_MEMBER}
         assert statuses(job) == {JobStatus.SUCCESS}
         assert {part.end_time for part in job.sub_jobs} == {job.end_time}
@@ -75,7 +90,7 @@ async def test_one_member_needs_no_sub_job(database_url: str) -> None:
     async with open_stand(database_url) as stand:
         listener = await a_listener(stand)
         added = await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1"))
-        removed = await remove_members(stand, listener.resource_id, added.entities["members"][0]["id"])
+        removed = await remove_members(stand, listener.resource_id, members_of(added)[0].id)
         assert (await stand.ended(removed)).sub_jobs == added.sub_jobs == ()
 
 
@@ -83,10 +98,10 @@ async def test_removing_several_members_has_one_sub_job_a_member(database_url: s
     async with open_stand(database_url) as stand:
         listener = await a_listener(stand)
         added = await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1", "127.0.1.2"))
-        ids = [member["id"] for member in added.entities["members"]]
+        ids = [member.id for member in members_of(added)]
         job = await stand.ended(await remove_members(stand, listener.resource_id, *ids))
-        assert [part.entities for part in job.sub_jobs] == [
-            {"listener_id": listener.resource_id, "members": [{"id": id}]} for id in ids
+        assert [part.subject for part in job.sub_jobs] == [
+            MembersSubject(listener.resource_id, (MemberSubject(id),)) for id in ids
         ]
         assert member_statuses(stand, listener.resource_id) == []
 
@@ -96,18 +111,18 @@ async def test_deleting_an_internal_load_balancer_has_a_sub_job_for_each_thing_b
         listener = await a_listener(stand, **INTERNAL)
         added = await stand.ended(await add_members(stand, listener.resource_id, "127.0.1.1", "127.0.1.2"))
         body = {"listener_id": listener.resource_id}
-        check = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, body))
+        check = await stand.write(lambda tx: create_health_check(tx, CALLER, stand.policy, body))
         id = (await stand.ended(check)).load_balancer_id
         deleted = await stand.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, stand.policy, id))
         job = await stand.ended(deleted)
-        of_listener: dict[str, object] = {"listener_id": listener.resource_id}
-        expected: list[tuple[JobType, dict[str, object]]] = [
-            (JobType.REMOVE_MEMBER, of_listener | {"members": [{"id": member_id}]})
-            for member_id in sorted(member["id"] for member in added.entities["members"])
+        pool_id = listener.resource_id
+        expected: list[tuple[JobType, Subject]] = [
+            (JobType.REMOVE_MEMBER, MembersSubject(pool_id, (MemberSubject(member_id),)))
+            for member_id in sorted(member.id for member in members_of(added))
         ]
-        expected.append((JobType.DELETE_HEALTH_CHECK, of_listener | {"healthcheck_id": check.resource_id}))
-        expected.append((JobType.DELETE_LISTENER, of_listener))
-        assert [(part.job_type, part.entities) for part in job.sub_jobs] == expected
+        expected.append((JobType.DELETE_HEALTH_MONITOR, HealthMonitorSubject(pool_id, check.resource_id)))
+        expected.append((JobType.DELETE_LISTENER, ListenerSubject(listener.resource_id)))
+        assert [(part.job_type, part.subject) for part in job.sub_jobs] == expected
         assert statuses(job) == {JobStatus.SUCCESS}
 
 

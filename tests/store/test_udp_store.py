@@ -1,8 +1,10 @@
 """Who is checked over UDP, and how what was seen becomes what is published: on both databases."""
 
+from equipoise.api.classic.handlers.health_checks import create_health_check
+from equipoise.api.classic.handlers.listeners import update_listener
 from equipoise.store import members as members_store
 from equipoise.store import udp_checks
-from equipoise.usecases import health_checks, listeners, members
+from equipoise.usecases import health_monitors, members
 from equipoise.usecases.context import Accepted
 from equipoise.xds.type_urls import ENDPOINTS
 from tests.store.controller_stand import CALLER, Stand, open_stand
@@ -29,7 +31,7 @@ async def a_check(stand: Stand, listener: str) -> Accepted:
         "healthcheck_timeout": 4,
         "healthcheck_interval": 5,
     }
-    accepted = await stand.write(lambda tx: health_checks.create_health_check(tx, CALLER, stand.policy, body))
+    accepted = await stand.write(lambda tx: create_health_check(tx, CALLER, stand.policy, body))
     await stand.ended(accepted)
     return accepted
 
@@ -53,9 +55,7 @@ async def test_members_are_targets_while_there_is_a_check_and_the_listener_serve
         assert stand.read(lambda c: udp_checks.targets(c, [load_balancer])) == found
         assert stand.read(lambda c: udp_checks.targets(c, ["another"])) == []
         stop = {"admin_state_up": False}
-        await stand.ended(
-            await stand.write(lambda tx: listeners.update_listener(tx, CALLER, stand.policy, listener, stop))
-        )
+        await stand.ended(await stand.write(lambda tx: update_listener(tx, CALLER, stand.policy, listener, stop)))
         assert stand.read(udp_checks.targets) == []
 
 
@@ -79,7 +79,9 @@ async def test_a_failing_member_is_left_out_within_the_generation_until_it_or_th
         await stand.write(lambda tx: udp_checks.observe(tx, {(listener, ONE): False}))
         await stand.until(lambda: served(stand, load_balancer) == [False, True])
         await stand.ended(
-            await stand.write(lambda tx: health_checks.delete_health_check(tx, CALLER, stand.policy, check.resource_id))
+            await stand.write(
+                lambda tx: health_monitors.delete_health_monitor(tx, CALLER, stand.policy, check.resource_id)
+            )
         )
         assert served(stand, load_balancer) == [True, True]
 
@@ -90,5 +92,5 @@ async def test_what_envoy_says_of_members_over_udp_is_not_written_down(database_
         await a_check(stand, listener)
         await stand.write(lambda tx: udp_checks.observe(tx, {(listener, ONE): False}))
         await stand.write(lambda tx: members_store.observe_health(tx, {(listener, ONE): True, (listener, TWO): True}))
-        views = stand.read(lambda c: members.list_members(c, CALLER, listener, {}, None, None))
+        views = stand.read(lambda c: members.list_members(c, CALLER, listener, (), None, None, None))
         assert {view.member.address: view.member.healthy for view in views} == {ONE: False, TWO: None}

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from equipoise.xds.exchange import Push, Request
-from equipoise.xds.model import Resource
+from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 
 WHOLE = b"refuses the whole push"
@@ -74,13 +74,13 @@ class SimulatedEnvoy:
         elif type_url == ENDPOINTS:
             self.warming.discard(resource.name)
         elif type_url == LISTENER:
-            cluster = resource.listener_id
+            cluster = resource.leads_to
             assert cluster in self.held[CLUSTER], "a listener leads nowhere"
             assert cluster in self.held[ENDPOINTS], "a listener leads to a cluster without members"
 
     def _remove(self, type_url: str, name: str) -> None:
         if type_url == CLUSTER:
-            assert name not in {each.listener_id for each in self.held[LISTENER].values()}, "still in use"
+            assert name not in {each.leads_to for each in self.held[LISTENER].values()}, "still in use"
             self.warming.discard(name)
         if type_url in (CLUSTER, LISTENER):
             self.held[type_url].pop(name, None)
@@ -90,9 +90,9 @@ class SimulatedEnvoy:
         if push.type_url == CLUSTER:
             self._ask(ENDPOINTS, set(self.held[CLUSTER]))
         if push.type_url == LISTENER:
-            tls = {each.listener_id for each in self.held[LISTENER].values() if TLS in each.body}
+            tls = {each.owner for each in self.held[LISTENER].values() if TLS in each.body}
             self._ask(SECRET, tls)
-            tcp = {each.listener_id for each in self.held[LISTENER].values() if TCP in each.body}
+            tcp = {each.owner for each in self.held[LISTENER].values() if TCP in each.body}
             self._ask(FILTER, tcp)
 
     def _ask(self, type_url: str, names: set[str]) -> None:

@@ -13,17 +13,17 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from equipoise.certificates.pair import check_pair
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import InvalidField, ServiceError
 from stand.certificates import Key, chain, ec_key, ec_pair, issue, private_pem, rsa_key, rsa_pair
 
 EC_PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
 
 
 def complaint(certificate: str, private_key: str) -> str:
-    with pytest.raises(RuleBroken) as caught:
+    with pytest.raises(ServiceError) as caught:
         check_pair(certificate, private_key)
-    assert caught.value.rule is Rule.CERTIFICATE_INVALID
-    return caught.value.detail
+    assert type(caught.value) is InvalidField
+    return caught.value.message
 
 
 def key_usage(*, digital_signature: bool) -> x509.KeyUsage:

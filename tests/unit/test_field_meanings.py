@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from equipoise.domain.errors import RuleBroken
-from equipoise.domain.rules import (
+from equipoise.api.classic.codes import RuleBroken
+from equipoise.api.classic.rules import (
     create_listener,
     create_load_balancer,
     update_listener,
     update_load_balancer,
 )
-from equipoise.domain.rules.health_check import create_health_check, update_health_check
-from equipoise.domain.rules.load_balancer import WITHOUT_MEANING
+from equipoise.api.classic.rules.health_check import create_health_check, update_health_check
+from equipoise.api.classic.rules.load_balancer import WITHOUT_MEANING
 from tests import meanings
+from tests.unit.listener_context import Anywhere
 
 ID = "0123456789abcdef0123456789abcdef"
 PROJECT = "p"
@@ -40,10 +41,10 @@ def of_listener(kind: str) -> tuple[Read, Read]:
         body |= {"certificate_id": ID}
 
     def create(more: Mapping[str, Any]) -> Any:
-        return create_listener({**body, **more})
+        return create_listener({**body, **more}, Anywhere())
 
     current = asdict(create({})) | {"id": ID, "admin_state_up": True}
-    return create, lambda given: update_listener(dict(given), current=current)
+    return create, lambda given: update_listener(dict(given), current=current, context=Anywhere())
 
 
 def of_health_check(protocol: str) -> tuple[Read, Read]:

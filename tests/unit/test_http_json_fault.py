@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.http.body import decoded
+from equipoise.http.errors import Malformed, RequestError
 from equipoise.http.json_fault import READ_AGAIN_BYTES
 
 COMMA = "stands where a comma or the closing bracket is needed"
@@ -88,10 +88,10 @@ CASES: list[tuple[bytes, str]] = [
 
 
 def told(body: bytes) -> str:
-    with pytest.raises(RuleBroken) as caught:
+    with pytest.raises(RequestError) as caught:
         decoded(body)
-    assert caught.value.rule is Rule.BODY_MALFORMED
-    return caught.value.detail
+    assert type(caught.value) is Malformed
+    return caught.value.message
 
 
 @pytest.mark.parametrize(("body", "fault"), CASES, ids=lambda value: repr(value[:24]) if type(value) is bytes else "")
@@ -117,14 +117,14 @@ def test_a_long_body_is_not_read_again() -> None:
 )
 def test_whatever_is_refused_is_told_by_its_place(body: bytes) -> None:
     """The decoder decides what is JSON; what it refuses never fails here, and is told in one of the sentences above."""
-    broken: RuleBroken | None = None
+    broken: RequestError | None = None
     try:
         read = decoded(body)
-    except RuleBroken as refusal:
+    except RequestError as refusal:
         broken = refusal
     if broken is None:
         assert read == json.loads(body.decode("utf-8-sig"))
-    elif broken.rule is Rule.BODY_MALFORMED:
-        assert "byte " not in broken.detail or "the byte 0x" in broken.detail
-        assert "line " in broken.detail or "; send UTF-8" in broken.detail
-        assert broken.detail.isprintable()
+    elif type(broken) is Malformed:
+        assert "byte " not in broken.message or "the byte 0x" in broken.message
+        assert "line " in broken.message or "; send UTF-8" in broken.message
+        assert broken.message.isprintable()

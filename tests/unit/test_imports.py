@@ -16,16 +16,18 @@ ROOMS = {
     "certificates": {"domain", "identity"},
     "webhooks": {"domain", "store"},
     "usecases": {"domain", "store", "certificates", "webhooks"},
-    "http": {"domain", "store", "identity", "certificates", "webhooks", "usecases", "metrics"},
-    "xds": set(),
-    "dataplane": {"domain", "xds"},
+    "http": set(),
+    "api": {"domain", "store", "identity", "certificates", "webhooks", "usecases", "metrics", "http"},
+    "proxy": {"domain"},
+    "xds": {"domain", "proxy"},
+    "dataplane": {"domain", "proxy", "xds"},
     "observe": {"domain", "store", "dataplane"},
     "metrics": {"domain", "store", "identity", "xds", "dataplane", "observe"},
-    "controller": {"domain", "store", "certificates", "xds"},
+    "controller": {"domain", "store", "certificates", "proxy"},
 }
 """Each room with those that it may import. `app.py` wires all of them; what `cli` shows may come from anywhere."""
 
-SHARED = {"netlink", "unix_path"}
+SHARED = {"netlink", "parameters", "quoting", "unix_path"}
 """Modules beside the rooms that know none of them."""
 
 
@@ -76,6 +78,24 @@ def test_the_direction_has_no_way_round() -> None:
 def test_the_domain_imports_nothing_but_the_standard_library() -> None:
     foreign = {name[0] for _, name in imports("domain")} - sys.stdlib_module_names - {"equipoise"}
     assert foreign == set()
+
+
+def test_the_door_of_the_service_knows_neither_http_nor_any_api() -> None:
+    names = [name.split(".") for name in imported(PACKAGE / "api" / "service.py")]
+    assert [name for name in names if name[0] in {"starlette", "uvicorn"}] == []
+    assert [name for name in names if name[0] == "equipoise" and name[1] in {"api", "http"}] == []
+
+
+def test_what_is_classic_stays_in_its_room() -> None:
+    """Other APIs, and all below them, know nothing of its records, rules and codes."""
+    rooms = [room for room in ROOMS if room != "api"]
+    wrong = [
+        (str(path), ".".join(name))
+        for room in [*rooms, "api/keystone"]
+        for path, name in imports(room)
+        if name[:3] == ["equipoise", "api", "classic"]
+    ]
+    assert wrong == []
 
 
 def test_shared_modules_know_no_room() -> None:

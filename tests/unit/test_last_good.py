@@ -12,8 +12,9 @@ import pytest
 
 from equipoise.dataplane import last_good as module
 from equipoise.dataplane.last_good import LastGood
+from equipoise.proxy.model import Place, Transport
 from equipoise.xds.desired import Desired
-from equipoise.xds.model import Place, Resource, Transport
+from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import CLUSTER, LISTENER, SECRET
 
 ENDLESS_WRITER = """
@@ -21,7 +22,7 @@ import sys
 from pathlib import Path
 from equipoise.dataplane.last_good import LastGood
 from equipoise.xds.desired import Desired
-from equipoise.xds.model import Resource
+from equipoise.xds.resource import Resource
 store = LastGood(Path(sys.argv[1]))
 print("writes", flush=True)
 for number in range(10**9):
@@ -34,6 +35,9 @@ def seal(secret: str) -> str:
     return secret[::-1]
 
 
+PLACE = Place(Transport.TCP, "127.0.0.1", 80)
+
+
 def desired(id: str, body: bytes = b"body") -> Desired:
     """A load balancer with a resource of every sort."""
     version = body.hex()
@@ -42,7 +46,7 @@ def desired(id: str, body: bytes = b"body") -> Desired:
         0,
         (
             Resource(CLUSTER, f"{id}-l", version, body, f"{id}-l"),
-            Resource(LISTENER, f"{id}/tcp/80", version, body, f"{id}-l", Place(Transport.TCP, "127.0.0.1", 80)),
+            Resource(LISTENER, f"{id}/tcp/80", version, body, f"{id}-l", f"{id}-l", PLACE),
             Resource(SECRET, f"{id}-l", version, b"\x00\xffkey" + body, f"{id}-l"),
         ),
     )

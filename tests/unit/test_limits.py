@@ -6,19 +6,18 @@ from hypothesis import strategies as st
 
 from equipoise.dataplane.bootstrap import max_connections, max_sessions
 from equipoise.dataplane.limits import Limits, low
+from equipoise.proxy.model import Algorithm, Protocol, ProxyLoadBalancer
 from equipoise.xds.builders import build
-from equipoise.xds.model import Algorithm, Protocol, ProxyListener, ProxyLoadBalancer
 from equipoise.xds.shares import Shares
+from tests.proxies import Served, serving
 
 
 def load_balancer(number: int, *protocols: Protocol) -> ProxyLoadBalancer:
     listeners = tuple(
-        ProxyListener(
-            f"{number:08x}{port:024x}", protocol, port, 9000, Algorithm.ROUND_ROBIN, ("127.0.0.9",), None, None
-        )
+        Served(f"{number:08x}{port:024x}", protocol, port, 9000, Algorithm.ROUND_ROBIN, ("127.0.0.9",), None, None)
         for port, protocol in enumerate(protocols, start=1024)
     )
-    return ProxyLoadBalancer(f"{number:032x}", "127.77.0.1", listeners)
+    return serving(f"{number:032x}", "127.77.0.1", listeners)
 
 
 def shares_of(shares: Shares, sessions: int) -> dict[str, float]:

@@ -26,13 +26,13 @@ AWKWARD = 'a "b" \\ c'
 INVENTORY = Inventory(
     [LoadBalancerLabels(LB, AWKWARD, "p1", "127.77.0.1", "External")],
     [
-        ListenerLabels(LB, AWKWARD, WEB, "网", "p1", "HTTP", 80, "127.77.0.1"),
-        ListenerLabels(LB, AWKWARD, DNS, "dns", "p1", "UDP", 53, "127.77.0.1"),
+        ListenerLabels(LB, AWKWARD, WEB, "网", "p1", "HTTP", 80, "127.77.0.1", WEB),
+        ListenerLabels(LB, AWKWARD, DNS, "dns", "p1", "UDP", 53, "127.77.0.1", DNS),
     ],
     [
-        MemberLabels(WEB, "4" * 32, "127.0.0.9", False, True),
-        MemberLabels(WEB, "5" * 32, "127.0.0.10", True, False),
-        MemberLabels(DNS, "6" * 32, "127.0.0.9", True, True),
+        MemberLabels(WEB, WEB, "4" * 32, "127.0.0.9", False, True),
+        MemberLabels(WEB, WEB, "5" * 32, "127.0.0.10", True, False),
+        MemberLabels(DNS, DNS, "6" * 32, "127.0.0.9", True, True),
     ],
 )
 FIGURES = {

@@ -4,16 +4,17 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.api.classic.rules import create_load_balancer
+from equipoise.domain.errors import InvalidField, NotFound
 from equipoise.domain.networks import Networks
-from equipoise.domain.rules import create_load_balancer
+from equipoise.domain.references import Kind
 
 POOLS = {"front": IPv4Network("10.1.0.0/24"), "back": IPv4Network("10.2.0.0/24")}
 LISTED = Networks({"vpc-1": POOLS, "vpc-2": {}})
 ELSEWHERE = IPv4Network("127.78.0.0/16")
 
 
-def rule_of(**fields: object) -> Rule | None:
+def unknown(**fields: object) -> Kind | None:
     body = {
         "name": "lb",
         "vpc_id": "vpc-1",
@@ -24,25 +25,25 @@ def rule_of(**fields: object) -> Rule | None:
     }
     try:
         create_load_balancer(body | fields, project_id="p", may_freeze=False, networks=LISTED)
-    except RuleBroken as broken:
-        return broken.rule
+    except NotFound as error:
+        return error.kind
     return None
 
 
 @pytest.mark.parametrize(
-    ("fields", "rule"),
+    ("fields", "kind"),
     [
         ({}, None),
-        ({"vpc_id": "vpc-3"}, Rule.VPC_UNKNOWN),
-        ({"vpc_id": "vpc-3", "type": "External", "bandwidth": 1}, Rule.VPC_UNKNOWN),
+        ({"vpc_id": "vpc-3"}, Kind.VPC),
+        ({"vpc_id": "vpc-3", "type": "External", "bandwidth": 1}, Kind.VPC),
         ({"vpc_id": "vpc-2", "type": "External", "bandwidth": 1}, None),
-        ({"vip_subnet_id": "cellar"}, Rule.SUBNET_UNKNOWN),
-        ({"vpc_id": "vpc-2"}, Rule.SUBNET_UNKNOWN),
+        ({"vip_subnet_id": "cellar"}, Kind.SUBNET),
+        ({"vpc_id": "vpc-2"}, Kind.SUBNET),
         ({"vip_subnet_id": None, "vip_address": "10.2.0.7"}, None),
     ],
 )
-def test_only_what_is_listed_exists(fields: dict[str, object], rule: Rule | None) -> None:
-    assert rule_of(**fields) is rule
+def test_only_what_is_listed_exists(fields: dict[str, object], kind: Kind | None) -> None:
+    assert unknown(**fields) is kind
 
 
 def test_where_nothing_is_listed_everything_exists_and_has_the_common_pool() -> None:
@@ -54,6 +55,6 @@ def test_where_nothing_is_listed_everything_exists_and_has_the_common_pool() -> 
 def test_the_pool_is_that_of_the_subnet_or_of_the_one_that_holds_the_address() -> None:
     assert LISTED.pool("vpc-1", "front", "10.2.0.7", ELSEWHERE) == POOLS["front"]
     assert LISTED.pool("vpc-1", None, "10.2.0.7", ELSEWHERE) == POOLS["back"]
-    with pytest.raises(RuleBroken) as broken:
+    with pytest.raises(InvalidField) as error:
         LISTED.pool("vpc-1", None, "10.3.0.7", ELSEWHERE)
-    assert broken.value.rule is Rule.LB_VIP_INVALID
+    assert (error.value.kind, error.value.field) == (Kind.LOAD_BALANCER, "vip_address")

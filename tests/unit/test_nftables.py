@@ -4,17 +4,17 @@ from dataclasses import replace
 
 from equipoise.dataplane import nftables
 from equipoise.dataplane.nftables import Limit
-from equipoise.xds.model import Algorithm, Protocol, ProxyListener, ProxyLoadBalancer
+from equipoise.proxy.model import Algorithm, Protocol, ProxyLoadBalancer
+from tests.proxies import Served, serving
 
 WEB = Limit("127.77.0.1", 10, frozenset({("tcp", 80)}))
 
 
 def load_balancer(bandwidth: int | None, *ports: int) -> ProxyLoadBalancer:
     listeners = [
-        ProxyListener(f"listener-{port}", Protocol.TCP, port, 9000, Algorithm.ROUND_ROBIN, (), None, None)
-        for port in ports
+        Served(f"listener-{port}", Protocol.TCP, port, 9000, Algorithm.ROUND_ROBIN, (), None, None) for port in ports
     ]
-    return ProxyLoadBalancer("lb", "127.77.0.1", tuple(listeners), bandwidth)
+    return serving("lb", "127.77.0.1", tuple(listeners), bandwidth)
 
 
 def test_the_limit_is_that_of_the_load_balancer_and_not_of_a_listener() -> None:

@@ -10,19 +10,22 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from equipoise.domain.references import listeners
+from equipoise.proxy.model import Place, Transport
+from equipoise.proxy.rejections import Refused
 from equipoise.xds.desired import Desired, DesiredStates, key_of
 from equipoise.xds.exchange import Outcome, Request
-from equipoise.xds.model import Place, Resource, Transport
 from equipoise.xds.names import listener_name
 from equipoise.xds.node_state import NodeState
-from equipoise.xds.observer import Refused
+from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 from tests.unit.simulated_envoy import TCP, TLS, WHOLE, SimulatedEnvoy
 
 
-def a_resource(type_url: str, name: str, listener_id: str, *content: object) -> Resource:
+def a_resource(type_url: str, name: str, owner: str, *content: object, leads_to: str = "") -> Resource:
     body = b" ".join(each if isinstance(each, bytes) else repr(each).encode() for each in content)
-    return Resource(type_url, name, blake2b(body, digest_size=8).hexdigest(), body, listener_id)
+    version = blake2b(body, digest_size=8).hexdigest()
+    return Resource(type_url, name, version, body, owner, leads_to, concerns=listeners(owner))
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,13 @@ class Wanted:
             a_resource(CLUSTER, name, name, self.cluster),
             a_resource(ENDPOINTS, name, name, self.members),
             a_resource(
-                LISTENER, listener_name(load_balancer_id, Transport.TCP, self.port), name, name, self.listener, kind
+                LISTENER,
+                listener_name(load_balancer_id, Transport.TCP, self.port),
+                name,
+                name,
+                self.listener,
+                kind,
+                leads_to=name,
             ),
         ]
         if self.filter is not None:
@@ -168,7 +177,7 @@ def test_a_listener_whose_place_somebody_else_has_is_refused_and_never_sent() ->
     wire.run()
     assert wire.listening() == {"b/tcp/81"}
     [refused] = wire.refused
-    assert (refused.load_balancer_id, refused.generation, refused.listener_id) == ("a", 1, "l1")
+    assert (refused.load_balancer_id, refused.generation, refused.concerns) == ("a", 1, listeners("l1"))
     assert refused.reason == "cannot listen on 10.0.0.5:80: the port is in use already"
     assert wire.confirmed == [("b", 1)]
     wire.settle("a", 1)
@@ -338,7 +347,7 @@ def test_a_new_port_that_is_refused_does_not_take_the_old_one_away() -> None:
     assert wire.listening() == {"a/tcp/80"}, "l2 was deleted and has nothing to do with the refusal"
     assert wire.confirmed == [("a", 1)]
     [refused] = wire.refused
-    assert (refused.load_balancer_id, refused.generation, refused.listener_id) == ("a", 2, "l1")
+    assert (refused.load_balancer_id, refused.generation, refused.concerns) == ("a", 2, listeners("l1"))
     assert refused.resource == "a/tcp/81"
 
 
@@ -425,7 +434,7 @@ def test_a_bad_resource_is_found_among_good_ones() -> None:
         wire = a_wire(*others[:4], desired("x", 1, bad), *others[4:])
         assert {name for name, _ in wire.confirmed} == {each.load_balancer_id for each in others}
         [refused] = wire.refused
-        assert (refused.load_balancer_id, refused.listener_id) == ("x", "bad")
+        assert (refused.load_balancer_id, refused.concerns) == ("x", listeners("bad"))
 
 
 def test_nothing_is_built_on_a_cluster_that_was_refused() -> None:
@@ -511,7 +520,7 @@ def test_a_refused_certificate_keeps_what_else_would_change_of_its_listener_and_
     wire = a_wire(desired("a", 1, Wanted("l1", secret=1)), desired("b", 1, Wanted("l2", secret=1)))
     wire.publish(desired("a", 2, Wanted("l1", port=81, secret=WHOLE)), desired("b", 2, Wanted("l2", secret=2)))
     wire.run()
-    assert [(each.load_balancer_id, each.listener_id) for each in wire.refused] == [("a", "l1")]
+    assert [(each.load_balancer_id, each.concerns) for each in wire.refused] == [("a", listeners("l1"))]
     assert wire.confirmed[-1] == ("b", 2)
     assert wire.listening() == {"a/tcp/80", "b/tcp/80"}
     wire.publish(desired("a", 3, Wanted("l1", secret=1)))

@@ -6,10 +6,10 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from equipoise.http import openapi
+from equipoise.api.classic.wire.requests import MemberQuery, NewMembers
+from equipoise.api.classic.wire.resources import Named
+from equipoise.api.common import openapi
 from equipoise.http.routing import Operation
-from equipoise.http.wire.requests import MemberQuery, NewMembers
-from equipoise.http.wire.resources import Named
 
 
 async def handler(_request: Request) -> Response:

@@ -7,8 +7,8 @@ from typing import get_type_hints
 
 import pytest
 
-from equipoise.http.errors_page import errors_reference
-from equipoise.http.wire import requests, resources
+from equipoise.api.classic.errors_page import errors_reference
+from equipoise.api.classic.wire import requests, resources
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from equipoise.api.classic.rules import create_certificate
 from equipoise.certificates.pair import check_pair
-from equipoise.domain.errors import RuleBroken
-from equipoise.domain.rules import create_certificate
+from equipoise.domain.errors import InvalidField
 from stand.certificates import chain, ec_pair, rsa_pair
 from tests.odd_certificates import odd_pairs
 from tests.odd_pem import FAULTS
@@ -47,9 +47,9 @@ def upload(certificate: str, private_key: str) -> None:
 
 
 def detail(certificate: str, private_key: str) -> str:
-    with pytest.raises(RuleBroken) as caught:
+    with pytest.raises(InvalidField) as caught:
         upload(certificate, private_key)
-    return caught.value.detail
+    return caught.value.message
 
 
 def test_every_reason_is_documented_and_every_documented_one_is_met() -> None:

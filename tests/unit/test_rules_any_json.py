@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.domain.errors import RuleBroken
-from equipoise.domain.rules import (
+from equipoise.api.classic.codes import RuleBroken
+from equipoise.api.classic.rules import (
     add_members,
     create_certificate,
     create_health_check,
@@ -23,6 +23,7 @@ from equipoise.domain.rules import (
     update_listener,
     update_load_balancer,
 )
+from tests.unit.listener_context import Anywhere
 from tests.unit.test_rules_health_check import CURRENT as CURRENT_HEALTH_CHECK
 from tests.unit.test_rules_listener import CURRENT_HTTPS, CURRENT_TCP, HTTPS, TCP, UDP
 from tests.unit.test_rules_load_balancer import CURRENT_EXTERNAL, CURRENT_INTERNAL, EXTERNAL, INTERNAL
@@ -31,9 +32,9 @@ READERS: list[Callable[[object], object]] = [
     lambda body: create_load_balancer(body, project_id="p", may_freeze=False),
     lambda body: update_load_balancer(body, current=CURRENT_EXTERNAL, may_freeze=True),
     lambda body: update_load_balancer(body, current=CURRENT_INTERNAL, may_freeze=True),
-    create_listener,
-    lambda body: update_listener(body, current=CURRENT_TCP),
-    lambda body: update_listener(body, current=CURRENT_HTTPS),
+    lambda body: create_listener(body, Anywhere()),
+    lambda body: update_listener(body, current=CURRENT_TCP, context=Anywhere()),
+    lambda body: update_listener(body, current=CURRENT_HTTPS, context=Anywhere()),
     add_members,
     remove_members,
     create_certificate,

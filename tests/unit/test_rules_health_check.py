@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from equipoise.domain.commands import CreateHealthCheck, UpdateHealthCheck
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.rules import health_check as rules
+from equipoise.api.classic.codes import Rule, RuleBroken
+from equipoise.api.classic.records import HealthCheckFields, HealthCheckUpdate
+from equipoise.api.classic.rules import health_check as rules
 
 LISTENER = "3ce8c4429478a5eb6ef4930de2d75b28"
 CURRENT: dict[str, Any] = {
@@ -21,16 +21,16 @@ CURRENT: dict[str, Any] = {
 }
 
 
-def create_health_check(body: object, listener_protocol: str = "HTTP") -> CreateHealthCheck:
+def create_health_check(body: object, listener_protocol: str = "HTTP") -> HealthCheckFields:
     return rules.create_health_check(body, listener_protocol=listener_protocol)
 
 
-def update_health_check(body: object, *, current: dict[str, Any], listener_protocol: str = "HTTP") -> UpdateHealthCheck:
+def update_health_check(body: object, *, current: dict[str, Any], listener_protocol: str = "HTTP") -> HealthCheckUpdate:
     return rules.update_health_check(body, current=current, listener_protocol=listener_protocol, backend_port=9000)
 
 
 def test_what_is_not_given_has_the_published_values() -> None:
-    assert create_health_check({"listener_id": LISTENER}) == CreateHealthCheck(
+    assert create_health_check({"listener_id": LISTENER}) == HealthCheckFields(
         listener_id=LISTENER,
         healthcheck_protocol="TCP",
         healthcheck_uri=None,

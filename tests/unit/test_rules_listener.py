@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
-from equipoise.domain.commands import Column, CreateListener
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.rules import create_listener, update_listener
+from equipoise.api.classic.codes import Rule, RuleBroken
+from equipoise.api.classic.records import ListenerUpdate, NewListener
+from equipoise.api.classic.rules import listener as rules
+from equipoise.domain.commands import Column
+from equipoise.domain.model import INTERNAL, LoadBalancer
+from equipoise.usecases.listeners import ListenerContext
+from tests.unit.listener_context import Anywhere, load_balancer
 
 LB_ID = "0b07acf06d243925bc24a0ac7445267a"
 CERTIFICATE = "23b8c3e1aeb74a4a8d7f1b2a3c4d5e6f"
@@ -50,6 +54,14 @@ CURRENT_HTTPS = CURRENT_HTTP | {
 CURRENT_UDP = CURRENT_TCP | {"protocol": "UDP", "backend_protocol": "UDP", "tcp_timeout": None, "udp_timeout": 5}
 
 
+def create_listener(body: object, context: ListenerContext | None = None) -> NewListener:
+    return rules.create_listener(body, context or Anywhere())
+
+
+def update_listener(body: object, *, current: dict[str, Any], context: ListenerContext | None = None) -> ListenerUpdate:
+    return rules.update_listener(body, current=current, context=context or Anywhere())
+
+
 def broken_rule(body: object) -> Rule:
     with pytest.raises(RuleBroken) as caught:
         create_listener(body)
@@ -67,7 +79,7 @@ def broken_on_update(body: object, current: dict[str, Any]) -> Rule:
 
 
 def test_a_tcp_listener_gets_its_defaults() -> None:
-    assert create_listener(TCP) == CreateListener(
+    assert create_listener(TCP) == NewListener(
         name="lis",
         description="",
         loadbalancer_id=LB_ID,
@@ -261,16 +273,16 @@ def test_the_first_field_of_the_table_wins() -> None:
     assert create_listener(body)
 
 
-class Surroundings:
+class Context:
     """An Internal load balancer; everything that is looked up is noted, and what is in `refused` is refused."""
 
     def __init__(self, *refused: Rule) -> None:
         self.asked: list[object] = []
         self._refused = refused
 
-    def load_balancer_type(self, id: str) -> str:
+    def load_balancer(self, id: str) -> LoadBalancer:
         self._note(Rule.LISTENER_LB_UNKNOWN, id)
-        return "Internal"
+        return load_balancer(id, INTERNAL)
 
     def check_port(self, protocol: str, port: int) -> None:
         self._note(Rule.LISTENER_PORT_REPEATED, (protocol, port))
@@ -286,10 +298,10 @@ class Surroundings:
 
 def test_udp_is_not_for_internal_load_balancers() -> None:
     with pytest.raises(RuleBroken) as caught:
-        create_listener({**UDP, "port": 0}, Surroundings())
+        create_listener({**UDP, "port": 0}, Context())
     assert caught.value.rule is Rule.LISTENER_PROTOCOL_INVALID
     assert create_listener(UDP).protocol == "UDP"
-    assert create_listener(TCP, Surroundings()).protocol == "TCP"
+    assert create_listener(TCP, Context()).protocol == "TCP"
 
 
 @pytest.mark.parametrize(
@@ -304,10 +316,10 @@ def test_what_is_looked_up_has_its_turn_among_the_fields(
     refused: Rule, earlier: dict[str, Any], later: dict[str, Any]
 ) -> None:
     with pytest.raises(RuleBroken) as caught:
-        create_listener({**HTTPS, **later}, Surroundings(refused))
+        create_listener({**HTTPS, **later}, Context(refused))
     assert caught.value.detail == "looked up"
     with pytest.raises(RuleBroken) as caught:
-        create_listener({**HTTPS, **earlier}, Surroundings(refused))
+        create_listener({**HTTPS, **earlier}, Context(refused))
     assert caught.value.detail != "looked up"
 
 
@@ -322,17 +334,17 @@ def test_an_update_looks_things_up_in_the_turn_of_their_field(
     refused: Rule, asked: dict[str, Any], earlier: dict[str, Any], later: dict[str, Any]
 ) -> None:
     with pytest.raises(RuleBroken) as caught:
-        update_listener({**asked, **later}, current=CURRENT_HTTPS, around=Surroundings(refused))
+        update_listener({**asked, **later}, current=CURRENT_HTTPS, context=Context(refused))
     assert caught.value.detail == "looked up"
     with pytest.raises(RuleBroken) as caught:
-        update_listener({**asked, **earlier}, current=CURRENT_HTTPS, around=Surroundings(refused))
+        update_listener({**asked, **earlier}, current=CURRENT_HTTPS, context=Context(refused))
     assert caught.value.detail != "looked up"
 
 
 def test_an_update_looks_up_only_what_changes() -> None:
-    around = Surroundings()
-    update_listener(CURRENT_HTTPS, current=CURRENT_HTTPS, around=around)
-    assert around.asked == []
+    context = Context()
+    update_listener(CURRENT_HTTPS, current=CURRENT_HTTPS, context=context)
+    assert context.asked == []
 
 
 def test_an_object_sent_back_as_it_was_read_changes_nothing() -> None:

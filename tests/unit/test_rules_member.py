@@ -2,9 +2,9 @@
 
 import pytest
 
+from equipoise.api.classic.codes import Rule, RuleBroken
+from equipoise.api.classic.rules import add_members, remove_members
 from equipoise.domain.commands import NewMember
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.rules import add_members, remove_members
 
 ONE, TWO = "a" * 32, "0123456789abcdef0123456789abcdef"
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.rules import (
+from equipoise.api.classic.codes import Rule, RuleBroken
+from equipoise.api.classic.rules import (
     ListQuery,
     health_check_id,
     job,

@@ -142,7 +142,7 @@ def test_a_refusal_that_comes_late_counts_against_the_next_probe() -> None:
 
 
 def test_all_listeners_of_one_place_hear_of_it_and_no_others() -> None:
-    same, other = replace(TARGET, listener_id="l2"), replace(TARGET, listener_id="l3", port=54)
+    same, other = replace(TARGET, pool_id="l2"), replace(TARGET, pool_id="l3", port=54)
     clockwork = Clockwork(TARGET, same, other)
     clockwork.refuse()
     assert clockwork.told == [{MEMBER: False}, {("l2", "10.0.0.1"): False}]
@@ -193,7 +193,7 @@ def test_those_of_whom_nothing_is_known_are_asked_within_a_second_and_the_others
         return most
 
     schedule = UdpSchedule(Probes(), lambda _: None, spread)
-    schedule.put("lb", [TARGET, replace(TARGET, listener_id="l2", healthy=True)], 0.0)
+    schedule.put("lb", [TARGET, replace(TARGET, pool_id="l2", healthy=True)], 0.0)
     assert asked == [1.0, 5]
 
 

@@ -9,38 +9,29 @@ from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
+from equipoise.proxy.model import Algorithm, CipherSet, Place, Protocol, ProxyHealthCheck, ProxyTls, Transport
 from equipoise.xds.builders import build
 from equipoise.xds.keepalive import MOST_BETWEEN_PROBES, PROBES
 from equipoise.xds.labels import label
-from equipoise.xds.model import (
-    Algorithm,
-    CipherSet,
-    Place,
-    Protocol,
-    ProxyHealthCheck,
-    ProxyListener,
-    ProxyLoadBalancer,
-    ProxyTls,
-    Resource,
-    Transport,
-)
+from equipoise.xds.resource import Resource
 from equipoise.xds.stickiness import cookie_name
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
+from tests.proxies import Served, serving
 
 CHECK = ProxyHealthCheck(Protocol.HTTP, "/up", None, 7, 3, 2, 2)
-TCP = ProxyListener("l1", Protocol.TCP, 8080, 80, Algorithm.ROUND_ROBIN, ("10.0.0.1",), None, None)
+TCP = Served("l1", Protocol.TCP, 8080, 80, Algorithm.ROUND_ROBIN, ("10.0.0.1",), None, None)
 HTTP = replace(TCP, protocol=Protocol.HTTP)
 UDP = replace(TCP, protocol=Protocol.UDP)
 TLS = ProxyTls("certificate", "the private key", False, CipherSet.DEFAULT)
 HTTPS = replace(HTTP, protocol=Protocol.HTTPS, tls=TLS)
 
 
-def built(listener: ProxyListener, load_balancer_id: str = "lb") -> dict[str, Resource]:
-    resources = build(ProxyLoadBalancer(load_balancer_id, "10.0.0.5", (listener,)))
+def built(listener: Served, load_balancer_id: str = "lb") -> dict[str, Resource]:
+    resources = build(serving(load_balancer_id, "10.0.0.5", (listener,)))
     return {resource.type_url: resource for resource in resources}
 
 
-def what_changes(before: ProxyListener, after: ProxyListener) -> set[str]:
+def what_changes(before: Served, after: Served) -> set[str]:
     old, new = built(before), built(after)
     return {type_url for type_url in old if old[type_url] != new[type_url]}
 
@@ -52,7 +43,7 @@ def test_the_filter_of_tcp_and_the_certificate_of_https_are_resources_of_their_o
 
 
 @pytest.mark.parametrize("listener", [TCP, HTTP, HTTPS], ids=["TCP", "HTTP", "HTTPS"])
-def test_the_listener_stays_what_it_is_when_anything_behind_it_changes(listener: ProxyListener) -> None:
+def test_the_listener_stays_what_it_is_when_anything_behind_it_changes(listener: Served) -> None:
     assert what_changes(listener, replace(listener, members=())) == {ENDPOINTS}
     assert what_changes(listener, replace(listener, backend_port=81)) == {ENDPOINTS}
     assert what_changes(listener, replace(listener, health_check=CHECK)) == {CLUSTER}
@@ -61,15 +52,15 @@ def test_the_listener_stays_what_it_is_when_anything_behind_it_changes(listener:
     assert what_changes(listener, replace(listener, algorithm=Algorithm.SOURCE)) == {CLUSTER}
 
 
-def test_the_shares_of_members_are_their_weights_and_are_told_only_where_they_differ() -> None:
+def test_the_weights_of_members_are_told_only_where_they_differ() -> None:
     several = replace(HTTP, members=("10.0.0.1", "10.0.0.2"))
-    slowed = replace(several, shares={"10.0.0.2": 3})
+    slowed = replace(several, weights={"10.0.0.1": 10, "10.0.0.2": 1})
     assert what_changes(several, slowed) == {ENDPOINTS}
-    assert weights(slowed) == [10, 3]
+    assert weights(slowed) == [10, 1]
     assert weights(several) == [0, 0]
 
 
-def weights(listener: ProxyListener) -> list[int]:
+def weights(listener: Served) -> list[int]:
     """0 where there is none."""
     members = ClusterLoadAssignment.FromString(built(listener)[ENDPOINTS].body).endpoints[0].lb_endpoints
     return [each.load_balancing_weight.value for each in members]
@@ -145,13 +136,13 @@ def test_a_port_is_never_shared_with_another_process() -> None:
 
 
 @pytest.mark.parametrize("listener", [TCP, HTTP, HTTPS], ids=["TCP", "HTTP", "HTTPS"])
-def test_workers_that_accept_from_one_socket_share_the_connections_out(listener: ProxyListener) -> None:
+def test_workers_that_accept_from_one_socket_share_the_connections_out(listener: Served) -> None:
     message = Listener.FromString(built(listener)[LISTENER].body)
     assert message.connection_balance_config.HasField("exact_balance")
 
 
 @pytest.mark.parametrize("listener", [TCP, HTTP, HTTPS], ids=["TCP", "HTTP", "HTTPS"])
-def test_both_ends_of_a_connection_are_asked_whether_they_are_there(listener: ProxyListener) -> None:
+def test_both_ends_of_a_connection_are_asked_whether_they_are_there(listener: Served) -> None:
     resources = built(replace(listener, keepalive=300))
     asked = Cluster.FromString(resources[CLUSTER].body).upstream_connection_options.tcp_keepalive
     wanted = [300, MOST_BETWEEN_PROBES, PROBES]
@@ -166,7 +157,7 @@ def test_both_ends_of_a_connection_are_asked_whether_they_are_there(listener: Pr
 
 
 @pytest.mark.parametrize("listener", [TCP, HTTP, HTTPS], ids=["TCP", "HTTP", "HTTPS"])
-def test_nobody_is_asked_where_that_is_switched_off(listener: ProxyListener) -> None:
+def test_nobody_is_asked_where_that_is_switched_off(listener: Served) -> None:
     resources = built(replace(listener, keepalive=0))
     assert not Cluster.FromString(resources[CLUSTER].body).HasField("upstream_connection_options")
     [option] = Listener.FromString(resources[LISTENER].body).socket_options
@@ -175,7 +166,7 @@ def test_nobody_is_asked_where_that_is_switched_off(listener: ProxyListener) -> 
 
 def test_tcp_and_udp_occupy_places_of_their_own_on_one_port() -> None:
     listeners = (TCP, replace(UDP, listener_id="l2"))
-    resources = build(ProxyLoadBalancer("lb", "10.0.0.5", listeners))
+    resources = build(serving("lb", "10.0.0.5", listeners))
     places = {each.name: each.place for each in resources if each.type_url == LISTENER}
     assert places == {
         "lb/tcp/8080": Place(Transport.TCP, "10.0.0.5", 8080),

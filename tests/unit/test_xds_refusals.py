@@ -1,6 +1,7 @@
 """Texts as Envoy 1.40 sends them, and what they mean."""
 
-from equipoise.xds.refusals import Verdict, in_words, verdict
+from equipoise.proxy.rejections import RejectionKind
+from equipoise.xds.refusals import Reason, Verdict, port_in_use, read_reason, verdict
 
 TWO = (
     "Error adding/updating listener(s) b/tcp/1: cannot bind '127.9.0.1:1': Permission denied\n"
@@ -42,12 +43,21 @@ def test_a_text_cut_off_within_its_first_reason_still_names_one() -> None:
 
 
 def test_a_port_that_cannot_be_had_is_explained() -> None:
-    in_use = in_words("cannot bind '127.9.0.1:80': Address already in use")
-    assert in_use == "cannot listen on 127.9.0.1:80: the port is in use already"
-    assert "CAP_NET_BIND_SERVICE" in in_words("cannot bind '127.9.0.1:80': Permission denied")
-    assert in_words("cannot bind '127.9.0.1:80': Strange") == "cannot listen on 127.9.0.1:80: Strange"
+    in_use = read_reason("cannot bind '127.9.0.1:80': Address already in use")
+    words = "cannot listen on 127.9.0.1:80: the port is in use already"
+    assert in_use == port_in_use("127.9.0.1:80") == Reason(RejectionKind.ADDRESS_IN_USE, words)
+    not_allowed = read_reason("cannot bind '127.9.0.1:80': Permission denied")
+    assert not_allowed.kind is RejectionKind.PERMISSION
+    assert "CAP_NET_BIND_SERVICE" in not_allowed.words
+    elsewhere = read_reason("cannot bind '127.9.0.1:80': Cannot assign requested address")
+    assert elsewhere.kind is RejectionKind.ADDRESS_UNKNOWN
+    strange = read_reason("cannot bind '127.9.0.1:80': Strange")
+    assert strange == Reason(RejectionKind.CANNOT_LISTEN, "cannot listen on 127.9.0.1:80: Strange")
+    assert all(each.kind.is_about_listening for each in (in_use, not_allowed, elsewhere, strange))
 
 
 def test_a_dump_of_the_message_is_left_out() -> None:
-    assert in_words("Invalid duration: goo.gle/debugproto   \nseconds: -5\n") == "Invalid duration"
-    assert in_words("whatever else") == "whatever else"
+    read = read_reason("Invalid duration: goo.gle/debugproto   \nseconds: -5\n")
+    assert read == Reason(RejectionKind.STRUCTURE, "Invalid duration")
+    assert not read.kind.is_about_listening
+    assert read_reason("whatever else").words == "whatever else"

@@ -11,7 +11,7 @@ from equipoise.certificates.outline import Outline
 from equipoise.certificates.pem import Block, PemFault
 from equipoise.certificates.private_key import PRIVATE_KEY
 from equipoise.certificates.wording import ordinal, wrong, wrong_at
-from equipoise.domain.errors import RuleBroken
+from equipoise.domain.errors import InvalidField
 
 CHAIN_LENGTH: Final = 10
 CHAIN_BYTES: Final = 102_400
@@ -28,7 +28,7 @@ _ORDER: Final = "put the server's own first, then each issuer after what it issu
 
 
 def encoded_chain(text: str) -> Sequence[bytes]:
-    """Return each certificate of a text, in DER. Raises RuleBroken: CERTIFICATE_INVALID."""
+    """Return each certificate of a text, in DER. Raises InvalidField."""
     try:
         blocks = pem.blocks(text)
     except PemFault as fault:
@@ -51,12 +51,12 @@ def encoded_chain(text: str) -> Sequence[bytes]:
 
 
 def read_chain(text: str) -> Sequence[Outline]:
-    """Read each certificate of a text. Raises RuleBroken: CERTIFICATE_INVALID."""
+    """Read each certificate of a text. Raises InvalidField."""
     return [_outlined(encoded, number) for number, encoded in enumerate(encoded_chain(text), start=1)]
 
 
 def check_order(chain: Sequence[Outline]) -> None:
-    """Check that each certificate was issued by the next. Raises RuleBroken: CERTIFICATE_INVALID."""
+    """Check that each certificate was issued by the next. Raises InvalidField."""
     for number, (below, above) in enumerate(pairwise(chain), start=1):
         # Where a signature cannot be verified, the names alone decide: nothing false is said of a sound chain.
         if not below.issuer.matches(above.subject) or signed(below, above) is False:
@@ -91,7 +91,7 @@ def _outlined(encoded: bytes, number: int) -> Outline:
         raise wrong_at(number, fault) from fault
 
 
-def _out_of_order(chain: Sequence[Outline], number: int) -> RuleBroken:
+def _out_of_order(chain: Sequence[Outline], number: int) -> InvalidField:
     """Why the certificate of this number, counted from 1, is not followed by its issuer."""
     below, above = chain[number - 1 : number + 1]
     seen = [each.encoded for each in chain].index(above.encoded) + 1

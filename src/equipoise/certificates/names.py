@@ -6,7 +6,7 @@ from typing import Final
 
 from equipoise.certificates import der
 from equipoise.certificates.der import DerFault, Element
-from equipoise.domain.rules.fields import shown
+from equipoise.quoting import shown
 
 COMMON_NAME: Final = "2.5.4.3"
 _EXPLICIT: Final = 0xA0, 0xA1

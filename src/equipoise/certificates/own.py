@@ -12,7 +12,7 @@ from equipoise.certificates.kinds import EXPONENT_BITS, KINDS, described, is_ser
 from equipoise.certificates.names import COMMON_NAME, OF_SERVERS
 from equipoise.certificates.outline import NULL, Outline
 from equipoise.certificates.wording import wrong, wrong_at
-from equipoise.domain.errors import RuleBroken
+from equipoise.domain.errors import InvalidField
 
 _RSA: Final = "1.2.840.113549.1.1.1"
 _ECDSA: Final = "1.2.840.10045.2.1"
@@ -31,7 +31,7 @@ _STAPLE: Final = bytes((0x30, 3, 2, 1, 5))
 
 
 def check_kind(own: Outline) -> None:
-    """Check that the key in it is of a kind that is served. Raises RuleBroken: CERTIFICATE_INVALID."""
+    """Check that the key in it is of a kind that is served. Raises InvalidField."""
     algorithm = own.key_algorithm
     if algorithm.oid not in (_RSA, _ECDSA):
         raise _not_served(_KINDS_OF_KEYS.get(algorithm.oid, algorithm.oid))
@@ -58,13 +58,13 @@ def check_kind(own: Outline) -> None:
 
 
 def check_uses(own: Outline) -> None:
-    """Check what it is for and whom it names. Raises RuleBroken: CERTIFICATE_INVALID."""
+    """Check what it is for and whom it names. Raises InvalidField."""
     _check_usage(own)
     _check_features(own)
     _check_names(own)
 
 
-def _not_served(kind: str) -> RuleBroken:
+def _not_served(kind: str) -> InvalidField:
     return wrong_at(1, f"has a key of a kind that is not served ({kind}); it must be {KINDS}")
 
 

@@ -16,14 +16,14 @@ from equipoise.certificates.outline import Outline
 from equipoise.certificates.own import check_kind, check_uses
 from equipoise.certificates.private_key import PrivateKey, read_key
 from equipoise.certificates.wording import ordinal, wrong
-from equipoise.domain.errors import RuleBroken
+from equipoise.domain.errors import InvalidField
 
 
 def check_pair(certificate: str, private_key: str) -> None:
     """Check both, PEM as the user gave them.
 
     Raises:
-        RuleBroken: CERTIFICATE_INVALID; the detail names the part that is wrong and never quotes the key.
+        InvalidField; the detail names the part that is wrong and never quotes the key.
     """
     chain = read_chain(certificate)
     check_kind(chain[0])
@@ -39,7 +39,7 @@ def served_certificate(certificate: str) -> str:
     """
     try:
         return "".join(pem.armoured("CERTIFICATE", encoded) for encoded in encoded_chain(certificate))
-    except RuleBroken:
+    except InvalidField:
         return certificate
 
 
@@ -50,7 +50,7 @@ def served_key(private_key: str) -> str:
     """
     try:
         key = read_key(private_key)
-    except RuleBroken:
+    except InvalidField:
         return private_key
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 

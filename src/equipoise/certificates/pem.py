@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from equipoise.domain.rules.fields import shown
+from equipoise.quoting import shown
 
 _LINE: Final = 64
 _DASHES: Final = "\\-\u2010-\u2015\u2212"

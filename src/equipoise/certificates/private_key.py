@@ -19,7 +19,7 @@ PRIVATE_KEY: Final = "PRIVATE KEY"
 
 
 def read_key(text: str) -> PrivateKey:
-    """Read the key from PEM. Raises RuleBroken: CERTIFICATE_INVALID."""
+    """Read the key from PEM. Raises InvalidField."""
     # Some tools put the parameters of the curve before the key, some the certificates after it.
     try:
         blocks = pem.blocks(text)

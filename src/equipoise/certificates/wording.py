@@ -1,14 +1,15 @@
 """How a refused certificate, chain or key is told: the part that is wrong, and why. No sentence quotes a key."""
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import InvalidField
+from equipoise.domain.references import Kind
 
 
-def wrong(sentence: str) -> RuleBroken:
+def wrong(sentence: str) -> InvalidField:
     """Return the refusal that says this, without its full stop."""
-    return RuleBroken(Rule.CERTIFICATE_INVALID, sentence + ".")
+    return InvalidField(Kind.CERTIFICATE, "", sentence + ".")
 
 
-def wrong_at(number: int, fault: object) -> RuleBroken:
+def wrong_at(number: int, fault: object) -> InvalidField:
     """Return the refusal of one certificate of a chain, counted from 1; what is wrong follows it as a subject."""
     return wrong(f"certificate: the {ordinal(number)} one in it {fault}")
 

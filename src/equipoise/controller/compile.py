@@ -1,25 +1,47 @@
 """Compiles the desired rows of a load balancer into the proxy model. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from equipoise.certificates.pair import served_certificate, served_key
-from equipoise.controller.slow_start import Shares
-from equipoise.domain.model import EXTERNAL, AdminState, HealthCheck, Listener
-from equipoise.domain.rules.listener import TLS_1_0_AND_LATER
-from equipoise.store.desired import Desired
-from equipoise.xds.model import (
+from equipoise.controller.slow_start import FULL_SHARE, Shares
+from equipoise.domain.model import (
+    EXTERNAL,
+    TLS_1_0_AND_LATER,
+    AdminState,
+    HealthMonitor,
+    Listener,
+    PersistenceType,
+    Pool,
+)
+from equipoise.domain.model import Algorithm as PoolAlgorithm
+from equipoise.domain.model import Protocol as PoolProtocol
+from equipoise.proxy.model import (
     Algorithm,
     CipherSet,
+    Persistence,
     Protocol,
     ProxyHealthCheck,
     ProxyListener,
     ProxyLoadBalancer,
+    ProxyMember,
+    ProxyPool,
     ProxyTls,
 )
+from equipoise.store.desired import Desired
 
-SECONDS_A_MINUTE = 60
+MILLISECONDS = 1000
+"""A second. The proxy model, like the proxies, takes whole ones."""
 
+_ALGORITHMS = {
+    PoolAlgorithm.ROUND_ROBIN: Algorithm.ROUND_ROBIN,
+    PoolAlgorithm.LEAST_CONNECTIONS: Algorithm.LEAST_CONNECTIONS,
+    PoolAlgorithm.SOURCE_IP: Algorithm.SOURCE,
+}
+_PERSISTENCE = {
+    PersistenceType.SOURCE_IP: Persistence.SOURCE_IP,
+    PersistenceType.HTTP_COOKIE: Persistence.HTTP_COOKIE,
+}
 
 Unseal = Callable[[str], str]
 """From a private key as it is stored to its PEM."""
@@ -29,53 +51,69 @@ IsLogged = Callable[[str], bool]
 """Whether the listener of this id has an access log."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """What the operator says of all load balancers alike; see `ProxyPool` and `ProxyListener`. Times are in seconds."""
+
+    keepalive: int = 0
+    is_logged: IsLogged = lambda _: False
+
+
 def compile_load_balancer(
-    desired: Desired, unseal: Unseal, shares: Shares, is_logged: IsLogged = lambda _: False, keepalive: int = 0
+    desired: Desired, unseal: Unseal, shares: Shares, settings: ProxySettings
 ) -> ProxyLoadBalancer:
     """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer).
 
-    `shares` are those of members that have less than a full one; `keepalive` is in seconds, see `ProxyListener`.
+    `shares` are those of members that have less than a full one.
     """
     load_balancer = desired.load_balancer
     serves = load_balancer.admin_state_up == AdminState.ON and not load_balancer.deleting
+    listeners = tuple(
+        _listener(listener, listener.default_pool_id, desired, unseal, settings)
+        for listener in sorted(desired.listeners, key=lambda listener: listener.id)
+        # There is nothing to do for a listener without a pool.
+        if serves and listener.admin_state_up and listener.default_pool_id in desired.pools
+    )
+    used = sorted({listener.default_pool for listener in listeners})
     return ProxyLoadBalancer(
         load_balancer_id=load_balancer.id,
         address=load_balancer.vip_address,
-        listeners=tuple(
-            replace(
-                _udp_listener(listener, desired)
-                if listener.protocol == "UDP"
-                else _listener(
-                    listener, desired, _tls(listener, desired, unseal), shares.get(listener.id, {}), keepalive
-                ),
-                is_logged=is_logged(listener.id),
-            )
-            for listener in sorted(desired.listeners, key=lambda listener: listener.id)
-            if serves and listener.admin_state_up
-        ),
+        listeners=listeners,
+        pools=tuple(_pool(desired.pools[id], desired, shares.get(id, {}), settings) for id in used),
         # Without meaning for Internal.
         bandwidth=load_balancer.bandwidth if load_balancer.type == EXTERNAL else None,
     )
 
 
 def _listener(
-    listener: Listener, desired: Desired, tls: ProxyTls | None, shares: Mapping[str, int], keepalive: int
+    listener: Listener, pool_id: str | None, desired: Desired, unseal: Unseal, settings: ProxySettings
 ) -> ProxyListener:
-    check = desired.health_checks.get(listener.id)
     return ProxyListener(
         listener_id=listener.id,
         protocol=Protocol(listener.protocol),
         port=listener.port,
-        backend_port=listener.backend_port,
-        algorithm=Algorithm(listener.lb_algorithm),
-        members=_members(desired, listener.id),
-        health_check=None if check is None else _health_check(check),
-        idle_timeout=None if listener.tcp_timeout is None else listener.tcp_timeout * SECONDS_A_MINUTE,
-        tls=tls,
-        is_sticky=listener.session_sticky,
-        cookie_lifetime=None if listener.cookie_timeout is None else listener.cookie_timeout * SECONDS_A_MINUTE,
-        shares=shares,
-        keepalive=keepalive,
+        default_pool=pool_id or "",
+        idle_timeout=_seconds(listener.idle_timeout),
+        tls=_tls(listener, desired, unseal),
+        is_logged=settings.is_logged(listener.id),
+        keepalive=0 if listener.protocol == PoolProtocol.UDP else settings.keepalive,
+    )
+
+
+def _pool(pool: Pool, desired: Desired, shares: Mapping[str, int], settings: ProxySettings) -> ProxyPool:
+    udp = pool.protocol == PoolProtocol.UDP
+    monitor = desired.health_monitors.get(pool.id)
+    return ProxyPool(
+        pool_id=pool.id,
+        protocol=Protocol(pool.protocol),
+        algorithm=_ALGORITHMS[PoolAlgorithm(pool.algorithm)],
+        members=_members(pool, desired, shares),
+        health_check=None if monitor is None or udp else _health_check(monitor),
+        persistence=_PERSISTENCE[PersistenceType(pool.persistence_type)]
+        if pool.persistent and pool.persistence_type
+        else None,
+        cookie_lifetime=_seconds(pool.cookie_lifetime),
+        keepalive=0 if udp else settings.keepalive,
     )
 
 
@@ -86,41 +124,51 @@ def _tls(listener: Listener, desired: Desired, unseal: Unseal) -> ProxyTls | Non
     return ProxyTls(
         certificate=served_certificate(content.certificate),
         private_key=served_key(unseal(content.private_key)),
-        since_tls_1_0=listener.ssl_protocols == TLS_1_0_AND_LATER,
-        ciphers=CipherSet(listener.ssl_ciphers or CipherSet.DEFAULT),
+        since_tls_1_0=listener.tls_protocols == TLS_1_0_AND_LATER,
+        ciphers=CipherSet(listener.tls_ciphers or CipherSet.DEFAULT),
     )
 
 
-def _udp_listener(listener: Listener, desired: Desired) -> ProxyListener:
-    """Envoy has no checks for UDP: who fails ours is left out, as long as there is a check.
+def _members(pool: Pool, desired: Desired, shares: Mapping[str, int]) -> tuple[ProxyMember, ...]:
+    """Each place once, with the largest weight that is asked for it; that of a member that is no backup, if there is.
+    Where members have less than their full share, weights are in parts of it.
 
-    Left out and not marked as unhealthy: if all are marked, Envoy goes on sending the datagrams of the sessions that
-    there are to members known to be down.
+    Envoy has no checks for UDP: who fails ours is left out, as long as there is a monitor. Left out and not marked as
+    unhealthy: if all are marked, Envoy goes on sending the datagrams of the sessions that there are to members known
+    to be down.
     """
-    failing = desired.failing.get(listener.id, ()) if listener.id in desired.health_checks else ()
-    return ProxyListener(
-        listener_id=listener.id,
-        protocol=Protocol.UDP,
-        port=listener.port,
-        backend_port=listener.backend_port,
-        algorithm=Algorithm(listener.lb_algorithm),
-        members=tuple(address for address in _members(desired, listener.id) if address not in failing),
-        health_check=None,
-        idle_timeout=None if listener.udp_timeout is None else listener.udp_timeout * SECONDS_A_MINUTE,
+    found = desired.members.get(pool.id, ())
+    failing: set[str] = set()
+    if pool.protocol == PoolProtocol.UDP and pool.id in desired.health_monitors:
+        failing = {member.address for member in found if member.failing}
+    places: dict[tuple[str, int], ProxyMember] = {}
+    for each in found:
+        port = each.port or pool.default_port
+        if each.address in failing or port is None:
+            continue
+        member = ProxyMember(each.address, port, each.weight, each.backup, each.monitor_address, each.monitor_port)
+        there = places.get((each.address, port))
+        if there is None or (member.backup, -member.weight) < (there.backup, -there.weight):
+            places[each.address, port] = member
+    if not shares:
+        return tuple(places[place] for place in sorted(places))
+    return tuple(
+        replace(member, weight=member.weight * shares.get(member.address, FULL_SHARE))
+        for _, member in sorted(places.items())
     )
 
 
-def _members(desired: Desired, listener_id: str) -> tuple[str, ...]:
-    return tuple(sorted(set(desired.members.get(listener_id, ()))))
-
-
-def _health_check(check: HealthCheck) -> ProxyHealthCheck:
+def _health_check(monitor: HealthMonitor) -> ProxyHealthCheck:
     return ProxyHealthCheck(
-        protocol=Protocol(check.healthcheck_protocol),
-        path=check.healthcheck_uri,
-        port=check.healthcheck_connect_port,
-        interval=check.healthcheck_interval,
-        timeout=check.healthcheck_timeout,
-        healthy_threshold=check.healthy_threshold,
-        unhealthy_threshold=check.unhealthy_threshold,
+        protocol=Protocol(monitor.type),
+        path=monitor.path,
+        port=monitor.port,
+        interval=monitor.interval // MILLISECONDS,
+        timeout=monitor.timeout // MILLISECONDS,
+        healthy_threshold=monitor.healthy_threshold,
+        unhealthy_threshold=monitor.unhealthy_threshold,
     )
+
+
+def _seconds(milliseconds: int | None) -> int | None:
+    return None if milliseconds is None else milliseconds // MILLISECONDS

@@ -16,19 +16,18 @@ import structlog
 from sqlalchemy import Connection
 
 from equipoise.controller import reasons
-from equipoise.controller.compile import IsLogged, Unseal, compile_load_balancer
+from equipoise.controller.compile import ProxySettings, Unseal, compile_load_balancer
 from equipoise.controller.draining import Draining
 from equipoise.controller.slow_start import SlowStart
-from equipoise.domain.errors import Rule
-from equipoise.domain.jobs import JobStatus
+from equipoise.domain.jobs import FailureReason, JobStatus
+from equipoise.domain.references import Kind, ResourceRef
+from equipoise.proxy.backend import Backend, Published
+from equipoise.proxy.model import ProxyLoadBalancer
+from equipoise.proxy.rejections import Refused
 from equipoise.store import desired as desired_store
 from equipoise.store import jobs, nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.events import Event, HealthMoved, LoadBalancerGone, LoadBalancerMoved
-from equipoise.xds.builders import build
-from equipoise.xds.desired import Desired
-from equipoise.xds.model import ProxyLoadBalancer
-from equipoise.xds.observer import Refused
 
 T = TypeVar("T")
 
@@ -47,18 +46,6 @@ _TIME_LIMIT_CHECK: Final = 0.25
 _RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
-class Publisher(Protocol):
-    """What the controller needs of the control stream; `equipoise.xds.server.AdsServer` is it."""
-
-    def publish(self, desired: Iterable[Desired]) -> None: ...
-
-    def forget(self, load_balancer_id: str) -> None: ...
-
-    def settle(self, load_balancer_id: str, generation: int) -> None: ...
-
-    def ready(self) -> None: ...
-
-
 class BandwidthLimits(Protocol):
     """What limits traffic on the node of this process; `equipoise.dataplane.bandwidth.BandwidthEnforcer` is it."""
 
@@ -71,16 +58,15 @@ class BandwidthLimits(Protocol):
 
 
 class Controller:
-    """One controller; it is the `NodeObserver` of its publisher.
+    """One controller; it is the `NodeObserver` of its backend.
 
     Args:
         time_limit: seconds after which a job fails; the deadline itself is in the job.
         unseal: makes PEM of a private key as it is stored.
         draining: what ends the connections of removed members; started and stopped with the controller.
-        is_logged: tells which listeners have an access log.
         limits: brought up to date before anything is published, so that what is confirmed is limited, too.
         slow_start: tells the shares of members that have come back.
-        keepalive: seconds of silence after which the other end of a connection is asked whether it is there.
+        proxy: what the operator says of all load balancers alike.
     """
 
     def __init__(
@@ -91,18 +77,16 @@ class Controller:
         draining: Draining,
         limits: BandwidthLimits,
         slow_start: SlowStart,
-        is_logged: IsLogged = lambda _: False,
-        keepalive: int = 0,
+        proxy: ProxySettings | None = None,
     ) -> None:
-        self._is_logged = is_logged
+        self._slow_start = slow_start
+        self._proxy = proxy or ProxySettings()
         self._database = database
         self._draining = draining
         self._limits = limits
         self._time_limit = time_limit
         self._unseal = unseal
-        self._slow_start = slow_start
-        self._keepalive = keepalive
-        self._publisher: Publisher | None = None
+        self._backend: Backend | None = None
         self._moved: set[str] = set()
         self._gone: set[str] = set()
         self._something_moved = asyncio.Event()
@@ -115,9 +99,9 @@ class Controller:
         self._in_error: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, publisher: Publisher) -> None:
+    async def start(self, backend: Backend) -> None:
         """Publish all that is desired, then begin to follow changes. Nodes may connect before or after."""
-        self._publisher = publisher
+        self._backend = backend
         self._database.on_commit(self._follow)
         await self._database.write(lambda tx: nodes.set_all_gone(tx.connection))
         await self._draining.start()
@@ -127,7 +111,7 @@ class Controller:
         await self._reconcile(ids)
         await self._limits.ready()
         await self._warn(ids)
-        publisher.ready()
+        backend.ready()
         self._tasks = [
             asyncio.create_task(self._reconcile_forever(), name="reconcile"),
             asyncio.create_task(self._observe_forever(), name="observe"),
@@ -155,7 +139,7 @@ class Controller:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._draining.stop()
 
-    # What the data plane tells (equipoise.xds.observer.NodeObserver)
+    # What the data plane tells (equipoise.proxy.backend.NodeObserver)
 
     def node_connected(self, node_id: str) -> None:
         self._live.add(node_id)
@@ -183,7 +167,7 @@ class Controller:
                 self._moved.discard(event.load_balancer_id)
                 self._gone.add(event.load_balancer_id)
                 self._something_moved.set()
-                self._publish([Desired(event.load_balancer_id, LAST_GENERATION, ())])
+                self._publish([Published(event.load_balancer_id, LAST_GENERATION, None)])
 
     def _look_at(self, load_balancer_ids: Iterable[str]) -> None:
         self._moved.update(load_balancer_ids)
@@ -204,13 +188,12 @@ class Controller:
         for batch in _batches(load_balancer_ids):
             found = await self._patiently(partial(self._database.read, partial(desired_store.load, ids=batch)))
             compiled = [
-                compile_load_balancer(one, self._unseal, self._slow_start.shares(one), self._is_logged, self._keepalive)
-                for one in found
+                compile_load_balancer(one, self._unseal, self._slow_start.shares(one), self._proxy) for one in found
             ]
             await self._limits.apply(compiled)
             await self._warn(batch)
             self._publish(
-                Desired(each.load_balancer_id, one.load_balancer.generation, build(each))
+                Published(each.load_balancer_id, one.load_balancer.generation, each)
                 for one, each in zip(found, compiled, strict=True)
             )
             # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it
@@ -233,9 +216,9 @@ class Controller:
         if silent := await self._patiently(partial(self._database.read, look)):
             await self._durably(partial(jobs.warn, ids=silent, warned=warned))
 
-    def _publish(self, desired: Iterable[Desired]) -> None:
-        if self._publisher is not None:
-            self._publisher.publish(desired)
+    def _publish(self, states: Iterable[Published]) -> None:
+        if self._backend is not None:
+            self._backend.publish(states)
 
     # Observed: write down what nodes say, and let jobs end by it
 
@@ -286,8 +269,8 @@ class Controller:
             return generations.keys() - set(known)
 
         for id in await self._durably(write):
-            if self._publisher is not None:
-                self._publisher.forget(id)
+            if self._backend is not None:
+                self._backend.forget(id)
         for id in healed:
             self._in_error.pop(id, None)
         self._awaited -= generations.keys()
@@ -299,27 +282,29 @@ class Controller:
 
     async def _refused(self, node_id: str, refusal: Refused) -> None:
         """Fail the jobs that the refusal is about. Without any, what was in force before cannot be again: ERROR."""
-        rule, reason = reasons.of_refusal(node_id, refusal.resource, refusal.reason)
+        failure, reason = reasons.of_refusal(node_id, refusal)
 
         def write(tx: Transaction) -> bool:
-            about = jobs.touching(tx.connection, refusal.load_balancer_id, refusal.listener_id, refusal.generation)
+            everything = ResourceRef(Kind.LOAD_BALANCER, refusal.load_balancer_id)
+            rejected = refusal.concerns | {everything}
+            about = jobs.touching(tx.connection, refusal.load_balancer_id, rejected, refusal.generation)
             if about:
-                return jobs.fail(tx, about, rule, reason)
-            desired_store.set_error(tx.connection, refusal.listener_id)
+                return jobs.fail(tx, about, failure, reason)
+            desired_store.set_error(tx.connection, refusal.concerns)
             return False
 
         if await self._durably(write):
             return
         _log.warning(
             "listener refused",
-            listener_id=refusal.listener_id,
+            resources=sorted(map(str, refusal.concerns)),
             load_balancer_id=refusal.load_balancer_id,
             generation=refusal.generation,
             reason=reason,
         )
         self._in_error[refusal.load_balancer_id] = refusal.generation
-        if self._publisher is not None:
-            self._publisher.settle(refusal.load_balancer_id, refusal.generation)
+        if self._backend is not None:
+            self._backend.settle(refusal.load_balancer_id, refusal.generation)
 
     # Time limits
 
@@ -348,7 +333,7 @@ class Controller:
         jobs.limit_deadlines(tx, self._latest(tx.now))
         for id, status in jobs.overdue(tx.connection, tx.now):
             reason = reasons.of_time_limit(JobStatus(status), self._time_limit, self._live)
-            jobs.fail(tx, [id], Rule.DATA_PLANE_REFUSED, reason)
+            jobs.fail(tx, [id], FailureReason.NOT_CONFIRMED, reason)
 
     async def _durably(self, work: Callable[[Transaction], T]) -> T:
         """Write, and go on trying while the database cannot be written: what was observed must not be lost."""

@@ -1,4 +1,4 @@
-"""Ends the connections of members that were removed from TCP listeners: at once, or when their time is over.
+"""Ends the connections of members that were removed from TCP pools: at once, or when their time is over.
 
 The level is compared: what is to end, and when, is in the database, so that a restart in the middle loses nothing.
 When to cut is decided here; how a connection is found and cut is the data plane's business.
@@ -31,7 +31,7 @@ class Cutter(Protocol):
     def obstacle(self) -> str | None:
         """Why nothing can be cut, None if it can."""
 
-    async def cut(self, listener_id: str, addresses: Collection[str]) -> int:
+    async def cut(self, pool_id: str, addresses: Collection[str]) -> int:
         """Cut; returns how many. Raises ProcessLookupError without a data plane, OSError if it is not allowed."""
 
 
@@ -94,7 +94,7 @@ class Draining:
         addresses: defaultdict[str, set[str]] = defaultdict(set)
         for each in confirmed:
             if each.ends_at <= now:
-                addresses[each.listener_id].add(each.address)
+                addresses[each.pool_id].add(each.address)
         try:
             await self._cut(addresses)
         except OSError as error:
@@ -124,10 +124,10 @@ class Draining:
                 _log.error("database unavailable", cause=str(error), retry_in=_LOOK_SECONDS)
 
     async def _cut(self, addresses: Mapping[str, Collection[str]]) -> None:
-        for listener_id, each in addresses.items():
-            count = await self._cutter.cut(listener_id, each)
+        for pool_id, each in addresses.items():
+            count = await self._cutter.cut(pool_id, each)
             if count:
-                _log.info("connections cut", listener_id=listener_id, members=sorted(each), connections=count)
+                _log.info("connections cut", listener_id=pool_id, members=sorted(each), connections=count)
 
     def _follow(self, events: list[Event]) -> None:
         self._unconfirmed.update(event.load_balancer_id for event in events if isinstance(event, DrainingBegan))

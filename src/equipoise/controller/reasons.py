@@ -2,34 +2,35 @@
 
 from collections.abc import Collection
 
-from equipoise.domain.errors import Rule
-from equipoise.domain.jobs import JobStatus, Warned
-
-_BIND_MARK = "cannot listen"
+from equipoise.domain.jobs import FailureReason, JobStatus, Warned, WarningReason
+from equipoise.proxy.rejections import Refused
 
 
-def of_refusal(node_id: str, resource: str, reason: str) -> tuple[Rule, str]:
-    """Which rule a refusal breaks (errors.json: ELB.9007 for an address and port, ELB.9006 for all else), and why."""
-    if _BIND_MARK in reason:
+def of_refusal(node_id: str, refusal: Refused) -> tuple[FailureReason, str]:
+    """Why a job fails that a refusal is about, for programs and for people."""
+    reason = refusal.reason
+    if refusal.kind.is_about_listening:
         return (
-            Rule.DATA_PLANE_BIND,
+            FailureReason.CANNOT_LISTEN,
             f"The data plane (node {node_id}) {reason}. Free the port or choose another one, then try again.",
         )
     return (
-        Rule.DATA_PLANE_REFUSED,
-        f"The data plane (node {node_id}) refused {resource}: {reason}. The change was taken back.",
+        FailureReason.REJECTED,
+        f"The data plane (node {node_id}) refused {refusal.resource}: {reason}. The change was taken back.",
     )
 
 
 def of_bandwidth(hindrance: str) -> Warned:
-    """That the bandwidth of a load balancer is not in force, and why (errors.json: ELB.5005)."""
-    return Warned(Rule.BANDWIDTH_NOT_ENFORCED, f"The bandwidth is stored but not limited on this machine: {hindrance}.")
+    """That the bandwidth of a load balancer is not in force, and why."""
+    return Warned(
+        WarningReason.BANDWIDTH_NOT_ENFORCED, f"The bandwidth is stored but not limited on this machine: {hindrance}."
+    )
 
 
 def of_connections(obstacle: str) -> Warned:
-    """That the connections of a removed member are not ended, and why (errors.json: ELB.9006)."""
+    """That the connections of a removed member are not ended, and why."""
     return Warned(
-        Rule.CONNECTIONS_NOT_CUT,
+        WarningReason.CONNECTIONS_NOT_CUT,
         f"The member gets no new connection, but those that it has stay until one side ends them: {obstacle}.",
     )
 

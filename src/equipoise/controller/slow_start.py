@@ -11,20 +11,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from equipoise.domain.model import Listener
+from equipoise.domain.model import Algorithm, Pool, Protocol
 from equipoise.store.desired import Desired
-from equipoise.xds.model import FULL_SHARE, Algorithm
+
+FULL_SHARE: Final = 10
+"""Of the weight of a member."""
 
 FIRST_SHARE: Final = 1
 """Of `FULL_SHARE`; a share for each step until it is whole."""
 
 Shares = Mapping[str, Mapping[str, int]]
-"""By listener and address of a member, where it is not the full one."""
+"""By pool and address of a member, where it is not the full one."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """Of one listener: the addresses that fail, and when those came back that have not their full share yet."""
+    """Of one pool: the addresses that fail, and when those came back that have not their full share yet."""
 
     failing: frozenset[str] = frozenset()
     back_since: dict[str, float] = field(default_factory=dict)
@@ -64,17 +66,18 @@ class SlowStart:
         """The load balancers with members whose share rises."""
         return [id for id, known in self._known.items() if any(each.back_since for each in known.values())]
 
-    def _slow(self, desired: Desired) -> Iterator[Listener]:
+    def _slow(self, desired: Desired) -> Iterator[Pool]:
         """Only where there is a check, and members take turns: with the fewest connections a member never has more of
         them than the others, and which one a hash hits is not to depend on time. UDP is not slowed down either."""
-        for each in desired.listeners:
-            takes_turns = each.protocol != "UDP" and each.lb_algorithm == Algorithm.ROUND_ROBIN
-            if self.step and takes_turns and each.id in desired.health_checks:
+        for each in desired.pools.values():
+            takes_turns = each.protocol != Protocol.UDP and each.algorithm == Algorithm.ROUND_ROBIN
+            if self.step and takes_turns and each.id in desired.health_monitors:
                 yield each
 
-    def _of(self, desired: Desired, listener: Listener, before: _Known, now: float) -> _Known:
-        failing = frozenset(desired.failing.get(listener.id, ()))
-        well = set(desired.members.get(listener.id, ())) - failing
+    def _of(self, desired: Desired, pool: Pool, before: _Known, now: float) -> _Known:
+        members = desired.members.get(pool.id, ())
+        failing = frozenset(member.address for member in members if member.failing)
+        well = {member.address for member in members} - failing
         since = dict.fromkeys(before.failing & well, now) | before.back_since
         return _Known(
             failing,

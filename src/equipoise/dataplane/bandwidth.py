@@ -14,7 +14,7 @@ import structlog
 from equipoise.dataplane import nft_reading, nftables
 from equipoise.dataplane.nft import KernelRefusedError, carry_out
 from equipoise.dataplane.nftables import Limit
-from equipoise.xds.model import ProxyLoadBalancer
+from equipoise.proxy.model import ProxyLoadBalancer
 
 log = structlog.get_logger("equipoise.bandwidth")
 

@@ -16,13 +16,14 @@ from typing import Final
 import msgspec
 import structlog
 
+from equipoise.proxy.model import Place, Transport
 from equipoise.xds.desired import Desired
-from equipoise.xds.model import Place, Resource, Transport
+from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import SECRET
 
 log = structlog.get_logger("equipoise.last_good")
 
-_SHAPE: Final = 2
+_SHAPE: Final = 3
 """Raised whenever what is stored looks different: what an older release left is then not read but written anew."""
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -36,7 +37,8 @@ class _Stored(msgspec.Struct, array_like=True):
     name: str
     version: str
     body: bytes
-    listener_id: str
+    owner: str
+    leads_to: str
     place: tuple[str, str, int] | None
 
 
@@ -148,7 +150,9 @@ def _stored(resource: Resource, seal: Seal) -> _Stored:
         body = seal(body.decode("latin-1")).encode()
     place = resource.place
     occupied = None if place is None else (place.transport.value, place.address, place.port)
-    return _Stored(resource.type_url, resource.name, resource.version, body, resource.listener_id, occupied)
+    return _Stored(
+        resource.type_url, resource.name, resource.version, body, resource.owner, resource.leads_to, occupied
+    )
 
 
 def _resource(stored: _Stored, unseal: Callable[[str], str | None]) -> Resource | None:
@@ -162,4 +166,4 @@ def _resource(stored: _Stored, unseal: Callable[[str], str | None]) -> Resource 
     if stored.place is not None:
         transport, address, port = stored.place
         place = Place(Transport(transport), address, port)
-    return Resource(stored.type_url, stored.name, stored.version, body, stored.listener_id, place)
+    return Resource(stored.type_url, stored.name, stored.version, body, stored.owner, stored.leads_to, place)

@@ -17,7 +17,7 @@ waits, in place of losing packets and sending them again.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from equipoise.xds.model import ProxyLoadBalancer
+from equipoise.proxy.model import ProxyLoadBalancer
 
 BYTES_A_SECOND = 125_000
 """In one Mbit/s."""

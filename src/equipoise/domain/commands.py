@@ -1,15 +1,18 @@
 """What a user asks for, after its fields were checked and before anything is looked up or stored.
 
-A command holds only values that obey the rules of `equipoise.domain.rules`. An update holds a mapping of
-exactly the columns that change, because "not given" and "given as null" differ.
+A command holds only values that the model allows: the API that makes it has checked them. An update holds a mapping of
+exactly the columns that are asked for, because "not given" and "given as null" differ.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from equipoise.domain.model import HealthCheckFields, ListenerFields
+from equipoise.domain.model import Algorithm, PersistenceType, Protocol
 
 Column = str | int | bool | None
+
+Filter = tuple[str, Column]
+"""A column of a list and the value that it must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,37 +53,77 @@ class CreateElasticIp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateListener(ListenerFields):
-    """A listener to create, with the name that its load balancer has on the wire."""
+class PoolFields:
+    """What a user says of a pool; see `Pool`."""
 
-    loadbalancer_id: str
+    protocol: Protocol
+    algorithm: Algorithm
+    default_port: int | None = None
+    persistent: bool = False
+    persistence_type: PersistenceType | None = None
+    cookie_lifetime: int | None = None
+    draining: bool | None = None
+    draining_timeout: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateListener:
+    """A listener to create with a pool of its own; see `Listener`."""
+
+    load_balancer_id: str
+    name: str
+    description: str
+    protocol: Protocol
+    port: int
+    pool: PoolFields
+    idle_timeout: int | None = None
+    certificate_id: str | None = None
+    tls_protocols: str | None = None
+    tls_ciphers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateListener:
-    """`repeated` was given as it stands already. It counts, too: the job that brought it there may still fail."""
+    """What is wanted of a listener and of its own pool.
 
-    changes: Mapping[str, Column]
-    repeated: Mapping[str, Column] = field(default_factory=dict)
+    What stands already counts too: the job that brought it there may still fail.
+    """
+
+    listener: Mapping[str, Column] = field(default_factory=dict)
+    pool: Mapping[str, Column] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class NewMember:
-    server_id: str
+    """A member to add; see `Member`."""
+
+    server_id: str | None
     address: str
+    port: int | None = None
+    weight: int = 1
+    backup: bool = False
+    monitor_address: str | None = None
+    monitor_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateHealthCheck(HealthCheckFields):
-    """A health check to create."""
+class CreateHealthMonitor:
+    """A health monitor to create; see `HealthMonitor`."""
+
+    type: Protocol
+    path: str | None
+    port: int | None
+    healthy_threshold: int
+    unhealthy_threshold: int
+    timeout: int
+    interval: int
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateHealthCheck:
-    """`repeated` was given as it stands already. It counts, too: the job that brought it there may still fail."""
+class UpdateHealthMonitor:
+    """What is wanted. What stands already counts too: the job that brought it there may still fail."""
 
     changes: Mapping[str, Column]
-    repeated: Mapping[str, Column] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

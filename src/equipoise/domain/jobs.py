@@ -1,14 +1,12 @@
 """The job: its states, the one table of transitions between them, and the kinds of job there are.
 
-A job promises that the data plane has caught up with a generation of its load balancer (jobs.md). Which rows
-it changed is in `equipoise.domain.changes`; nothing here stores or sends anything.
+A job promises that the data plane has caught up with a generation of its load balancer. Which rows it
+changed is in `equipoise.domain.changes`; nothing here stores or sends anything.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final
-
-from equipoise.domain.errors import Rule
+from enum import Enum, StrEnum, auto
+from typing import Final
 
 
 class JobStatus(StrEnum):
@@ -21,7 +19,7 @@ class JobStatus(StrEnum):
 
 
 class JobType(StrEnum):
-    """The five types of the contract, then those of the synchronous operations, which wait for their own job."""
+    """Those of tasks, then those of synchronous changes, which wait for their own job. Users know these names."""
 
     CREATE_LOAD_BALANCER = "createELB"
     UPDATE_LOAD_BALANCER = "updateELB"
@@ -31,9 +29,9 @@ class JobType(StrEnum):
     CREATE_LISTENER = "createListener"
     UPDATE_LISTENER = "updateListener"
     DELETE_LISTENER = "deleteListener"
-    CREATE_HEALTH_CHECK = "createHealthCheck"
-    UPDATE_HEALTH_CHECK = "updateHealthCheck"
-    DELETE_HEALTH_CHECK = "deleteHealthCheck"
+    CREATE_HEALTH_MONITOR = "createHealthCheck"
+    UPDATE_HEALTH_MONITOR = "updateHealthCheck"
+    DELETE_HEALTH_MONITOR = "deleteHealthCheck"
     UPDATE_CERTIFICATE = "updateCertificate"
 
 
@@ -41,7 +39,7 @@ class JobType(StrEnum):
 class JobFilters:
     """Which jobs to list; None admits all. Times are milliseconds since 1970 (UTC), both inclusive.
 
-    `resource_id` is a load balancer, or the listener or health check that the job is about.
+    `resource_id` is a load balancer, or the listener or health monitor that the job is about.
     """
 
     status: str | None = None
@@ -64,14 +62,99 @@ UNFINISHED: Final = (JobStatus.INIT, JobStatus.RUNNING)
 PARTS_FAIL_ALONE: Final = (JobType.CREATE_MEMBER, JobType.REMOVE_MEMBER)
 """The jobs of which a part may fail while the others succeed. What is deleted with its load balancer goes with it."""
 
-TAKEN_BACK: Final = "taken_back"
-"""Marks, in the entities of a job, a member whose part has failed alone. Not for users, who are shown its state."""
 
-NOTHING: Final = ""
-"""Scope of a job whose change no listener of the data plane can refuse."""
+@dataclass(frozen=True, slots=True)
+class LoadBalancerSubject:
+    """A load balancer as its job leaves it; `vip_address` is empty where there was none left."""
 
-EVERY_LISTENER: Final = "*"
-"""Scope of a job that touches every listener of its load balancer. Any other scope is a listener id."""
+    id: str
+    name: str
+    description: str
+    type: str
+    bandwidth: int | None
+    vip_address: str
+    project_id: str
+    admin_state_up: int
+    vpc_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionSubject:
+    """A load balancer that its job deletes with all below it."""
+
+    load_balancer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSubject:
+    """A member that a job adds, or removes: then only its id is told.
+
+    `rolled_back`: the part of the job that is about it has failed alone.
+    """
+
+    id: str
+    address: str | None = None
+    server_id: str | None = None
+    rolled_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MembersSubject:
+    """Members of one pool."""
+
+    pool_id: str
+    members: tuple[MemberSubject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthMonitorSubject:
+    """The health monitor of a pool."""
+
+    pool_id: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSubject:
+    """A listener."""
+
+    id: str
+
+
+Subject = LoadBalancerSubject | DeletionSubject | MembersSubject | HealthMonitorSubject | ListenerSubject | None
+"""What a job tells of what it is about, without the states that follow from how far it is; None tells nothing."""
+
+
+class FailureReason(Enum):
+    """Why a job failed. Stored by name."""
+
+    CANNOT_LISTEN = auto()
+    """An address and port cannot be had on a node."""
+
+    REJECTED = auto()
+    """The data plane rejects the change."""
+
+    NOT_CONFIRMED = auto()
+    """The data plane did not confirm the change in time."""
+
+    CANCELLED = auto()
+    """The user cancelled it."""
+
+    SUB_JOBS_FAILED = auto()
+    """Some of its parts failed."""
+
+    NO_ELASTIC_IP_LEFT = auto()
+    """The pool of elastic IPs is exhausted."""
+
+    NO_ADDRESS_LEFT = auto()
+    """The pool of private addresses is exhausted."""
+
+
+class WarningReason(Enum):
+    """What a job could not bring about on this machine. Stored by name."""
+
+    BANDWIDTH_NOT_ENFORCED = auto()
+    CONNECTIONS_NOT_CUT = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +170,7 @@ class Transition:
 class Warned:
     """What a job does not bring about although it succeeds, and why, for people. It is no reason to fail."""
 
-    rule: Rule
+    reason: WarningReason
     message: str
 
 
@@ -95,10 +178,9 @@ class Warned:
 class Job:
     """One job as stored.
 
-    Times are milliseconds since 1970 (UTC), `end_time` None until the job has ended. `failure` is the name of the
-    `Rule` for which it failed. `entities` is what it is about, as jobs.md lists it, without the states that follow
-    from `status`. `warnings` are what it cannot bring about on this machine.
-    `sub_jobs` are the parts of which it consists, in their order; a part has none itself, but a `parent_id`.
+    Times are milliseconds since 1970 (UTC), `end_time` None until the job has ended. `warnings` are what it cannot
+    bring about on this machine. `sub_jobs` are the parts of which it consists, in their order; a part has none itself,
+    but a `parent_id`.
     """
 
     id: str
@@ -107,8 +189,8 @@ class Job:
     status: JobStatus
     load_balancer_id: str
     generation: int
-    entities: dict[str, Any]
-    failure: str | None
+    subject: Subject
+    failure: FailureReason | None
     fail_reason: str | None
     begin_time: int
     running_time: int | None

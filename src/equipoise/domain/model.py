@@ -1,4 +1,6 @@
-"""The resources of the service as frozen records. Times are milliseconds since 1970 (UTC).
+"""The resources of the service as frozen records: load balancer, listener, pool, member, health monitor, address.
+
+Points in time are milliseconds since 1970 (UTC), spans of time are milliseconds.
 
 `deleting` marks what a job is about to remove: it is no longer desired, but the row stays until the data plane
 has confirmed, so that a failing job can take the removal back.
@@ -17,7 +19,7 @@ class Status(StrEnum):
 
 
 class AdminState:
-    """`admin_state_up` of a load balancer (classic-api.md)."""
+    """`admin_state_up` of a load balancer."""
 
     STOPPED = 0
     ON = 1
@@ -71,36 +73,91 @@ class Address:
     create_time: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerFields:
-    """What a user says of a listener. Time-outs are in minutes; what has no meaning for the protocol is None."""
+class Protocol(StrEnum):
+    """What a listener takes in. A pool speaks HTTP, TCP or UDP to its members, and so does a health monitor."""
 
-    name: str
-    description: str
-    protocol: str
-    port: int
-    backend_protocol: str
-    backend_port: int
-    lb_algorithm: str
-    session_sticky: bool
-    sticky_session_type: str | None
-    cookie_timeout: int | None
-    tcp_timeout: int | None
-    tcp_draining: bool | None
-    tcp_draining_timeout: int | None
-    udp_timeout: int | None
-    certificate_id: str | None
-    ssl_protocols: str | None
-    ssl_ciphers: str | None
+    HTTP = "HTTP"
+    HTTPS = "HTTPS"
+    TCP = "TCP"
+    UDP = "UDP"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener(ListenerFields):
-    """A listener of a load balancer."""
+class Algorithm(StrEnum):
+    """How a member is chosen."""
+
+    ROUND_ROBIN = "ROUND_ROBIN"
+    LEAST_CONNECTIONS = "LEAST_CONNECTIONS"
+    SOURCE_IP = "SOURCE_IP"
+
+
+class PersistenceType(StrEnum):
+    """By what a client is known who comes back to the member that it had."""
+
+    SOURCE_IP = "SOURCE_IP"
+    HTTP_COOKIE = "HTTP_COOKIE"
+
+
+TLS_1_2 = "TLSv1.2"
+TLS_1_0_AND_LATER = "TLSv1.2 TLSv1.1 TLSv1"
+
+MOST_WEIGHT = 256
+"""Weights are 0 to 256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a load balancer takes traffic in.
+
+    `default_pool_id` is the pool that gets it. `idle_timeout` ends what carries no traffic, None leaves the default of
+    the data plane. `certificate_id`, `tls_protocols` (versions, separated by spaces) and `tls_ciphers` (the name of a
+    set) are there for HTTPS and only there.
+    """
 
     id: str
     project_id: str
     load_balancer_id: str
+    name: str
+    description: str
+    protocol: str
+    port: int
+    default_pool_id: str | None
+    idle_timeout: int | None
+    certificate_id: str | None
+    tls_protocols: str | None
+    tls_ciphers: str | None
+    admin_state_up: bool
+    status: Status
+    deleting: bool
+    create_time: int
+    update_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Members that stand for one another, and how one of them is chosen.
+
+    One that is `private_to` a listener has the id and the life of that: it comes and goes with it, its state is that of
+    the listener, and its own `deleting` stays False.
+
+    `default_port` is the port of members that have none of their own. While `persistent`, clients come back to the
+    member they had; `persistence_type` and `cookie_lifetime` (None: until the browser ends) are kept while it is off.
+    `draining` lets the connections of a removed member go on for `draining_timeout`; None where it has no meaning.
+    """
+
+    id: str
+    project_id: str
+    load_balancer_id: str
+    private_to: str | None
+    name: str
+    description: str
+    protocol: str
+    algorithm: str
+    default_port: int | None
+    persistent: bool
+    persistence_type: str | None
+    cookie_lifetime: int | None
+    draining: bool | None
+    draining_timeout: int | None
     admin_state_up: bool
     status: Status
     deleting: bool
@@ -110,49 +167,54 @@ class Listener(ListenerFields):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """`healthy` is what the data plane last saw; None while it does not know."""
+    """A server of a pool. `healthy` is what the data plane last saw; None while it does not know.
+
+    `port` None means the default port of the pool. Of the traffic it gets its `weight` in relation to the others;
+    0 means that it gets nothing new. A `backup` gets traffic only while no other member can. It is checked at
+    `monitor_address` and `monitor_port`, None: at its own, or the monitor's port.
+    """
 
     id: str
-    listener_id: str
-    server_id: str
+    pool_id: str
+    server_id: str | None
     address: str
+    port: int | None
+    weight: int
+    backup: bool
+    monitor_address: str | None
+    monitor_port: int | None
+    admin_state_up: bool
+    healthy: bool | None
     status: Status
     deleting: bool
-    healthy: bool | None
     create_time: int
     update_time: int
 
 
 @dataclass(frozen=True, slots=True)
 class DrainingMember:
-    """A removed member of a TCP listener whose connections end at `ends_at`; ACTIVE once its removal succeeded."""
+    """A removed member of a TCP pool whose connections end at `ends_at`; ACTIVE once its removal succeeded."""
 
     id: str
-    listener_id: str
+    pool_id: str
     address: str
     ends_at: int
     status: Status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthCheckFields:
-    """What a user says of a health check. Interval and time-out are in seconds; no port means the listener's."""
-
-    listener_id: str
-    healthcheck_protocol: str
-    healthcheck_uri: str | None
-    healthcheck_connect_port: int | None
-    healthy_threshold: int
-    unhealthy_threshold: int
-    healthcheck_timeout: int
-    healthcheck_interval: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthCheck(HealthCheckFields):
-    """A health check of a listener."""
+@dataclass(frozen=True, slots=True)
+class HealthMonitor:
+    """How the members of a pool are checked. No port means that of the member. `path` is there for HTTP only."""
 
     id: str
+    pool_id: str
+    type: str
+    path: str | None
+    port: int | None
+    healthy_threshold: int
+    unhealthy_threshold: int
+    timeout: int
+    interval: int
     status: Status
     deleting: bool
     create_time: int

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
 from equipoise.domain.addresses import contains
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import InvalidField, NotFound, Unsupported
+from equipoise.domain.references import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +47,23 @@ class Networks:
         return sorted(found, key=lambda subnet: (subnet.id, subnet.vpc_id))
 
     def check_vpc(self, vpc_id: str) -> None:
-        """Raise VPC_UNKNOWN for one that is not listed, where any is."""
+        """Raise NotFound for one that is not listed, where any is."""
         if self.subnets and vpc_id not in self.subnets:
-            raise RuleBroken(Rule.VPC_UNKNOWN, f"vpc_id: there is no VPC {vpc_id} here; {_there_are(self.subnets)}")
+            raise NotFound(Kind.VPC, vpc_id, f"vpc_id: there is no VPC {vpc_id} here; {_there_are(self.subnets)}")
 
     def check_subnet(self, vpc_id: str, subnet_id: str) -> None:
-        """Raise SUBNET_UNKNOWN for a subnet that is not one of this VPC, where any VPC is listed."""
+        """Raise NotFound for a subnet that is not one of this VPC, where any VPC is listed."""
         if self.subnets and subnet_id not in self.subnets[vpc_id]:
-            raise RuleBroken(
-                Rule.SUBNET_UNKNOWN,
+            raise NotFound(
+                Kind.SUBNET,
+                subnet_id,
                 f"vip_subnet_id: there is no subnet {subnet_id} in VPC {vpc_id}; {_there_are(self.subnets[vpc_id])}",
             )
 
     def check_zone(self, zone: str) -> None:
-        """Raise UNSUPPORTED for a zone that is not listed, where any is."""
+        """Raise Unsupported for a zone that is not listed, where any is."""
         if self.zones and zone not in self.zones:
-            raise RuleBroken(
-                Rule.UNSUPPORTED,
+            raise Unsupported(
                 f"az: there is no availability zone {zone} here; leave it out, or use one of {', '.join(self.zones)}.",
             )
 
@@ -73,7 +74,7 @@ class Networks:
             otherwise: the pool where nothing is listed.
 
         Raises:
-            RuleBroken: LB_VIP_INVALID: no subnet of the VPC holds `address`.
+            InvalidField: no subnet of the VPC holds `address`.
         """
         if not self.subnets:
             return otherwise
@@ -83,7 +84,7 @@ class Networks:
         for pool in subnets.values():
             if address is not None and contains(pool, address):
                 return pool
-        raise RuleBroken(Rule.LB_VIP_INVALID, f"vip_address: {address} is in no subnet of VPC {vpc_id}.")
+        raise InvalidField(Kind.LOAD_BALANCER, "vip_address", f"{address} is in no subnet of VPC {vpc_id}.")
 
 
 def _there_are(ids: Mapping[str, object]) -> str:

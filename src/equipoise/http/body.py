@@ -1,13 +1,13 @@
-"""Reading a request's body as JSON. What the JSON must say is `equipoise.domain.rules`'."""
+"""Reading a request's body as JSON. What the JSON must say is `equipoise.api.classic.rules`'."""
 
 from typing import Final
 
 import msgspec
 from starlette.requests import Request
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.rules.fields import shown
+from equipoise.http.errors import BodyMissing, BodyTooLarge, Malformed, RequestError
 from equipoise.http.json_fault import fault_of
+from equipoise.quoting import shown
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _DECODER: Final = msgspec.json.Decoder()
@@ -17,7 +17,7 @@ async def raw_body(request: Request, *, limit: int) -> bytes:
     """The body as it came.
 
     Raises:
-        RuleBroken: BODY_TOO_LARGE.
+        BodyTooLarge.
         ClientDisconnect: the client has gone before the body was complete.
     """
     announced = request.headers.get("content-length", "")
@@ -32,31 +32,29 @@ async def raw_body(request: Request, *, limit: int) -> bytes:
 
 
 def check_encoding(request: Request) -> None:
-    """Raises RuleBroken: BODY_MALFORMED when the body is compressed: no client of this API does that."""
+    """Raises Malformed when the body is compressed: no client of this API does that."""
     coding = ",".join(request.headers.getlist("content-encoding")).strip().lower()
     if coding not in ("", "identity"):
-        raise RuleBroken(
-            Rule.BODY_MALFORMED, f"A body in Content-Encoding {shown(coding)} is not taken; send the JSON as it is."
-        )
+        raise Malformed(f"A body in Content-Encoding {shown(coding)} is not taken; send the JSON as it is.")
 
 
-def _too_large(limit: int) -> RuleBroken:
-    return RuleBroken(Rule.BODY_TOO_LARGE, f"The body is larger than {limit} bytes; send less at once.")
+def _too_large(limit: int) -> RequestError:
+    return BodyTooLarge(f"The body is larger than {limit} bytes; send less at once.")
 
 
 def decoded(raw: bytes) -> object:
     """The JSON of a body, whatever its Content-Type says: old clients send none. Of doubled keys the last one counts.
 
     Raises:
-        RuleBroken: BODY_MISSING or BODY_MALFORMED.
+        BodyMissing or Malformed.
     """
     # Some clients begin every text with a byte order mark; a parser may ignore it (RFC 8259, section 8.1).
     raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw.strip():
-        raise RuleBroken(Rule.BODY_MISSING, "The request has no body; send one in JSON.")
+        raise BodyMissing("The request has no body; send one in JSON.")
     try:
         return _DECODER.decode(raw)
     except RecursionError:
-        raise RuleBroken(Rule.BODY_MALFORMED, "The body is nested too deeply; send plain JSON.") from None
+        raise Malformed("The body is nested too deeply; send plain JSON.") from None
     except (UnicodeDecodeError, msgspec.DecodeError) as fault:
-        raise RuleBroken(Rule.BODY_MALFORMED, f"The body is not valid JSON: {fault_of(raw, str(fault))}.") from None
+        raise Malformed(f"The body is not valid JSON: {fault_of(raw, str(fault))}.") from None

@@ -8,14 +8,14 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.http.errors import GatewayRequired
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/metrics"})
 """What supervisors of the machine itself ask; the figures have a lock of their own (`metrics.access`)."""
 
 
 class GatewayOnly:
-    """Raises GATEWAY_REQUIRED unless a request brings `Proxy-Authorization: Basic` with the secret as its password.
+    """Raises GatewayRequired unless a request brings `Proxy-Authorization: Basic` with the secret as its password.
 
     Basic (RFC 7617) because every reverse proxy can send it as a fixed header; its user name is not looked at.
     """
@@ -26,9 +26,7 @@ class GatewayOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] not in OPEN_PATHS and not self._came_through(Headers(scope=scope)):
-            raise RuleBroken(
-                Rule.GATEWAY_REQUIRED, "The service is reached through its gateway only; ask for its address."
-            )
+            raise GatewayRequired("The service is reached through its gateway only; ask for its address.")
         await self._app(scope, receive, send)
 
     def _came_through(self, headers: Headers) -> bool:

@@ -11,8 +11,8 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.rules.fields import shown
+from equipoise.http.errors import Malformed, NotOffered, RequestError
+from equipoise.quoting import shown
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Names in lower case, and values, in the order in which they came."""
@@ -54,7 +54,7 @@ def check_head(version: str, headers: Headers) -> None:
         version: of HTTP, as `1.1`.
 
     Raises:
-        RuleBroken: BODY_MALFORMED, or UNSUPPORTED for a transfer coding that is not known here.
+        Malformed, or NotOffered for a transfer coding that is not known here.
     """
     if version not in _VERSIONS:
         raise _malformed(f"This is HTTP/{version}; the service speaks HTTP/1.1 and HTTP/1.0.")
@@ -70,12 +70,12 @@ def check_head(version: str, headers: Headers) -> None:
 
 
 def target_of(method: str, target: bytes) -> Target:
-    """Read the target of a request. Raises RuleBroken: BODY_MALFORMED, or UNSUPPORTED for `OPTIONS *`."""
+    """Read the target of a request. Raises Malformed, or NotOffered for `OPTIONS *`."""
     if method == "CONNECT":
         raise _malformed("This is no proxy; send the request to a path.")
     if target == b"*":
         if method == "OPTIONS":
-            raise RuleBroken(Rule.UNSUPPORTED, "OPTIONS is not offered; GET /openapi.json says what each path takes.")
+            raise NotOffered("OPTIONS is not offered; GET /openapi.json says what each path takes.")
         raise _malformed("The URL * belongs to OPTIONS alone; send the request to a path.")
     if b"#" in target:
         raise _malformed("The URL has a fragment, which a client keeps to itself; leave out # and what follows it.")
@@ -129,8 +129,7 @@ def _check_transfer_codings(values: Sequence[bytes], version: str) -> None:
         # RFC 9112, section 6.3: where the body ends cannot be known.
         raise _malformed("The last Transfer-Encoding must be chunked; send chunked alone.")
     if len(codings) > 1:
-        raise RuleBroken(
-            Rule.UNSUPPORTED,
+        raise NotOffered(
             f"The Transfer-Encoding {_quoted(b', '.join(codings))} is not known here; send chunked alone.",
         )
 
@@ -174,5 +173,5 @@ def _quoted(value: bytes) -> str:
     return shown(value.decode("latin-1"))
 
 
-def _malformed(detail: str) -> RuleBroken:
-    return RuleBroken(Rule.BODY_MALFORMED, detail)
+def _malformed(detail: str) -> RequestError:
+    return Malformed(detail)

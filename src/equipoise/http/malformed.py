@@ -5,7 +5,7 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserInvalidURLError
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.http.errors import Malformed, NotOffered, RequestError
 
 _TLS_HANDSHAKE: Final = b"\x16\x03"
 _METHOD: Final = re.compile(rb"(?:\r?\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \r\n]+ HTTP/1\.[01]\r?\n")
@@ -45,7 +45,7 @@ _REASONS: Final = {
 _IN_A_CHUNK: Final = "an extension of a chunk is malformed; send none"
 
 
-def refusal_of(fault: HttpParserError, data: bytes) -> RuleBroken:
+def refusal_of(fault: HttpParserError, data: bytes) -> RequestError:
     """What to answer.
 
     Args:
@@ -54,10 +54,8 @@ def refusal_of(fault: HttpParserError, data: bytes) -> RuleBroken:
     """
     if isinstance(fault, HttpParserInvalidMethodError) and _METHOD.match(data):
         # RFC 9110, section 9.1. A method that the parser knows is 405 where a path does not take it.
-        return RuleBroken(
-            Rule.UNSUPPORTED, "This method is not known here; GET /openapi.json says which ones each path takes."
-        )
-    return RuleBroken(Rule.BODY_MALFORMED, f"This is not a valid HTTP/1.1 request: {_reason(fault, data)}.")
+        return NotOffered("This method is not known here; GET /openapi.json says which ones each path takes.")
+    return Malformed(f"This is not a valid HTTP/1.1 request: {_reason(fault, data)}.")
 
 
 def _reason(fault: HttpParserError, data: bytes) -> str:

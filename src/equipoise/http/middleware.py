@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log line, and the answer when a rule is broken or the service fails."""
+"""What surrounds every request: its id, its log line, and the answer when an error is raised or the service fails."""
 
 from collections.abc import MutableMapping
 from time import perf_counter
@@ -8,22 +8,15 @@ import structlog
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.http.catalogue import render_error
+from equipoise.http.errors import Circumstances, Defect, ErrorAnswer, Renderer
 from equipoise.http.request_id import HEADER, request_id_of
 from equipoise.http.root import root_url
+from equipoise.http.state import STATE_BEGAN, STATE_OPERATION, STATE_REFUSED, STATE_REQUEST_ID
 
 _log = structlog.get_logger("equipoise.http")
 
 CLIENT_GONE: Final = 499
 """The status in the log when nobody was there to answer to, as web servers commonly write it."""
-
-STATE_BEGAN: Final = "began"
-"""Set by the server where the request began long before it came here: when, by `perf_counter`."""
-
-STATE_REQUEST_ID: Final = "request_id"
-STATE_REFUSED: Final = "refused_with"
-"""Set by the server when it has answered in the application's place: the status of that answer."""
 
 
 def log_request(method: str, path: str, status: int, started: float, request_id: str) -> None:
@@ -50,11 +43,13 @@ class RequestBoundary:
     """The outermost layer of the application; nothing but cancellation gets past it before an answer has begun.
 
     Args:
-        app: the application; it may raise RuleBroken at any time before its answer begins.
+        app: the application; what it raises before its answer begins is answered by `render`.
+        render: makes answers to errors; what it does not know is a defect.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, render: Renderer) -> None:
         self._app = app
+        self._render = render
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -78,21 +73,26 @@ class RequestBoundary:
             await self._app(scope, receive, answer.send)
         except ClientDisconnect:
             return  # nobody is left to answer to
-        except RuleBroken as broken:
-            if answer.status is not None:
-                raise
-            broken.parameters.setdefault("identity_uri", f"{root_url(HTTPConnection(scope))}/v3")
-            await answer.send_error(broken)
-        except Exception:
-            # The boundary: whatever fails, the client gets a plain 500 with the id under which the log has the cause.
-            _log.exception("defect", method=scope["method"])
+        except Exception as error:
+            # The boundary: whatever fails, the client gets an answer with the id under which the log has the cause.
+            state = scope["state"]
+            root = root_url(HTTPConnection(scope))
+            circumstances = Circumstances(state[STATE_REQUEST_ID], root, state.get(STATE_OPERATION, ""))
+            told = self._render(error, circumstances)
+            if told is None:
+                _log.exception("defect", method=scope["method"])
             if answer.status is not None:
                 raise  # too late for another answer: the server breaks the connection off
-            await answer.send_error(
-                RuleBroken(
-                    Rule.DEFECT, "The service failed to handle this request; report it with the request id, please."
-                )
-            )
+            await answer.send_error(told or render_or_defect(self._render, error, circumstances))
+
+
+def render_or_defect(render: Renderer, error: Exception, circumstances: Circumstances) -> ErrorAnswer:
+    """The answer to an error; that to a defect for one that nobody knows."""
+    defect = Defect("The service failed to handle this request; report it with the request id, please.")
+    answer = render(error, circumstances) or render(defect, circumstances)
+    if answer is None:
+        raise TypeError("the renderer has no answer to a defect") from error
+    return answer
 
 
 class _Answer:
@@ -110,7 +110,6 @@ class _Answer:
             message = {**message, "headers": headers}
         await self._send(message)
 
-    async def send_error(self, broken: RuleBroken) -> None:
-        status, body, headers = render_error(broken, self._request_id)
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+    async def send_error(self, told: ErrorAnswer) -> None:
+        await self.send({"type": "http.response.start", "status": told.status, "headers": told.headers})
+        await self.send({"type": "http.response.body", "body": told.body})

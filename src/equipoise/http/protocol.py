@@ -18,13 +18,21 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.http.catalogue import render_error
+from equipoise.http.errors import (
+    Circumstances,
+    Malformed,
+    NotServing,
+    Renderer,
+    RequestError,
+    RequestTooSlow,
+    UrlTooLong,
+)
 from equipoise.http.exchange import Exchange
 from equipoise.http.head import check_head, target_of, with_host
 from equipoise.http.malformed import refusal_of
-from equipoise.http.middleware import STATE_BEGAN, STATE_REFUSED, STATE_REQUEST_ID, RequestBoundary
+from equipoise.http.middleware import RequestBoundary, render_or_defect
 from equipoise.http.request_id import HEADER, request_id_of
+from equipoise.http.state import STATE_BEGAN, STATE_REFUSED, STATE_REQUEST_ID
 
 LINGER_SECONDS: Final = 2.0
 """How long a client may go on sending after the last answer: to close at once, with bytes unread, would reset the
@@ -69,8 +77,16 @@ class GuardedProtocol(HttpToolsProtocol):
     cycle: Exchange
     """The exchange of the newest request whose head is complete."""
 
-    def __init__(self, config: Config, server_state: ServerState, limits: Limits, on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        limits: Limits,
+        render: Renderer,
+        on_lost: Callable[[], None],
+    ) -> None:
         super().__init__(config, server_state, app_state={})
+        self._render = render
         self._limits = limits
         self._on_lost = on_lost
         self._deadline: asyncio.TimerHandle | None = None
@@ -122,7 +138,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 broken = fault.__context__
                 begins_here = not (in_head or in_body) and self._begun <= 1
                 self._refuse(
-                    broken if isinstance(broken, RuleBroken) else refusal_of(fault, data if begins_here else b"")
+                    broken if isinstance(broken, RequestError) else refusal_of(fault, data if begins_here else b"")
                 )
             return
         if in_head and not self._head_complete:
@@ -132,9 +148,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._refuse(self._head_too_long())
                 return
         if in_body and self._in_body() and self._framing_bytes > self._most_framing_bytes():
-            self._refuse(
-                RuleBroken(Rule.BODY_MALFORMED, "What stands between the chunks is too long; send larger ones.")
-            )
+            self._refuse(Malformed("What stands between the chunks is too long; send larger ones."))
             return
         if self._deadline is None and not self._over and (self._arriving or not self._answering()):
             self._start_deadline()
@@ -144,8 +158,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._ended_by_client = True
         if self._arriving and not self._over:
             self._refuse(
-                RuleBroken(
-                    Rule.BODY_MALFORMED,
+                Malformed(
                     "The connection was ended before the request was complete; send all that its head announces.",
                 )
             )
@@ -166,7 +179,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._over = self._over or not self._in_body()
             self.cycle.keep_alive = False
         elif self._arriving and not self._head_complete:
-            self._refuse(RuleBroken(Rule.UNAVAILABLE, "The service is stopping; try again in a few seconds."))
+            self._refuse(NotServing("The service is stopping; try again in a few seconds."))
         else:
             self._hang_up()
 
@@ -218,9 +231,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_url(url)
         self._method = self.parser.get_method().decode("ascii")
         if len(self.url) > self._limits.url_bytes:
-            raise RuleBroken(
-                Rule.URL_TOO_LONG, f"The URL is longer than {self._limits.url_bytes} bytes; ask for less at once."
-            )
+            raise UrlTooLong(f"The URL is longer than {self._limits.url_bytes} bytes; ask for less at once.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # What comes after a body in chunks is nothing that anybody here reads, and must never pass for a header of the
@@ -314,8 +325,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._start_deadline()
         elif self._arriving:
             self._refuse(
-                RuleBroken(
-                    Rule.REQUEST_TOO_SLOW,
+                RequestTooSlow(
                     f"The request was not complete within {self._limits.request_seconds:g} seconds; send it again.",
                 )
             )
@@ -333,7 +343,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _answering_an_earlier_request(self) -> bool:
         return bool(self.pipeline) if self._in_body() else self._answering()
 
-    def _refuse(self, broken: RuleBroken) -> None:
+    def _refuse(self, error: RequestError) -> None:
         """Answer in the application's place, in its turn, and hang up; only that where an answer has begun."""
         self._over = True
         self._stop_deadline()
@@ -346,40 +356,39 @@ class GuardedProtocol(HttpToolsProtocol):
             self.scope["raw_path"] = self.url.partition(b"?")[0]
             # A host that was refused must not become part of a URL.
             self.scope["headers"] = [header for header in self.headers if header[0] != b"host"]
-            self._begin_exchange(self._refusing(broken), expect_100_continue=False, keep_alive=False)
+            self._begin_exchange(self._refusing(error), expect_100_continue=False, keep_alive=False)
         elif self.pipeline:
             self.cycle.keep_alive = False
-            self.pipeline[0] = (self.cycle, self._refusing(broken))
+            self.pipeline[0] = (self.cycle, self._refusing(error))
         elif not self.cycle.response_started:
-            self._answer_in_place_of_the_application(broken)
+            self._answer_in_place_of_the_application(error)
         elif not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
             self._hang_up()
 
-    def _refusing(self, broken: RuleBroken) -> ASGI3Application:
+    def _refusing(self, error: RequestError) -> ASGI3Application:
         """An application that has nothing else to say."""
 
         async def refuse(_scope: Scope, _receive: Receive, _send: Send) -> None:
-            raise broken
+            raise error
 
         self.scope["state"][STATE_BEGAN] = self._began
-        return cast("ASGI3Application", RequestBoundary(refuse))
+        return cast("ASGI3Application", RequestBoundary(refuse, self._render))
 
-    def _answer_in_place_of_the_application(self, broken: RuleBroken) -> None:
+    def _answer_in_place_of_the_application(self, error: RequestError) -> None:
         state: dict[str, Any] = self.scope["state"]
         request_id = state.get(STATE_REQUEST_ID) or request_id_of(self.headers)
-        status, body, headers = render_error(broken, request_id)
+        answer = render_or_defect(self._render, error, Circumstances(request_id))
         # The application learns that there is nobody left to answer to, and writes the log line.
-        state[STATE_REFUSED] = status
-        self.cycle.answer_in_place(status, [*headers, (HEADER, request_id.encode("ascii"))], body)
+        state[STATE_REFUSED] = answer.status
+        self.cycle.answer_in_place(answer.status, [*answer.headers, (HEADER, request_id.encode("ascii"))], answer.body)
 
     def _most_framing_bytes(self) -> int:
         return self._limits.head_bytes + FRAMING_FACTOR * self._body_bytes
 
-    def _head_too_long(self) -> RuleBroken:
-        return RuleBroken(
-            Rule.BODY_MALFORMED,
+    def _head_too_long(self) -> Malformed:
+        return Malformed(
             f"The headers are longer than {self._limits.head_bytes} bytes together; send fewer or shorter ones.",
         )
 

@@ -2,11 +2,11 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.http.errors import NotServing
 
 
 class Readiness:
-    """Raises UNAVAILABLE for every request until `serve` has named the application."""
+    """Raises NotServing for every request until `serve` has named the application."""
 
     def __init__(self) -> None:
         self._app: ASGIApp | None = None
@@ -17,5 +17,5 @@ class Readiness:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is None:
-            raise RuleBroken(Rule.UNAVAILABLE, "The service is starting; try again in a few seconds.", retry_after="1")
+            raise NotServing("The service is starting; try again in a few seconds.", retry_after="1")
         await self._app(scope, receive, send)

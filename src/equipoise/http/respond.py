@@ -1,4 +1,4 @@
-"""Answers of handlers. Answers to broken rules are `equipoise.http.catalogue`'s."""
+"""Answers of handlers. Answers to broken rules are `equipoise.api.classic.errors`'s."""
 
 from collections.abc import Mapping
 

@@ -4,7 +4,6 @@ A path is matched letter for letter: a trailing slash is another path, and nothi
 clients do not send their token and body again to another place. Where clients ask with a slash, both are listed.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +13,11 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from equipoise.domain.errors import Rule, RuleBroken
 from equipoise.http.accept import admits
+from equipoise.http.errors import Malformed, MethodNotAllowed, NotAcceptable, PathUnknown
+from equipoise.http.state import STATE_OPERATION
 
 Handler = Callable[[Request], Awaitable[Response]]
-
-_NO_PROJECT = re.compile(r"/v1(\.0)?//")
-_MEMBERS = re.compile(r"/elbaas/listeners/[^/]*/members(/|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Operation:
         open: whether it needs no token.
         takes: headers that it needs beside the token: name -> meaning.
         gives: headers of a success beside the request id: name -> meaning.
-        errors: statuses of errors beside those that follow from the rest (`equipoise.http.openapi`).
+        errors: statuses of errors beside those that follow from the rest (`equipoise.api.common.openapi`).
     """
 
     name: str
@@ -63,7 +60,7 @@ class Operation:
 def router(operations: Iterable[Operation]) -> ASGIApp:
     """An application that hands each request to its operation.
 
-    It raises RuleBroken for an unknown path, for a known path with another method, and for an Accept header that
+    It raises RequestError for an unknown path, for a known path with another method, and for an Accept header that
     admits nothing of what the operation produces. Raises ValueError when two operations have the same name or the
     same path and method.
     """
@@ -91,7 +88,9 @@ class _Path:
         operation = self._operations.get(scope["method"])
         if operation is None:
             allow = ", ".join(sorted(self._operations))
-            raise RuleBroken(Rule.METHOD_NOT_ALLOWED, f"This path takes {allow}, not {scope['method']}.", allow=allow)
+            raise MethodNotAllowed(scope["method"], allow)
+        # So that an error of the handler is told in the words of its operation.
+        scope["state"][STATE_OPERATION] = operation.name
         request = Request(scope, receive, send)
         _check_accept(request, operation)
         _check_query(request, operation)
@@ -102,8 +101,7 @@ class _Path:
 def _check_accept(request: Request, operation: Operation) -> None:
     accept = ",".join(request.headers.getlist("accept"))
     if not admits(accept, operation.produces):
-        raise RuleBroken(
-            Rule.NOT_ACCEPTABLE,
+        raise NotAcceptable(
             f"The answer is {' or '.join(operation.produces)}, which the Accept header does not admit; "
             "send Accept: */* or leave it out.",
         )
@@ -115,24 +113,8 @@ def _check_query(request: Request, operation: Operation) -> None:
         return
     for name in operation.query.__annotations__:
         if len(set(request.query_params.getlist(name))) > 1:
-            raise RuleBroken(Rule.BODY_MALFORMED, f"The query gives {name} more than one value; give it once.")
+            raise Malformed(f"The query gives {name} more than one value; give it once.")
 
 
 async def _unknown_path(scope: Scope, _receive: Receive, _send: Send) -> None:
-    rule = _rule_of_unknown_path(scope["path"])
-    if rule is Rule.PROJECT_ID_EMPTY:
-        raise RuleBroken(rule, "The project id in the path is empty; give the id of your project after the version.")
-    raise RuleBroken(rule, "There is no such path here; check it for a misspelling, a slash too many or an empty id.")
-
-
-def _rule_of_unknown_path(path: str) -> Rule:
-    """Each area has a code of its own (errors.json)."""
-    if _NO_PROJECT.match(path):
-        return Rule.PROJECT_ID_EMPTY
-    if _MEMBERS.search(path):
-        return Rule.MEMBER_PATH_UNKNOWN
-    if "/elbaas/listeners" in path:
-        return Rule.LISTENER_PATH_UNKNOWN
-    if "/elbaas/loadbalancers" in path:
-        return Rule.LOAD_BALANCER_PATH_UNKNOWN
-    return Rule.PATH_UNKNOWN
+    raise PathUnknown(scope["path"])

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from equipoise.http.errors import Renderer
 from equipoise.http.protocol import GuardedProtocol, Limits
 
 BACKLOG: Final = 2048
@@ -37,12 +38,14 @@ class HttpServer:
         app: the ASGI application. Its lifespan is not run: whoever starts this also starts what the application needs.
         host: the address, or a name of it, to listen on.
         port: 0 takes any free one; after `start`, `port` and `url` tell which.
+        render: makes the answers to what is refused before it reaches the application.
         limits: what a client may take.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, limits: Limits | None = None) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, *, render: Renderer, limits: Limits | None = None) -> None:
         self._host = host
         self._port = port
+        self._render = render
         self._limits = Limits() if limits is None else limits
         self._config = Config(
             app,
@@ -103,7 +106,7 @@ class HttpServer:
             await self._break_off()
 
     def _new_connection(self) -> GuardedProtocol:
-        return GuardedProtocol(self._config, self._state, self._limits, self._connection_lost.set)
+        return GuardedProtocol(self._config, self._state, self._limits, self._render, self._connection_lost.set)
 
     def _tell_the_time(self) -> None:
         """Keep the Date header right, which an origin server sends (RFC 9110, section 6.6.1)."""

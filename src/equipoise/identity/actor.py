@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import ProjectForbidden, RoleTooWeak
 
 READER: Final = "reader"
 MEMBER: Final = "member"
@@ -39,10 +39,9 @@ class Actor:
         return self.is_admin
 
     def check_project(self, path_project_id: str) -> None:
-        """Raise PROJECT_FORBIDDEN unless the project in the path is the token's or the actor is an administrator."""
+        """Raise ProjectForbidden unless the project in the path is the token's or the actor is an administrator."""
         if not path_project_id or (path_project_id != self.project_id and not self.is_admin):
-            raise RuleBroken(
-                Rule.PROJECT_FORBIDDEN,
+            raise ProjectForbidden(
                 "The project_id in the path is not the project of the token: ask for a token of that project.",
             )
 
@@ -52,16 +51,16 @@ class Actor:
         return self if path_project_id == self.project_id else replace(self, project_id=path_project_id)
 
     def check_may_read(self) -> None:
-        """Raise ROLE_TOO_WEAK for somebody without any role, which an external identity may name."""
+        """Raise RoleTooWeak for somebody without any role, which an external identity may name."""
         if not self.roles:
-            raise RuleBroken(Rule.ROLE_TOO_WEAK, f"This user has none of the roles {', '.join(ROLES)} here.")
+            raise RoleTooWeak(f"This user has none of the roles {', '.join(ROLES)} here.")
 
     def check_may_write(self) -> None:
-        """Raise ROLE_TOO_WEAK for a role that only reads."""
+        """Raise RoleTooWeak for a role that only reads."""
         if not self.may_write:
-            raise RuleBroken(Rule.ROLE_TOO_WEAK, "The role of this user only reads: ask for the role member.")
+            raise RoleTooWeak("The role of this user only reads: ask for the role member.")
 
     def check_may_freeze(self) -> None:
-        """Raise ROLE_TOO_WEAK unless the actor is an administrator."""
+        """Raise RoleTooWeak unless the actor is an administrator."""
         if not self.may_freeze:
-            raise RuleBroken(Rule.ROLE_TOO_WEAK, "Only an administrator freezes a load balancer or lifts a freeze.")
+            raise RoleTooWeak("Only an administrator freezes a load balancer or lifts a freeze.")

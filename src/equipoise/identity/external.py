@@ -16,7 +16,14 @@ import httpx
 import msgspec
 import structlog
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import (
+    IdentityUnavailable,
+    TokenExpired,
+    TokenMalformed,
+    TokenRevoked,
+    UpstreamInvalid,
+    UpstreamTimeout,
+)
 from equipoise.identity.actor import ADMIN, MEMBER, READER, Actor
 from equipoise.identity.tokens import MAX_TOKEN_LENGTH, Clock
 
@@ -105,8 +112,8 @@ class ExternalKeystone:
         """Who the token stands for: from memory, else from Keystone; asked once however many wait for the answer.
 
         Raises:
-            RuleBroken: TOKEN_MALFORMED, TOKEN_EXPIRED or TOKEN_REVOKED; IDENTITY_UNAVAILABLE (cannot be reached),
-                UPSTREAM_TIMEOUT, UPSTREAM_INVALID.
+            TokenMalformed, TokenExpired or TokenRevoked; IdentityUnavailable (cannot be reached),
+                UpstreamTimeout, UpstreamInvalid.
         """
         known = self._known.get(token)
         now = self._clock()
@@ -121,7 +128,7 @@ class ExternalKeystone:
         """Whether Keystone shows the project to the bearer of the token.
 
         Raises:
-            RuleBroken: IDENTITY_UNAVAILABLE, UPSTREAM_TIMEOUT or UPSTREAM_INVALID.
+            IdentityUnavailable, UpstreamTimeout or UpstreamInvalid.
         """
         if self._projects.get((project_id, token), 0) > self._clock():
             return True
@@ -136,7 +143,7 @@ class ExternalKeystone:
         raise _nonsense(f"status {answer.status} about a project")
 
     async def log_in(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Pass a request for a token on. Raises as `pass_on`, and IDENTITY_UNAVAILABLE when no token comes back."""
+        """Pass a request for a token on. Raises as `pass_on`, and IdentityUnavailable when no token comes back."""
         answer = await self._asked("POST", "/v3/auth/tokens", _some(headers, PASSED_ON), body)
         if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR or (
             answer.status == httpx.codes.CREATED and "x-subject-token" not in answer.headers
@@ -151,7 +158,7 @@ class ExternalKeystone:
             path: with its query, beginning with `/v3`.
 
         Raises:
-            RuleBroken: IDENTITY_UNAVAILABLE, UPSTREAM_TIMEOUT or UPSTREAM_INVALID.
+            IdentityUnavailable, UpstreamTimeout or UpstreamInvalid.
         """
         answer = await self._asked(method, path, _some(headers, PASSED_ON))
         if answer.status >= httpx.codes.INTERNAL_SERVER_ERROR:
@@ -182,7 +189,7 @@ class ExternalKeystone:
         answer = await self._asked("GET", "/v3/auth/tokens", {"x-auth-token": token, "x-subject-token": token})
         if answer.status in (httpx.codes.UNAUTHORIZED, httpx.codes.NOT_FOUND):
             if token in self._known:
-                raise RuleBroken(Rule.TOKEN_REVOKED, "The token was revoked: ask for a new one.")
+                raise TokenRevoked("The token was revoked: ask for a new one.")
             raise _not_a_token()
         if answer.status != httpx.codes.OK:
             raise _nonsense(f"status {answer.status} about a token")
@@ -221,8 +228,8 @@ async def _translated(seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError:
         _log.warning("keystone_timeout", seconds=seconds)
-        raise RuleBroken(
-            Rule.UPSTREAM_TIMEOUT, f"The identity service did not answer within {seconds:g} seconds; try again later."
+        raise UpstreamTimeout(
+            f"The identity service did not answer within {seconds:g} seconds; try again later."
         ) from None
     except (httpx.ConnectError, httpx.UnsupportedProtocol) as error:
         raise _unavailable(str(error)) from error
@@ -252,21 +259,19 @@ def _token_in(body: bytes) -> _Token:
     return found
 
 
-def _not_a_token() -> RuleBroken:
-    return RuleBroken(Rule.TOKEN_MALFORMED, "The identity service does not know this token: ask for a new one.")
+def _not_a_token() -> TokenMalformed:
+    return TokenMalformed("The identity service does not know this token: ask for a new one.")
 
 
-def _expired() -> RuleBroken:
-    return RuleBroken(Rule.TOKEN_EXPIRED, "The token has expired: ask for a new one.")
+def _expired() -> TokenExpired:
+    return TokenExpired("The token has expired: ask for a new one.")
 
 
-def _unavailable(reason: str) -> RuleBroken:
+def _unavailable(reason: str) -> IdentityUnavailable:
     _log.warning("keystone_unavailable", reason=reason)
-    return RuleBroken(Rule.IDENTITY_UNAVAILABLE, "The identity service cannot be reached; try again later.")
+    return IdentityUnavailable("The identity service cannot be reached; try again later.")
 
 
-def _nonsense(reason: str) -> RuleBroken:
+def _nonsense(reason: str) -> UpstreamInvalid:
     _log.warning("keystone_invalid_answer", reason=reason)
-    return RuleBroken(
-        Rule.UPSTREAM_INVALID, "The identity service gave an answer that makes no sense; tell the operator."
-    )
+    return UpstreamInvalid("The identity service gave an answer that makes no sense; tell the operator.")

@@ -1,7 +1,7 @@
 """The wire shapes of Keystone v3, as pure functions: request in, answer out. No look-ups, no HTTP, no clock.
 
 The methods password and token are read, the scopes project and domain, and none; what else Keystone has is answered
-with UNSUPPORTED. Rules: contract/identity.md.
+with Unsupported. Rules: contract/identity.md.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.rules.fields import given_in
+from equipoise.domain.errors import MalformedDocument, Unsupported
 from equipoise.identity.directory import Domain, Project, Reference, User
 from equipoise.identity.tokens import Claims
+from equipoise.parameters import given_in
 
 PASSWORD: Final = "password"  # noqa: S105 - the name of a method
 TOKEN: Final = "token"  # noqa: S105 - the name of a method
@@ -68,7 +68,7 @@ def parse_auth_request(body: object) -> AuthRequest:
     """Read the decoded body of `POST /v3/auth/tokens`.
 
     Raises:
-        RuleBroken: BODY_MALFORMED with the place in the detail, or UNSUPPORTED for a method or scope that
+        MalformedDocument with the place in the detail, or Unsupported for a method or scope that
             Keystone has and this service does not. The detail never quotes a value of the body.
     """
     if not isinstance(body, dict):
@@ -280,9 +280,7 @@ def _credential(identity: Mapping[str, Any]) -> Credential:
         given = _object(identity, TOKEN, "auth.identity.token")
         return TokenCredential(_name(given, "id", "auth.identity.token.id"))
     if set(methods) != {PASSWORD}:
-        raise RuleBroken(
-            Rule.UNSUPPORTED, 'Of the methods in auth.identity.methods only ["password"] and ["token"] are offered.'
-        )
+        raise Unsupported('Of the methods in auth.identity.methods only ["password"] and ["token"] are offered.')
     where = "auth.identity.password.user"
     user = _object(_object(identity, PASSWORD, "auth.identity.password"), "user", where)
     return PasswordCredential(_reference(user, where), _text(user, "password", f"{where}.password"))
@@ -299,7 +297,7 @@ def _scope(auth: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     if kind == "unscoped":
         return "", {}
     if kind not in ("project", "domain"):
-        raise RuleBroken(Rule.UNSUPPORTED, "Of the scopes in auth.scope only project, domain and unscoped are offered.")
+        raise Unsupported("Of the scopes in auth.scope only project, domain and unscoped are offered.")
     return kind, _object(scope, kind, f"auth.scope.{kind}")
 
 
@@ -342,5 +340,5 @@ def _text(parent: Mapping[str, Any], key: str, where: str) -> str:
     return value
 
 
-def _malformed(where: str, expected: str) -> RuleBroken:
-    return RuleBroken(Rule.BODY_MALFORMED, f"{where} must be {expected}.")
+def _malformed(where: str, expected: str) -> MalformedDocument:
+    return MalformedDocument(f"{where} must be {expected}.")

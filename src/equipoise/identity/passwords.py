@@ -9,7 +9,7 @@ from typing import Final
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerifyMismatchError
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import CredentialsWrong
 from equipoise.identity.directory import Directory, User
 from equipoise.identity.keystone import PasswordCredential
 
@@ -61,12 +61,12 @@ async def authenticate(directory: Directory, passwords: Passwords, credential: P
     """The user who the credential proves to be.
 
     Raises:
-        RuleBroken: CREDENTIALS_WRONG, alike in text and in time for an unknown user and for a wrong password.
+        CredentialsWrong, alike in text and in time for an unknown user and for a wrong password.
     """
     user = directory.find_user(credential.user)
     matches = await passwords.verify(user.password_hash if user else None, credential.password)
     if user is None or not matches:
-        raise RuleBroken(Rule.CREDENTIALS_WRONG, "The user, its domain or the password is wrong.")
+        raise CredentialsWrong("The user, its domain or the password is wrong.")
     return user
 
 

@@ -12,8 +12,8 @@ class IdentityProvider(Protocol):
         """Who the token stands for.
 
         Raises:
-            RuleBroken: TOKEN_MALFORMED, TOKEN_EXPIRED, TOKEN_REVOKED; of an external identity IDENTITY_UNAVAILABLE,
-                UPSTREAM_INVALID or UPSTREAM_TIMEOUT, too.
+            TokenMalformed, TokenExpired, TokenRevoked; of an external identity IdentityUnavailable,
+                UpstreamInvalid or UpstreamTimeout, too.
         """
 
     async def has_project(self, project_id: str, token: str) -> bool:

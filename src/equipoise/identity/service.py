@@ -6,7 +6,8 @@ from pathlib import Path
 from time import time
 from typing import Final, Self
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import CredentialsWrong, NotFound, ProjectForbidden, RoleTooWeak, TokenRevoked
+from equipoise.domain.references import Kind
 from equipoise.identity import credentials, keystone
 from equipoise.identity.actor import Actor
 from equipoise.identity.directory import Directory, Domain, Project, Reference, User, first_content
@@ -62,7 +63,7 @@ class Identity:
             body: as `keystone.parse_auth_request` takes it.
 
         Raises:
-            RuleBroken: as `keystone.parse_auth_request`; CREDENTIALS_WRONG for a wrong user or password, and for a
+            as `keystone.parse_auth_request`; CredentialsWrong for a wrong user or password, and for a
                 scope that does not exist or in which the user has no role, which Keystone does not tell apart; for a
                 token in place of a password as `verify`.
         """
@@ -88,11 +89,11 @@ class Identity:
         """What a token says, for somebody who may know: its user, or an administrator.
 
         Raises:
-            RuleBroken: as `verify`; ROLE_TOO_WEAK for others.
+            as `verify`; RoleTooWeak for others.
         """
         claims = self.verify(token)
         if claims.user_id != asker.user_id and not asker.actor().is_admin:
-            raise RuleBroken(Rule.ROLE_TOO_WEAK, "Only an administrator may look at the token of somebody else.")
+            raise RoleTooWeak("Only an administrator may look at the token of somebody else.")
         return claims
 
     async def revoke(self, claims: Claims) -> None:
@@ -105,11 +106,11 @@ class Identity:
         return self.directory.projects_of(claims.user_id)
 
     def project(self, claims: Claims, project_id: str) -> Project:
-        """One project on which the user of a token has a role. Raises RuleBroken: PROJECT_UNKNOWN."""
+        """One project on which the user of a token has a role. Raises NotFound."""
         for project in self.projects_of(claims):
             if project.id == project_id:
                 return project
-        raise RuleBroken(Rule.PROJECT_UNKNOWN, "There is no such project in which this user has a role.")
+        raise NotFound(Kind.PROJECT, project_id, "There is no such project in which this user has a role.")
 
     def domains_of(self, claims: Claims) -> tuple[Domain, ...]:
         """The domains that the user of a token may log in to."""
@@ -136,15 +137,13 @@ class Identity:
     def projects_of_user(self, claims: Claims, user_id: str) -> tuple[Project, ...]:
         """The projects on which a user has a role whom the user of a token may know of. Raises IDENTITY_UNKNOWN."""
         if user_id not in (user.id for user in self.known_users(claims)):
-            raise RuleBroken(Rule.IDENTITY_UNKNOWN, "There is no such user, or it is not this user's to see.")
+            raise NotFound(Kind.IDENTITY, user_id, "There is no such user, or it is not this user's to see.")
         return self.directory.projects_of(user_id)
 
     def catalogue(self, claims: Claims, root_url: str) -> list[keystone.Document]:
-        """Where each service is, for the scope of a token. Raises RuleBroken: PROJECT_FORBIDDEN for one without."""
+        """Where each service is, for the scope of a token. Raises ProjectForbidden for one without."""
         if not claims.project_id and not claims.domain_id:
-            raise RuleBroken(
-                Rule.PROJECT_FORBIDDEN, "A token without a scope has no catalogue: ask for a token of a project."
-            )
+            raise ProjectForbidden("A token without a scope has no catalogue: ask for a token of a project.")
         return keystone.catalogue(root_url, self.region, claims.project_id or None)
 
     def document(self, claims: Claims, root_url: str) -> keystone.Document:
@@ -154,13 +153,13 @@ class Identity:
             root_url: as the client reaches the service, without a slash at the end: the root of the catalogue.
 
         Raises:
-            RuleBroken: TOKEN_REVOKED when its user or project is not in the directory any more.
+            TokenRevoked when its user or project is not in the directory any more.
         """
         user = self.directory.find_user(Reference(id=claims.user_id))
         project = self.directory.find_project(Reference(id=claims.project_id)) if claims.project_id else None
         domain = self.directory.find_domain(Reference(id=claims.domain_id)) if claims.domain_id else None
         if user is None or bool(project) != bool(claims.project_id) or bool(domain) != bool(claims.domain_id):
-            raise RuleBroken(Rule.TOKEN_REVOKED, "The user or the scope of the token was removed.")
+            raise TokenRevoked("The user or the scope of the token was removed.")
         user_domain = self.directory.domain(user.domain_id)
         return keystone.token_document(
             claims,
@@ -177,7 +176,7 @@ class Identity:
             return (await authenticate(self.directory, self.passwords, credential)).id, (keystone.PASSWORD,), None
         claims = self.verify(credential.token)
         if self.directory.find_user(Reference(id=claims.user_id)) is None:
-            raise RuleBroken(Rule.TOKEN_REVOKED, "The user of the token was removed.")
+            raise TokenRevoked("The user of the token was removed.")
         # As in Keystone: a token got with a token does not live longer than that one.
         return claims.user_id, tuple(dict.fromkeys((*claims.methods, keystone.TOKEN))), claims.expires
 
@@ -187,13 +186,13 @@ class Identity:
             project = self.directory.find_project(self._in_a_domain(user_id, request.project))
             roles = self.directory.roles(user_id, project.id) if project else ()
             if project is None or not roles:
-                raise RuleBroken(Rule.CREDENTIALS_WRONG, "There is no such project in which this user has a role.")
+                raise CredentialsWrong("There is no such project in which this user has a role.")
             return project.id, "", roles
         if request.domain is not None:
             domain = self.directory.find_domain(request.domain)
             roles = self.directory.roles_in_domain(user_id, domain.id) if domain else ()
             if domain is None or not roles:
-                raise RuleBroken(Rule.CREDENTIALS_WRONG, "There is no such domain in which this user has a role.")
+                raise CredentialsWrong("There is no such domain in which this user has a role.")
             return "", domain.id, roles
         return "", "", ()
 

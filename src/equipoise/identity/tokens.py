@@ -10,7 +10,7 @@ from typing import Final, Self
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import TokenExpired, TokenMalformed, TokenRevoked
 from equipoise.identity.actor import Actor
 from equipoise.identity.files import IdentityFileError, append_private, write_private
 
@@ -142,7 +142,7 @@ class Tokens:
         """What the token says. A token seen before costs two dictionary look-ups.
 
         Raises:
-            RuleBroken: TOKEN_MALFORMED (not made with this key), TOKEN_EXPIRED or TOKEN_REVOKED.
+            TokenMalformed (not made with this key), TokenExpired or TokenRevoked.
         """
         claims = self._known.get(text)
         if claims is None:
@@ -150,9 +150,9 @@ class Tokens:
             self._remember(text, claims)
         if self._clock() >= claims.expires:
             self._known.pop(text, None)
-            raise RuleBroken(Rule.TOKEN_EXPIRED, "The token has expired: ask for a new one.")
+            raise TokenExpired("The token has expired: ask for a new one.")
         if claims.audit_id in self._revocations:
-            raise RuleBroken(Rule.TOKEN_REVOKED, "The token was revoked: ask for a new one.")
+            raise TokenRevoked("The token was revoked: ask for a new one.")
         return claims
 
     def revoke(self, claims: Claims) -> None:
@@ -165,7 +165,7 @@ class Tokens:
                 raise InvalidToken
             return self._decoder.decode(self._fernet.decrypt(text.encode()))
         except (InvalidToken, UnicodeEncodeError, msgspec.DecodeError):
-            raise RuleBroken(Rule.TOKEN_MALFORMED, "The token is not one that this service has issued.") from None
+            raise TokenMalformed("The token is not one that this service has issued.") from None
 
     def _remember(self, text: str, claims: Claims) -> None:
         if len(self._known) >= CACHED_TOKENS:

@@ -133,7 +133,7 @@ def _of_members(look: Look, listeners: Sequence[tuple[str, ListenerLabels]]) -> 
         labels = f"{of_listener},{pairs(own, (each.id, each.address))}"
         if each.is_checked and each.healthy is not None:
             told.append((labels, (each.healthy,)))
-        one = labels, figures.get((each.listener_id, each.address), nothing)
+        one = labels, figures.get((each.pool_id, each.address), nothing)
         if protocol != _UDP:
             counted.append(one)
         if protocol in _OVER_HTTP:

@@ -128,7 +128,7 @@ class TrafficObserver:
             return []
         self._last = count.moment
         listeners = [each.id for each in there.listeners]
-        members = [(each.listener_id, each.address) for each in there.members]
+        members = [(each.pool_id, each.address) for each in there.members]
         passed = self._totals.take(count.figures, count.members, listeners, members)
         # Without an earlier look there is no time over which to tell a rate.
         return [] if last is None else _samples(there.listeners, passed, count.moment - last, self._database.now())

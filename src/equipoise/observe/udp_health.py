@@ -93,7 +93,7 @@ class UdpSchedule:
         before = self._checks.pop(load_balancer_id, {})
         checks: dict[Member, _Check] = {}
         for target in targets:
-            key = target.listener_id, target.address
+            key = target.pool_id, target.address
             known = before.get(key)
             if known is not None and known.target.is_as(target):
                 checks[key] = before.pop(key)
@@ -169,7 +169,7 @@ class UdpSchedule:
         check.standing = judged(check.standing, passed, target.healthy_threshold, target.unhealthy_threshold)
         healthy = check.standing.healthy
         if healthy is not None and healthy is not before:
-            self._on_health({(target.listener_id, target.address): healthy})
+            self._on_health({(target.pool_id, target.address): healthy})
 
 
 class UdpHealthChecker:

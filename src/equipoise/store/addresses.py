@@ -1,10 +1,10 @@
 """Statements about the addresses that were given out. An address belongs to at most one load balancer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from equipoise.domain.commands import Column
+from equipoise.domain.commands import Filter
 from equipoise.domain.model import EXTERNAL, Address
 from equipoise.store import rows
 from equipoise.store.tables import addresses
@@ -50,7 +50,7 @@ def get_elastic_ip(connection: Connection, project_id: str, id: str) -> Address 
 
 
 def list_elastic_ips(
-    connection: Connection, project_id: str, filters: Mapping[str, Column], limit: int | None, marker: str | None
+    connection: Connection, project_id: str, filters: Iterable[Filter], limit: int | None, marker: str | None
 ) -> Sequence[Address]:
     """One page of the elastic IPs of a project."""
     statement = rows.page(_ELASTIC, addresses, filters, limit, marker)

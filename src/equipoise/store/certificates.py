@@ -1,24 +1,28 @@
 """Statements about certificates and their contents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from equipoise.domain.commands import Column
+from equipoise.domain.commands import Filter
 from equipoise.domain.model import Certificate, CertificateContent, Listener
 from equipoise.store import rows
 from equipoise.store.tables import certificate_contents, certificates, listeners, load_balancers
 
 _read = rows.reader(Certificate)
 _read_content = rows.reader(CertificateContent)
-_read_listener = rows.reader(Listener)
+_make_listener = rows.maker(Listener)
 
 _GET = select(certificates).where(
     certificates.c.id == bindparam("id"), certificates.c.project_id == bindparam("project_id")
 )
 _CONTENTS = select(certificate_contents).where(certificate_contents.c.id.in_(bindparam("ids", expanding=True)))
 _ANY_SEALED = select(certificate_contents.c.private_key).limit(1)
-_USERS = select(listeners).where(listeners.c.certificate_id == bindparam("id")).order_by(listeners.c.id)
+_USERS = (
+    select(*rows.columns_of(Listener, listeners))
+    .where(listeners.c.certificate_id == bindparam("id"))
+    .order_by(listeners.c.id)
+)
 _SERVED_USERS = _USERS.join(load_balancers, load_balancers.c.id == listeners.c.load_balancer_id).where(
     listeners.c.deleting.is_(False), load_balancers.c.deleting.is_(False)
 )
@@ -37,7 +41,7 @@ def get(connection: Connection, project_id: str, id: str) -> Certificate | None:
 
 
 def list_of(
-    connection: Connection, project_id: str, filters: Mapping[str, Column], limit: int | None, marker: str | None
+    connection: Connection, project_id: str, filters: Iterable[Filter], limit: int | None, marker: str | None
 ) -> Sequence[Certificate]:
     """One page of the certificates of a project."""
     statement = select(certificates).where(certificates.c.project_id == project_id)
@@ -58,12 +62,12 @@ def any_sealed(connection: Connection) -> str | None:
 
 def users(connection: Connection, id: str) -> Sequence[Listener]:
     """The listeners that use a certificate, those whose deletion is not confirmed included: they may come back."""
-    return [_read_listener(row) for row in connection.execute(_USERS, {"id": id}).mappings()]
+    return [_make_listener(row) for row in connection.execute(_USERS, {"id": id})]
 
 
 def served_users(connection: Connection, id: str) -> Sequence[Listener]:
     """The listeners that use a certificate and are not being deleted, nor is their load balancer."""
-    return [_read_listener(row) for row in connection.execute(_SERVED_USERS, {"id": id}).mappings()]
+    return [_make_listener(row) for row in connection.execute(_SERVED_USERS, {"id": id})]
 
 
 def prune(connection: Connection, certificate_id: str, kept: Sequence[str]) -> None:

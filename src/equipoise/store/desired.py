@@ -1,31 +1,46 @@
 """Reads what is desired of whole load balancers at once: the controller's input."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, Connection, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, and_, bindparam, select, update
 
-from equipoise.domain.model import CertificateContent, HealthCheck, Listener, LoadBalancer, Status
+from equipoise.domain.model import CertificateContent, HealthMonitor, Listener, LoadBalancer, Pool, Status
+from equipoise.domain.references import Kind, Scope, ids_of
 from equipoise.store import rows
 from equipoise.store.tables import (
     certificate_contents,
     certificates,
-    health_checks,
+    health_monitors,
     listeners,
     load_balancers,
     members,
+    pools,
 )
 
 _IDS: BindParameter[str] = bindparam("ids", expanding=True)
-_LISTENERS_OF = select(listeners.c.id).where(listeners.c.load_balancer_id.in_(_IDS), listeners.c.deleting.is_(False))
-_LOAD_BALANCERS = select(load_balancers).where(load_balancers.c.id.in_(_IDS))
-_LISTENERS = select(listeners).where(listeners.c.load_balancer_id.in_(_IDS), listeners.c.deleting.is_(False))
-_MEMBERS = select(members.c.listener_id, members.c.address, members.c.healthy).where(
-    members.c.listener_id.in_(_LISTENERS_OF), members.c.deleting.is_(False)
+_OF_LISTENER = rows.columns_of(Listener, listeners)
+_PRESENT = (listeners.c.load_balancer_id.in_(_IDS), listeners.c.deleting.is_(False))
+_POOLS_OF = select(listeners.c.default_pool_id).where(*_PRESENT)
+_LOAD_BALANCERS = select(*rows.columns_of(LoadBalancer, load_balancers)).where(load_balancers.c.id.in_(_IDS))
+_LISTENERS = (
+    select(*_OF_LISTENER, *rows.columns_of(Pool, pools))
+    .outerjoin_from(listeners, pools, and_(pools.c.id == listeners.c.default_pool_id, pools.c.deleting.is_(False)))
+    .where(*_PRESENT)
 )
-_HEALTH_CHECKS = select(health_checks).where(
-    health_checks.c.listener_id.in_(_LISTENERS_OF), health_checks.c.deleting.is_(False)
+_MEMBERS = select(
+    members.c.pool_id,
+    members.c.healthy,
+    members.c.address,
+    members.c.port,
+    members.c.weight,
+    members.c.backup,
+    members.c.monitor_address,
+    members.c.monitor_port,
+).where(members.c.pool_id.in_(_POOLS_OF), members.c.deleting.is_(False), members.c.admin_state_up.is_(True))
+_HEALTH_MONITORS = select(*rows.columns_of(HealthMonitor, health_monitors)).where(
+    health_monitors.c.pool_id.in_(_POOLS_OF), health_monitors.c.deleting.is_(False)
 )
 _CERTIFICATES = (
     select(certificate_contents)
@@ -34,62 +49,72 @@ _CERTIFICATES = (
 )
 _ALL_IDS = select(load_balancers.c.id).order_by(load_balancers.c.id)
 _IN_ERROR = select(listeners.c.load_balancer_id).where(listeners.c.status == Status.ERROR).distinct()
-_SET_ERROR = update(listeners).where(listeners.c.id == bindparam("listener_id")).values(status=Status.ERROR)
-_CLEAR_ERRORS = (
-    update(listeners)
-    .where(listeners.c.load_balancer_id.in_(_IDS), listeners.c.status == Status.ERROR)
-    .values(status=Status.ACTIVE)
+_SET_ERROR = tuple(
+    (kind, update(table).where(table.c.id.in_(bindparam("rejected", expanding=True))).values(status=Status.ERROR))
+    for kind, table in ((Kind.LISTENER, listeners), (Kind.POOL, pools))
 )
+_CLEAR_ERRORS = tuple(
+    update(table).where(table.c.load_balancer_id.in_(_IDS), table.c.status == Status.ERROR).values(status=Status.ACTIVE)
+    for table in (listeners, pools)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredMember:
+    """A member as the data plane is to have it; see `Member`. `failing`: it was last seen unhealthy."""
+
+    failing: bool
+    address: str
+    port: int | None
+    weight: int
+    backup: bool
+    monitor_address: str | None
+    monitor_port: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
     """One load balancer with all below it that is desired. One that is being deleted has `load_balancer.deleting`.
 
-    `members` are addresses, `failing` those of them that were last seen unhealthy, `health_checks` one at most, all
-    by listener; `certificates` are by their id.
+    `pools` are those that its listeners use, by their id; so are `members` and `health_monitors`, one at most each.
+    `certificates` are by their id.
     """
 
     load_balancer: LoadBalancer
     listeners: Sequence[Listener]
-    members: Mapping[str, Sequence[str]]
-    failing: Mapping[str, Collection[str]]
-    health_checks: Mapping[str, HealthCheck]
+    pools: Mapping[str, Pool]
+    members: Mapping[str, Sequence[DesiredMember]]
+    health_monitors: Mapping[str, HealthMonitor]
     certificates: Mapping[str, CertificateContent]
 
 
 def load(connection: Connection, ids: Sequence[str]) -> Sequence[Desired]:
     """What is desired of these load balancers, in one snapshot. Those that do not exist any more are left out."""
     values = {"ids": list(ids)}
-    found = connection.execute(_LOAD_BALANCERS, values).mappings().all()
+    found = [_make_load_balancer(row) for row in connection.execute(_LOAD_BALANCERS, values)]
     own_listeners: dict[str, list[Listener]] = defaultdict(list)
-    own_members: dict[str, list[str]] = defaultdict(list)
-    own_failing: dict[str, set[str]] = defaultdict(set)
-    own_checks: dict[str, HealthCheck] = {}
-    for row in connection.execute(_LISTENERS, values).mappings():
-        own_listeners[row["load_balancer_id"]].append(_read_listener(row))
+    own_pools: dict[str, Pool] = {}
+    own_members: dict[str, list[DesiredMember]] = defaultdict(list)
+    own_monitors: dict[str, HealthMonitor] = {}
     own_certificates: dict[str, CertificateContent] = {}
-    if own_listeners:
-        for member in connection.execute(_MEMBERS, values):
-            own_members[member.listener_id].append(member.address)
-            if member.healthy is False:
-                own_failing[member.listener_id].add(member.address)
-        for row in connection.execute(_HEALTH_CHECKS, values).mappings():
-            own_checks[row["listener_id"]] = _read_check(row)
-        used = {each.certificate_id for found in own_listeners.values() for each in found if each.certificate_id}
-        if used:
-            for row in connection.execute(_CERTIFICATES, {"certificate_ids": sorted(used)}).mappings():
-                own_certificates[row["certificate_id"]] = _read_content(row)
+    for row in connection.execute(_LISTENERS, values):
+        listener, pool = _make_listener(row[: len(_OF_LISTENER)]), _make_pool(row[len(_OF_LISTENER) :])
+        own_listeners[listener.load_balancer_id].append(listener)
+        if pool is not None:
+            own_pools[pool.id] = pool
+    if own_pools:
+        for pool_id, healthy, *rest in connection.execute(_MEMBERS, values):
+            own_members[pool_id].append(DesiredMember(healthy is False, *rest))
+        for row in connection.execute(_HEALTH_MONITORS, values):
+            monitor = _make_monitor(row)
+            own_monitors[monitor.pool_id] = monitor
+    used = {each.certificate_id for some in own_listeners.values() for each in some if each.certificate_id}
+    if used:
+        for mapping in connection.execute(_CERTIFICATES, {"certificate_ids": sorted(used)}).mappings():
+            own_certificates[mapping["certificate_id"]] = _read_content(mapping)
     return [
-        Desired(
-            _read_load_balancer(row),
-            own_listeners.get(row["id"], []),
-            own_members,
-            own_failing,
-            own_checks,
-            own_certificates,
-        )
-        for row in found
+        Desired(each, own_listeners.get(each.id, []), own_pools, own_members, own_monitors, own_certificates)
+        for each in found
     ]
 
 
@@ -103,17 +128,20 @@ def in_error(connection: Connection) -> Sequence[str]:
     return connection.execute(_IN_ERROR).scalars().all()
 
 
-def set_error(connection: Connection, listener_id: str) -> None:
-    """The data plane refuses a listener that no job is about: after a restart its port was gone, for example."""
-    connection.execute(_SET_ERROR, {"listener_id": listener_id})
+def set_error(connection: Connection, rejected: Scope) -> None:
+    """The data plane rejects something that no job is about: after a restart its port was gone, for example."""
+    for kind, statement in _SET_ERROR:
+        connection.execute(statement, {"rejected": ids_of(kind, rejected)})
 
 
 def clear_errors(connection: Connection, load_balancer_ids: Sequence[str]) -> None:
     """The data plane has everything of these load balancers in force again."""
-    connection.execute(_CLEAR_ERRORS, {"ids": list(load_balancer_ids)})
+    for statement in _CLEAR_ERRORS:
+        connection.execute(statement, {"ids": list(load_balancer_ids)})
 
 
-_read_load_balancer = rows.reader(LoadBalancer)
-_read_listener = rows.reader(Listener)
+_make_load_balancer = rows.maker(LoadBalancer)
+_make_listener = rows.maker(Listener)
+_make_pool = rows.outer(rows.maker(Pool))
+_make_monitor = rows.maker(HealthMonitor)
 _read_content = rows.reader(CertificateContent)
-_read_check = rows.reader(HealthCheck)

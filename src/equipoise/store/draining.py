@@ -8,40 +8,40 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, sel
 from equipoise.domain.model import DrainingMember, Status
 from equipoise.store.database import Transaction
 from equipoise.store.events import DrainingBegan
-from equipoise.store.tables import draining_members, jobs, listeners, members
+from equipoise.store.tables import draining_members, jobs, members, pools
 
 _IS_MEMBER_AGAIN: ColumnElement[bool] = exists().where(
-    members.c.listener_id == draining_members.c.listener_id,
+    members.c.pool_id == draining_members.c.pool_id,
     members.c.address == draining_members.c.address,
     members.c.deleting.is_(False),
 )
 _SUPERSEDE = delete(draining_members).where(
-    draining_members.c.listener_id == bindparam("on_listener"),
+    draining_members.c.pool_id == bindparam("of_pool"),
     draining_members.c.address.in_(bindparam("addresses", expanding=True)),
 )
 _LOAD_BALANCERS = (
-    select(listeners.c.load_balancer_id)
-    .join(draining_members, draining_members.c.listener_id == listeners.c.id)
+    select(pools.c.load_balancer_id)
+    .join(draining_members, draining_members.c.pool_id == pools.c.id)
     .where(draining_members.c.status == Status.PENDING_CREATE)
 )
 _UNCONFIRMED = (
     select(
-        listeners.c.load_balancer_id,
+        pools.c.load_balancer_id,
         jobs.c.generation,
         draining_members.c.job_id,
         draining_members.c.ends_at,
-        draining_members.c.listener_id,
+        draining_members.c.pool_id,
         draining_members.c.address,
     )
-    .join(listeners, listeners.c.id == draining_members.c.listener_id)
+    .join(pools, pools.c.id == draining_members.c.pool_id)
     .join(jobs, jobs.c.id == draining_members.c.job_id)
     .where(
-        listeners.c.load_balancer_id.in_(bindparam("lb_ids", expanding=True)),
+        pools.c.load_balancer_id.in_(bindparam("lb_ids", expanding=True)),
         draining_members.c.status == Status.PENDING_CREATE,
         ~_IS_MEMBER_AGAIN,
     )
 )
-_DUE = select(draining_members.c.listener_id, draining_members.c.address).where(
+_DUE = select(draining_members.c.pool_id, draining_members.c.address).where(
     draining_members.c.ends_at <= bindparam("now"), draining_members.c.status == Status.ACTIVE, ~_IS_MEMBER_AGAIN
 )
 _FORGET = delete(draining_members).where(
@@ -58,14 +58,14 @@ class Unconfirmed:
     generation: int
     job_id: str
     ends_at: int
-    listener_id: str
+    pool_id: str
     address: str
 
 
 def begin(tx: Transaction, load_balancer_id: str, job_id: str, draining: Sequence[DrainingMember]) -> None:
-    """Note when the connections of members end that a job removes from one listener; earlier notes on them are void."""
+    """Note when the connections of members end that a job removes from one pool; earlier notes on them are void."""
     addresses = sorted({one.address for one in draining})
-    tx.connection.execute(_SUPERSEDE, {"on_listener": draining[0].listener_id, "addresses": addresses})
+    tx.connection.execute(_SUPERSEDE, {"of_pool": draining[0].pool_id, "addresses": addresses})
     tx.connection.execute(draining_members.insert(), [asdict(one) | {"job_id": job_id} for one in draining])
     tx.emit(DrainingBegan(load_balancer_id))
 
@@ -81,10 +81,10 @@ def unconfirmed(connection: Connection, load_balancer_ids: Collection[str]) -> S
 
 
 def due(connection: Connection, now: int) -> Mapping[str, Collection[str]]:
-    """Addresses by listener whose connections are to end now. One that is a member again keeps its connections."""
+    """Addresses by pool whose connections are to end now. One that is a member again keeps its connections."""
     addresses: dict[str, set[str]] = {}
     for row in connection.execute(_DUE, {"now": now}):
-        addresses.setdefault(row.listener_id, set()).add(row.address)
+        addresses.setdefault(row.pool_id, set()).add(row.address)
     return addresses
 
 

@@ -30,7 +30,7 @@ class LoadBalancerGone:
 
 @dataclass(frozen=True, slots=True)
 class DrainingBegan:
-    """Members of a TCP listener of that load balancer are being removed; their connections will have to end."""
+    """Members of a TCP pool of that load balancer are being removed; their connections will have to end."""
 
     load_balancer_id: str
 

@@ -34,11 +34,14 @@ _UNFINISHED_CHANGES = (
 _SET_CHANGES = update(jobs).where(jobs.c.id == bindparam("job_id")).values(changes=bindparam("made"))
 
 
-def columns_under_way(connection: Connection, load_balancer_id: str, table: str, id: str) -> set[str]:
-    """The columns of a row that unfinished jobs of its load balancer have written."""
-    found = connection.execute(_UNFINISHED_CHANGES, {"lb_ids": [load_balancer_id]})
-    updates = [one for row in found for one in changes.from_json(row.changes) if isinstance(one, Updated)]
-    return {name for one in updates if (one.table, one.id) == (table, id) for name in one.after}
+def columns_under_way(connection: Connection, load_balancer_id: str) -> Mapping[_RowKey, set[str]]:
+    """The columns of rows that unfinished jobs of a load balancer have written, by table and id."""
+    columns: defaultdict[_RowKey, set[str]] = defaultdict(set)
+    for row in connection.execute(_UNFINISHED_CHANGES, {"lb_ids": [load_balancer_id]}):
+        for one in changes.from_json(row.changes):
+            if isinstance(one, Updated):
+                columns[_key(one)] |= one.after.keys()
+    return columns
 
 
 def rows_under_way(connection: Connection, load_balancer_id: str, table: str) -> set[str]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from equipoise.store.tables import health_checks, listeners, load_balancers, members
+from equipoise.store.tables import health_monitors, listeners, load_balancers, members
 
 # In no order: to sort takes longer than to read, and nobody asks for one.
 _LOAD_BALANCERS = select(
@@ -17,10 +17,15 @@ _LOAD_BALANCERS = select(
     load_balancers.c.type,
 )
 _LISTENERS = select(
-    listeners.c.load_balancer_id, listeners.c.id, listeners.c.name, listeners.c.protocol, listeners.c.port
+    listeners.c.load_balancer_id,
+    listeners.c.id,
+    listeners.c.name,
+    listeners.c.protocol,
+    listeners.c.port,
+    listeners.c.default_pool_id,
 ).where(listeners.c.deleting.is_(False))
-_CHECKED = select(health_checks.c.listener_id).where(health_checks.c.deleting.is_(False))
-_MEMBERS = select(members.c.listener_id, members.c.id, members.c.address, members.c.healthy).where(
+_MONITORED = select(health_monitors.c.pool_id).where(health_monitors.c.deleting.is_(False))
+_MEMBERS = select(members.c.pool_id, members.c.id, members.c.address, members.c.healthy).where(
     members.c.deleting.is_(False)
 )
 
@@ -44,12 +49,14 @@ class ListenerLabels(NamedTuple):
     protocol: str
     port: int
     address: str
+    pool_id: str | None
 
 
 class MemberLabels(NamedTuple):
-    """`healthy` is what was last seen, and only of a member that `is_checked`."""
+    """`healthy` is what was last seen, and only of a member that `is_checked`. `listener_id` uses its pool."""
 
     listener_id: str
+    pool_id: str
     id: str
     address: str
     healthy: bool | None
@@ -70,8 +77,9 @@ def everything(connection: Connection) -> Inventory:
     It is kept for long, of thousands: so what is the same is stored once.
     """
     owners = {id: LoadBalancerLabels(id, *rest) for id, *rest in _load_balancers(connection)}
-    own_listeners = {each.id: each for each in _listeners(connection, owners)}
-    return Inventory(list(owners.values()), list(own_listeners.values()), list(_members(connection, own_listeners)))
+    own_listeners = list(_listeners(connection, owners))
+    users = {each.pool_id: each for each in own_listeners}
+    return Inventory(list(owners.values()), own_listeners, list(_members(connection, users)))
 
 
 def _load_balancers(connection: Connection) -> Iterator[tuple[str, str, str, str, str]]:
@@ -80,17 +88,17 @@ def _load_balancers(connection: Connection) -> Iterator[tuple[str, str, str, str
 
 
 def _listeners(connection: Connection, owners: Mapping[str, LoadBalancerLabels]) -> Iterator[ListenerLabels]:
-    for owner_id, id, name, protocol, port in connection.execute(_LISTENERS).all():
+    for owner_id, id, name, protocol, port, pool_id in connection.execute(_LISTENERS).all():
         owner = owners[owner_id]
         yield ListenerLabels(
-            owner.id, owner.name, id, name, owner.project_id, sys.intern(protocol), port, owner.address
+            owner.id, owner.name, id, name, owner.project_id, sys.intern(protocol), port, owner.address, pool_id
         )
 
 
-def _members(connection: Connection, owners: Mapping[str, ListenerLabels]) -> Iterator[MemberLabels]:
-    checked = set(connection.execute(_CHECKED).scalars())
-    for listener_id, id, address, healthy in connection.execute(_MEMBERS).all():
-        owner = owners.get(listener_id)
+def _members(connection: Connection, users: Mapping[str | None, ListenerLabels]) -> Iterator[MemberLabels]:
+    monitored = set(connection.execute(_MONITORED).scalars())
+    for pool_id, id, address, healthy in connection.execute(_MEMBERS).all():
+        user = users.get(pool_id)
         # The listener may be on its way out, and its members with it.
-        if owner is not None:
-            yield MemberLabels(owner.id, id, sys.intern(address), healthy, listener_id in checked)
+        if user is not None:
+            yield MemberLabels(user.id, pool_id, id, sys.intern(address), healthy, pool_id in monitored)

@@ -8,7 +8,7 @@ in the same statement, unless it failed alone before. Only parents are counted a
 failure before its end has a part that failed: it ends as FAIL where it would end as SUCCESS.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final
@@ -25,33 +25,38 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal,
     or_,
     select,
+    union_all,
     update,
 )
 
 from equipoise.domain.changes import Change, Updated
-from equipoise.domain.errors import Rule
 from equipoise.domain.jobs import (
-    EVERY_LISTENER,
     PARTS_FAIL_ALONE,
     SOURCES,
     UNFINISHED,
+    FailureReason,
     Job,
     JobFilters,
     JobStatus,
     JobType,
+    Subject,
     Warned,
+    WarningReason,
 )
-from equipoise.store import certificates, changes, inheritance, load_balancers, webhooks
+from equipoise.domain.references import Kind, ResourceRef, Scope
+from equipoise.store import certificates, changes, inheritance, load_balancers, subjects, webhooks
 from equipoise.store.database import Transaction
 from equipoise.store.events import JobMoved, LoadBalancerGone, PartsMoved
 from equipoise.store.tables import (
-    health_checks,
+    health_monitors,
     jobs,
     listeners,
     nodes,
     observations,
+    pools,
     unfinished,
     webhook_deliveries,
 )
@@ -65,7 +70,7 @@ _READ_COLUMNS: Final = [
     jobs.c.status,
     jobs.c.load_balancer_id,
     jobs.c.generation,
-    jobs.c.entities,
+    jobs.c.subject,
     jobs.c.failure,
     jobs.c.fail_reason,
     jobs.c.begin_time,
@@ -202,32 +207,27 @@ _CANCEL_PART = (
 _MARK_AS_FAILING = (
     update(jobs)
     .where(jobs.c.id == bindparam("job_id"), unfinished)
-    .values(failure=bindparam("because"), fail_reason=bindparam("reason"), entities=bindparam("about"))
+    .values(failure=bindparam("because"), fail_reason=bindparam("reason"), subject=bindparam("about"))
 )
-_TOUCHING = select(jobs.c.id).where(
-    jobs.c.load_balancer_id == bindparam("lb_id"),
-    jobs.c.generation <= bindparam("up_to"),
-    jobs.c.scope.in_([bindparam("listener_id"), EVERY_LISTENER]),
-    unfinished,
-    _IS_WHOLE,
-)
-_ORPHANED = select(jobs.c.id).where(
-    jobs.c.load_balancer_id == bindparam("lb_id"),
-    unfinished,
-    _IS_WHOLE,
-    or_(
-        ~exists().where(load_balancer_table.c.id == jobs.c.load_balancer_id),
-        and_(
-            jobs.c.scope.not_in(["", EVERY_LISTENER]),
-            # A certificate is renewed with or without this listener.
-            jobs.c.job_type != JobType.UPDATE_CERTIFICATE,
-            ~exists().where(listeners.c.id == jobs.c.scope),
-        ),
-        # A change that no listener of the data plane can refuse names the listener all the same.
-        and_(jobs.c.job_type == JobType.UPDATE_LISTENER, ~exists().where(listeners.c.id == jobs.c.resource_id)),
-        and_(jobs.c.job_type == JobType.UPDATE_HEALTH_CHECK, ~exists().where(health_checks.c.id == jobs.c.resource_id)),
+_UNFINISHED_WHOLE = (jobs.c.load_balancer_id == bindparam("lb_id"), unfinished, _IS_WHOLE)
+_SCOPES_UP_TO = select(jobs.c.id, jobs.c.scope).where(*_UNFINISHED_WHOLE, jobs.c.generation <= bindparam("up_to"))
+_ABOUT = select(jobs.c.id, jobs.c.job_type, jobs.c.scope, jobs.c.resource_id).where(*_UNFINISHED_WHOLE)
+# The load balancer itself and what jobs can be about below it, of which nothing can be once that is gone.
+_PRESENT = union_all(
+    select(literal(Kind.LOAD_BALANCER.value), load_balancer_table.c.id).where(
+        load_balancer_table.c.id == bindparam("lb_id")
+    ),
+    select(literal(Kind.LISTENER.value), listeners.c.id).where(listeners.c.load_balancer_id == bindparam("lb_id")),
+    select(literal(Kind.POOL.value), pools.c.id).where(pools.c.load_balancer_id == bindparam("lb_id")),
+    select(literal(Kind.HEALTH_MONITOR.value), health_monitors.c.id).where(
+        health_monitors.c.pool_id.in_(select(pools.c.id).where(pools.c.load_balancer_id == bindparam("lb_id")))
     ),
 )
+_OWN_KINDS: Final[Mapping[str, Kind]] = {
+    JobType.UPDATE_LISTENER: Kind.LISTENER,
+    JobType.UPDATE_HEALTH_MONITOR: Kind.HEALTH_MONITOR,
+}
+"""Of which kind the resource of a job is that is to be there all the time, whatever its scope says."""
 _UPDATES_OF_LISTENERS = select(jobs.c.changes).where(
     jobs.c.load_balancer_id == bindparam("lb_id"), jobs.c.job_type == JobType.UPDATE_LISTENER, unfinished
 )
@@ -247,7 +247,7 @@ _ENDED_BEFORE = (
     )
     .limit(bindparam("most"))
 )
-_OF_LOAD_BALANCERS = select(jobs.c.id, jobs.c.entities, jobs.c.warnings).where(
+_OF_LOAD_BALANCERS = select(jobs.c.id, jobs.c.subject, jobs.c.warnings).where(
     _OF_THESE,
     unfinished,
     _IS_WHOLE,
@@ -277,13 +277,13 @@ class NewPart:
     """A sub-job to accept with its job. `changes` are those of this part alone; the job has those of no part."""
 
     job_type: JobType
-    entities: dict[str, Any]
+    subject: Subject
     changes: Sequence[Change] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to accept. `scope` is the listener whose refusal by the data plane would fail it (`domain.jobs`)."""
+    """A job to accept. `scope` are the resources whose rejection by the data plane would fail it."""
 
     id: str
     project_id: str
@@ -291,8 +291,8 @@ class NewJob:
     load_balancer_id: str
     resource_id: str
     generation: int
-    scope: str
-    entities: dict[str, Any]
+    scope: Scope
+    subject: Subject
     changes: Sequence[Change]
     request_id: str
     time_limit: float
@@ -307,7 +307,7 @@ def accept(tx: Transaction, job: NewJob) -> None:
         "load_balancer_id": job.load_balancer_id,
         "resource_id": job.resource_id,
         "generation": job.generation,
-        "scope": job.scope,
+        "scope": subjects.scope_to_json(job.scope),
         "request_id": job.request_id,
         "begin_time": tx.now,
         "deadline": tx.now + int(job.time_limit * 1000),
@@ -351,7 +351,7 @@ def without_warning(connection: Connection, load_balancer_ids: Sequence[str], wa
     """Unfinished jobs that show a bandwidth of these load balancers and do not carry this warning."""
     rows = connection.execute(_OF_LOAD_BALANCERS, {"lb_ids": list(load_balancer_ids)}).all()
     warning = _warning_to_json(warned)
-    return [row.id for row in rows if row.entities["elb"]["bandwidth"] is not None and warning not in row.warnings]
+    return [row.id for row in rows if row.subject["bandwidth"] is not None and warning not in row.warnings]
 
 
 def warn(tx: Transaction, ids: Sequence[str], warned: Warned) -> None:
@@ -382,14 +382,14 @@ def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
             tx.emit(LoadBalancerGone(row.load_balancer_id))
 
 
-def fail(tx: Transaction, ids: Sequence[str], rule: Rule, reason: str) -> bool:
+def fail(tx: Transaction, ids: Sequence[str], failure: FailureReason, reason: str) -> bool:
     """To FAIL, with everything these jobs changed taken back as a new generation.
 
     Jobs about something that is thereby gone (a listener whose creation failed) fail with it, and so do all that
     renew the same certificate. Returns whether any job was failed; one that has ended already stays as it is.
     """
     together = [*ids, *_of_the_same_renewals(tx.connection, ids)]
-    values = {"ids": together, "now": tx.now, "because": rule.name, "reason": reason}
+    values = {"ids": together, "now": tx.now, "because": failure.name, "reason": reason}
     ended = _in_order(tx.connection.execute(_FAIL, values).all())
     made = _changes_of(ended)
     changes.take_back(tx.connection, inheritance.left_to_take_back(tx.connection, ended))
@@ -398,27 +398,27 @@ def fail(tx: Transaction, ids: Sequence[str], rule: Rule, reason: str) -> bool:
     touched = {row.load_balancer_id for row in ended} | _users_of_renewed(tx.connection, made)
     _tell_of_end(tx, ended)
     for load_balancer_id in sorted(touched):
-        _close_after_failure(tx, load_balancer_id, rule, reason)
+        _close_after_failure(tx, load_balancer_id, failure, reason)
     return bool(ended)
 
 
-def cancel_part(tx: Transaction, id: str, rule: Rule, reason: str) -> bool:
+def cancel_part(tx: Transaction, id: str, failure: FailureReason, reason: str) -> bool:
     """INIT to FAIL for one part alone, with what it changed taken back as a new generation; its job goes on.
 
     Returns whether it was: not one that has begun or ended, nor one that goes with its job (`PARTS_FAIL_ALONE`).
     """
-    values = {"part_id": id, "now": tx.now, "because": rule.name, "reason": reason}
+    values = {"part_id": id, "now": tx.now, "because": failure.name, "reason": reason}
     ended = tx.connection.execute(_CANCEL_PART, values).all()
     changes.take_back(tx.connection, inheritance.left_to_take_back(tx.connection, ended))
     _tell(tx, ended)
     for row in ended:
-        _close_after_failure(tx, row.load_balancer_id, rule, reason)
+        _close_after_failure(tx, row.load_balancer_id, failure, reason)
     return bool(ended)
 
 
-def mark_as_failing(tx: Transaction, id: str, rule: Rule, reason: str, entities: dict[str, Any]) -> None:
+def mark_as_failing(tx: Transaction, id: str, failure: FailureReason, reason: str, subject: Subject) -> None:
     """A part of this job has failed: the job goes on, and its end will be FAIL for this reason."""
-    values = {"job_id": id, "because": rule.name, "reason": reason, "about": entities}
+    values = {"job_id": id, "because": failure.name, "reason": reason, "about": subjects.to_json(subject)}
     tx.connection.execute(_MARK_AS_FAILING, values)
 
 
@@ -453,28 +453,46 @@ def _prune_certificates(connection: Connection, made: Iterable[Change]) -> None:
         certificates.prune(connection, id, [str(content_id) for content_id in needed])
 
 
-def _close_after_failure(tx: Transaction, load_balancer_id: str, rule: Rule, reason: str) -> None:
+def _close_after_failure(tx: Transaction, load_balancer_id: str, failure: FailureReason, reason: str) -> None:
     """Fail what is about something that is gone, or else let the data plane go back, too."""
-    orphaned = tx.connection.execute(_ORPHANED, {"lb_id": load_balancer_id}).scalars().all()
+    values = {"lb_id": load_balancer_id}
+    present = {ResourceRef(Kind(kind), id) for kind, id in tx.connection.execute(_PRESENT, values)}
+    orphaned = [
+        row.id
+        for row in tx.connection.execute(_ABOUT, values).all()
+        if not _needs(row.job_type, row.scope, row.resource_id, load_balancer_id) <= present
+    ]
     if orphaned:
-        fail(tx, orphaned, rule, f"What it was about does not exist: {reason}")
-    elif load_balancers.exists(tx.connection, load_balancer_id):
+        fail(tx, orphaned, failure, f"What it was about does not exist: {reason}")
+    elif present:
         load_balancers.raise_generation(tx, load_balancer_id)
     else:
         tx.emit(LoadBalancerGone(load_balancer_id))
 
 
-def touching(connection: Connection, load_balancer_id: str, listener_id: str, generation: int) -> Sequence[str]:
-    """Unfinished jobs up to `generation` that a refusal of this listener is about."""
-    values = {"lb_id": load_balancer_id, "listener_id": listener_id, "up_to": generation}
-    return connection.execute(_TOUCHING, values).scalars().all()
+def _needs(job_type: str, scope: Sequence[str], resource_id: str, load_balancer_id: str) -> Scope:
+    """What has to be there so that a job is about anything."""
+    needs = {ResourceRef(Kind.LOAD_BALANCER, load_balancer_id)}
+    if job_type in _OWN_KINDS:
+        needs.add(ResourceRef(_OWN_KINDS[job_type], resource_id))
+    if job_type != JobType.UPDATE_CERTIFICATE:
+        # A certificate is renewed with or without this listener.
+        needs |= subjects.scope_from_json(scope)
+    return frozenset(needs)
+
+
+def touching(connection: Connection, load_balancer_id: str, rejected: Scope, generation: int) -> Sequence[str]:
+    """Unfinished jobs up to `generation` that a rejection of these resources is about."""
+    found = connection.execute(_SCOPES_UP_TO, {"lb_id": load_balancer_id, "up_to": generation})
+    return [row.id for row in found if not rejected.isdisjoint(subjects.scope_from_json(row.scope))]
 
 
 def ports_to_be_freed(connection: Connection, load_balancer_id: str) -> set[tuple[str, int]]:
     """Ports that listeners (by id) have left, not yet confirmed by the data plane: a failing job takes them back."""
     found = connection.execute(_UPDATES_OF_LISTENERS, {"lb_id": load_balancer_id}).scalars()
     updates = [change for value in found for change in changes.from_json(value) if isinstance(change, Updated)]
-    return {(change.id, port) for change in updates if isinstance(port := change.before.get("port"), int)}
+    of_listeners = [change for change in updates if change.table == "listeners"]
+    return {(change.id, port) for change in of_listeners if isinstance(port := change.before.get("port"), int)}
 
 
 def gives_up_certificate(connection: Connection, certificate_id: str) -> bool:
@@ -547,7 +565,7 @@ def waiting_load_balancers(connection: Connection) -> Sequence[str]:
 
 
 def _own(job: NewJob | NewPart) -> dict[str, Any]:
-    return {"job_type": job.job_type, "entities": job.entities, "changes": changes.to_json(job.changes)}
+    return {"job_type": job.job_type, "subject": subjects.to_json(job.subject), "changes": changes.to_json(job.changes)}
 
 
 def _read(row: RowMapping) -> Job:
@@ -556,7 +574,9 @@ def _read(row: RowMapping) -> Job:
             **row,
             "job_type": JobType(row["job_type"]),
             "status": JobStatus(row["status"]),
-            "warnings": tuple(Warned(Rule[warned["rule"]], warned["message"]) for warned in row["warnings"]),
+            "subject": subjects.from_json(row["subject"]),
+            "failure": None if row["failure"] is None else FailureReason[row["failure"]],
+            "warnings": tuple(Warned(WarningReason[warned["reason"]], warned["message"]) for warned in row["warnings"]),
         }
     )
     # What it will fail for is not what it has failed for.
@@ -564,7 +584,7 @@ def _read(row: RowMapping) -> Job:
 
 
 def _warning_to_json(warned: Warned) -> dict[str, str]:
-    return {"rule": warned.rule.name, "message": warned.message}
+    return {"reason": warned.reason.name, "message": warned.message}
 
 
 def _in_order(rows: Sequence[Row[Any]]) -> list[Row[Any]]:

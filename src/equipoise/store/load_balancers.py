@@ -1,20 +1,22 @@
 """Statements about load balancers and their generation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, literal, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
-from equipoise.domain.commands import Column
+from equipoise.domain.commands import Filter
 from equipoise.domain.model import LoadBalancer
+from equipoise.domain.references import Kind
 from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
 from equipoise.store.events import LoadBalancerMoved
-from equipoise.store.tables import health_checks, listeners, load_balancers, members
+from equipoise.store.tables import health_monitors, listeners, load_balancers, members, pools
 
 _read = rows.reader(LoadBalancer)
 
-_SHOWN = statuses.select_shown(load_balancers, statuses.OF_LOAD_BALANCER)
+_SHOWN = select(*statuses.shown(load_balancers.c, statuses.OF_LOAD_BALANCER))
 _GET = _SHOWN.where(load_balancers.c.id == bindparam("id"), load_balancers.c.project_id == bindparam("project_id"))
 _COUNT = select(func.count()).select_from(load_balancers).where(load_balancers.c.project_id == bindparam("project_id"))
 _RAISE = (
@@ -23,32 +25,26 @@ _RAISE = (
     .values(generation=load_balancers.c.generation + 1)
     .returning(load_balancers.c.generation)
 )
-_EXISTS = select(load_balancers.c.id).where(load_balancers.c.id == bindparam("lb_id"))
-_HAS_MEMBERS = (
-    select(members.c.id)
-    .join(listeners, listeners.c.id == members.c.listener_id)
+# What is private to a listener goes with it: so it is not there any more when that is not.
+_PRESENT_POOLS = (
+    select(pools.c.id)
+    .outerjoin_from(pools, listeners, listeners.c.id == pools.c.private_to)
     .where(
-        listeners.c.load_balancer_id == bindparam("lb_id"),
-        listeners.c.deleting.is_(False),
-        members.c.deleting.is_(False),
-    )
-    .limit(1)
-)
-
-
-_LISTENERS_BELOW = select(listeners.c.id).where(
-    listeners.c.load_balancer_id == bindparam("lb_id"), listeners.c.deleting.is_(False)
-)
-_ALL_BELOW = tuple(
-    select(literal(table.name), table.c.id, listener_id.label("listener_id"))
-    .where(listener_id.in_(_LISTENERS_BELOW), table.c.deleting.is_(False))
-    .order_by(listener_id, table.c.id)
-    for table, listener_id in (
-        (members, members.c.listener_id),
-        (health_checks, health_checks.c.listener_id),
-        (listeners, listeners.c.id),
+        pools.c.load_balancer_id == bindparam("lb_id"), pools.c.deleting.is_(False), listeners.c.deleting.is_not(True)
     )
 )
+_HAS_MEMBERS = select(members.c.id).where(members.c.pool_id.in_(_PRESENT_POOLS), members.c.deleting.is_(False)).limit(1)
+_ALL_BELOW: Final = {
+    Kind.MEMBER: select(members.c.id, members.c.pool_id)
+    .where(members.c.pool_id.in_(_PRESENT_POOLS), members.c.deleting.is_(False))
+    .order_by(members.c.pool_id, members.c.id),
+    Kind.HEALTH_MONITOR: select(health_monitors.c.id, health_monitors.c.pool_id)
+    .where(health_monitors.c.pool_id.in_(_PRESENT_POOLS), health_monitors.c.deleting.is_(False))
+    .order_by(health_monitors.c.pool_id, health_monitors.c.id),
+    Kind.LISTENER: select(listeners.c.id, listeners.c.default_pool_id)
+    .where(listeners.c.load_balancer_id == bindparam("lb_id"), listeners.c.deleting.is_(False))
+    .order_by(listeners.c.id),
+}
 
 
 def get(connection: Connection, project_id: str, id: str) -> LoadBalancer | None:
@@ -58,7 +54,7 @@ def get(connection: Connection, project_id: str, id: str) -> LoadBalancer | None
 
 
 def list_of(
-    connection: Connection, project_id: str, filters: Mapping[str, Column], limit: int | None, marker: str | None
+    connection: Connection, project_id: str, filters: Iterable[Filter], limit: int | None, marker: str | None
 ) -> Sequence[LoadBalancer]:
     """One page of the load balancers of a project."""
     statement = _SHOWN.where(load_balancers.c.project_id == project_id)
@@ -72,28 +68,27 @@ def count(connection: Connection, project_id: str) -> int:
     return connection.execute(_COUNT, {"project_id": project_id}).scalar_one()
 
 
-def exists(connection: Connection, id: str) -> bool:
-    """Whether there is such a load balancer in any project."""
-    return connection.execute(_EXISTS, {"lb_id": id}).first() is not None
-
-
 def has_members(connection: Connection, id: str) -> bool:
-    """Whether any listener of the load balancer has a member that is not being removed."""
+    """Whether any pool of the load balancer has a member that is not being removed."""
     return connection.execute(_HAS_MEMBERS, {"lb_id": id}).first() is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """Something under a load balancer: a row of `table`, which belongs to, or is, the listener."""
+    """Something under a load balancer, and the pool to which it belongs, or which a listener uses."""
 
-    table: str
+    kind: Kind
     id: str
-    listener_id: str
+    pool_id: str | None
 
 
 def all_below(connection: Connection, id: str) -> Sequence[Below]:
-    """Everything under a load balancer that is not being removed: members, then health checks, then listeners."""
-    return [Below(*row) for statement in _ALL_BELOW for row in connection.execute(statement, {"lb_id": id})]
+    """Everything under a load balancer that is not being removed: members, then health monitors, then listeners."""
+    return [
+        Below(kind, *row)
+        for kind, statement in _ALL_BELOW.items()
+        for row in connection.execute(statement, {"lb_id": id})
+    ]
 
 
 def raise_generation(tx: Transaction, id: str) -> int:

@@ -1,46 +1,44 @@
 """Statements about members and what the data plane saw of their health."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from equipoise.domain.commands import Column
-from equipoise.domain.model import Member
+from equipoise.domain.commands import Filter
+from equipoise.domain.model import Algorithm, Member, Protocol
 from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
 from equipoise.store.events import HealthMoved
-from equipoise.store.tables import listeners, members
+from equipoise.store.tables import members, pools
 
 _read = rows.reader(Member)
 
-_COUNT = select(func.count()).select_from(members).where(members.c.listener_id == bindparam("listener_id"))
+_COUNT = select(func.count()).select_from(members).where(members.c.pool_id == bindparam("pool_id"))
 _AT_ADDRESSES = select(members).where(
-    members.c.listener_id == bindparam("listener_id"),
+    members.c.pool_id == bindparam("pool_id"),
     members.c.address.in_(bindparam("addresses", expanding=True)),
 )
 _BY_IDS = select(members).where(
-    members.c.listener_id == bindparam("listener_id"),
+    members.c.pool_id == bindparam("pool_id"),
     members.c.id.in_(bindparam("ids", expanding=True)),
     members.c.deleting.is_(False),
 )
 # Envoy makes no checks over UDP and calls whoever it does not check healthy: `udp_checks` has what is known of those.
-_CHECKED_BY_ENVOY = select(listeners.c.id).where(
-    listeners.c.id == bindparam("on_listener"), listeners.c.protocol != "UDP"
-)
+_CHECKED_BY_ENVOY = select(pools.c.id).where(pools.c.id == bindparam("of_pool"), pools.c.protocol != Protocol.UDP)
 _OBSERVE = (
     update(members)
-    .where(members.c.listener_id.in_(_CHECKED_BY_ENVOY), members.c.address == bindparam("at_address"))
+    .where(members.c.pool_id.in_(_CHECKED_BY_ENVOY), members.c.address == bindparam("at_address"))
     .values(healthy=bindparam("is_healthy"))
 )
-_FAILING = select(members.c.listener_id, members.c.address).where(
-    members.c.listener_id.in_(bindparam("ids", expanding=True)), members.c.healthy.is_(False)
+_FAILING = select(members.c.pool_id, members.c.address).where(
+    members.c.pool_id.in_(bindparam("ids", expanding=True)), members.c.healthy.is_(False)
 )
 _LOAD_BALANCERS_OF = (
-    select(listeners.c.load_balancer_id)
+    select(pools.c.load_balancer_id)
     .where(
-        listeners.c.id.in_(bindparam("ids", expanding=True)),
-        listeners.c.protocol != "UDP",
-        listeners.c.lb_algorithm == "roundrobin",
+        pools.c.id.in_(bindparam("ids", expanding=True)),
+        pools.c.protocol != Protocol.UDP,
+        pools.c.algorithm == Algorithm.ROUND_ROBIN,
     )
     .distinct()
 )
@@ -50,40 +48,40 @@ _RESTORE = (
     # What was seen of its health was seen before it was removed.
     .values(deleting=False, healthy=None, update_time=bindparam("now"))
 )
-_FORGET_HEALTH = update(members).where(members.c.listener_id == bindparam("on_listener")).values(healthy=None)
+_FORGET_HEALTH = update(members).where(members.c.pool_id == bindparam("of_pool")).values(healthy=None)
 
 
 def list_of(
     connection: Connection,
-    listener_id: str,
-    filters: Mapping[str, Column],
+    pool_id: str,
+    filters: Iterable[Filter],
     limit: int | None,
     marker: str | None,
     under_way: Collection[str] = (),
 ) -> Sequence[Member]:
-    """One page of the members of a listener; the filter `healthy` takes None for "not known".
+    """One page of the members of a pool; the filter `healthy` takes None for "not known".
 
     Args:
         under_way: ids of those that unfinished jobs make, remove or want again: they are PENDING_CREATE, whatever is
             stored.
     """
     status = statuses.pending_if(members.c.id.in_(under_way), members.c.status)
-    statement = statuses.select_shown(members, status).where(
-        members.c.listener_id == listener_id, members.c.deleting.is_(False)
+    statement = select(*statuses.shown(members.c, status)).where(
+        members.c.pool_id == pool_id, members.c.deleting.is_(False)
     )
     found = connection.execute(rows.page(statement, members, filters, limit, marker, status=status))
     return [_read(row) for row in found.mappings()]
 
 
-def at_addresses(connection: Connection, listener_id: str, addresses: Sequence[str]) -> Sequence[Member]:
-    """The members of a listener at any of the addresses, those whose removal has not ended included."""
-    found = connection.execute(_AT_ADDRESSES, {"listener_id": listener_id, "addresses": list(addresses)})
+def at_addresses(connection: Connection, pool_id: str, addresses: Sequence[str]) -> Sequence[Member]:
+    """The members of a pool at any of the addresses, those whose removal has not ended included."""
+    found = connection.execute(_AT_ADDRESSES, {"pool_id": pool_id, "addresses": list(addresses)})
     return [_read(row) for row in found.mappings()]
 
 
-def by_ids(connection: Connection, listener_id: str, ids: Sequence[str]) -> Sequence[Member]:
-    """Those of the members named by `ids` that the listener has."""
-    found = connection.execute(_BY_IDS, {"listener_id": listener_id, "ids": list(ids)})
+def by_ids(connection: Connection, pool_id: str, ids: Sequence[str]) -> Sequence[Member]:
+    """Those of the members named by `ids` that the pool has."""
+    found = connection.execute(_BY_IDS, {"pool_id": pool_id, "ids": list(ids)})
     return [_read(row) for row in found.mappings()]
 
 
@@ -92,20 +90,20 @@ def restore(tx: Transaction, ids: Sequence[str]) -> None:
     tx.connection.execute(_RESTORE, {"ids": list(ids), "now": tx.now})
 
 
-def count(connection: Connection, listener_id: str) -> int:
-    """How many members count against the quota of the listener: while it is being removed one may come back."""
-    return connection.execute(_COUNT, {"listener_id": listener_id}).scalar_one()
+def count(connection: Connection, pool_id: str) -> int:
+    """How many members count against the quota of the pool: while it is being removed one may come back."""
+    return connection.execute(_COUNT, {"pool_id": pool_id}).scalar_one()
 
 
 def observe_health(tx: Transaction, seen: Mapping[tuple[str, str], bool]) -> None:
-    """Write down what the data plane saw, (listener id, address) -> healthy, and tell of whom that changes the share:
-    where members take turns, one that comes back begins with less (`equipoise.controller.slow_start`)."""
-    found = tx.connection.execute(_FAILING, {"ids": sorted({listener for listener, _ in seen})})
-    failing = {(row.listener_id, row.address) for row in found}
+    """Write down what the data plane saw, (pool id, address) -> healthy, and tell of whom that changes the share: where
+    members take turns, one that comes back begins with less (`equipoise.controller.slow_start`)."""
+    found = tx.connection.execute(_FAILING, {"ids": sorted({pool_id for pool_id, _ in seen})})
+    failing = {(row.pool_id, row.address) for row in found}
     moved = sorted({member[0] for member, healthy in seen.items() if (member in failing) is healthy})
     values = [
-        {"on_listener": listener, "at_address": address, "is_healthy": healthy}
-        for (listener, address), healthy in seen.items()
+        {"of_pool": pool_id, "at_address": address, "is_healthy": healthy}
+        for (pool_id, address), healthy in seen.items()
     ]
     if values:
         tx.connection.execute(_OBSERVE, values)
@@ -113,6 +111,6 @@ def observe_health(tx: Transaction, seen: Mapping[tuple[str, str], bool]) -> Non
         tx.emit(HealthMoved(id))
 
 
-def forget_health(connection: Connection, listener_id: str) -> None:
-    """Health is unknown again: nothing checks the members of the listener any more, or checks them anew."""
-    connection.execute(_FORGET_HEALTH, {"on_listener": listener_id})
+def forget_health(connection: Connection, pool_id: str) -> None:
+    """Health is unknown again: nothing checks the members of the pool any more, or checks them anew."""
+    connection.execute(_FORGET_HEALTH, {"of_pool": pool_id})

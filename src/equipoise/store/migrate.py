@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from equipoise.store.database import StoreUnavailable, open_engine
 
-HEAD: Final = "0002"
+HEAD: Final = "0005"
 """The newest revision in `migrations/versions`."""
 
 

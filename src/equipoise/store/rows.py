@@ -1,12 +1,13 @@
 """Statements and conversions that hold for every resource table: insert a record, read records, list with paging."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Connection, Insert, RowMapping, Select, Table, delete, update
 
-from equipoise.domain.commands import Column
+from equipoise.domain.commands import Column, Filter
 from equipoise.domain.model import Status
 
 Record = TypeVar("Record")
@@ -22,6 +23,27 @@ def reader(kind: type[Record]) -> Callable[[RowMapping], Record]:
         return kind(**values)
 
     return read
+
+
+def columns_of(kind: type[Any], table: Table) -> list[ColumnElement[Any]]:
+    """The columns of a table in the order of the fields of its record, for `maker`."""
+    return [table.c[field.name] for field in fields(kind)]
+
+
+def maker(kind: type[Record]) -> Callable[[Sequence[Any]], Record]:
+    """A function that makes a record of the values of `columns_of`."""
+    build = cast(Callable[..., Record], kind)
+    at = [field.name for field in fields(cast(type[Any], kind))].index("status")
+
+    def make(values: Sequence[Any]) -> Record:
+        return build(*values[:at], Status(values[at]), *values[at + 1 :])
+
+    return make
+
+
+def outer(make: Callable[[Sequence[Any]], Record]) -> Callable[[Sequence[Any]], Record | None]:
+    """The same, and None where an outer join found no row."""
+    return lambda values: None if values[0] is None else make(values)
 
 
 def insert(connection: Connection, table: Table, *records: Any) -> None:
@@ -59,7 +81,7 @@ def delete_rows(connection: Connection, table: Table, ids: Sequence[str]) -> Non
 def page(
     statement: Select[Any],
     table: Table,
-    filters: Mapping[str, Column],
+    filters: Iterable[Filter],
     limit: int | None,
     marker: str | None,
     *,
@@ -72,9 +94,17 @@ def page(
     Args:
         status: what the filter `status` is held against, if not what is stored (`equipoise.store.statuses`).
     """
-    for name, value in filters.items():
-        column = status if name == "status" and status is not None else table.c[name]
-        statement = statement.where(column.is_(None) if value is None else column == value)
+    statement = matching(statement, table, filters, status=status)
     if marker is not None:
         statement = statement.where(table.c.id > marker)
     return statement.order_by(table.c.id).limit(limit)
+
+
+def matching(
+    statement: Select[Any], table: Table, filters: Iterable[Filter], *, status: ColumnElement[str] | None = None
+) -> Select[Any]:
+    """Narrow a list to the rows whose columns equal `filters`; `status` as of `page`."""
+    for name, value in filters:
+        column = status if name == "status" and status is not None else table.c[name]
+        statement = statement.where(column.is_(None) if value is None else column == value)
+    return statement

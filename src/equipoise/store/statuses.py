@@ -4,19 +4,27 @@ A job ends as SUCCESS when every live node has confirmed its generation, and in 
 it is about. So "the generation of the last change is confirmed" and "no job about it is under way" are one statement;
 it is made of the rows of jobs each time a thing is read, and there is no flag that could say something else.
 
-What a listener shows is also in force only with its health check, with the content of its certificate, and while its
-load balancer is neither being started nor stopped nor deleted. Members have a status of their own.
+What a listener shows is also in force only with the health monitor of its pool, with the content of its certificate,
+and while its load balancer is neither being started nor stopped nor deleted. Members have a status of their own.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, String, Table, case, literal, or_, select
+from sqlalchemy import ColumnElement, String, Text, case, cast, literal, or_, select
 
-from equipoise.domain.jobs import EVERY_LISTENER, JobType
+from equipoise.domain.jobs import JobType
 from equipoise.domain.model import Status
+from equipoise.domain.references import Kind
 from equipoise.store.tables import jobs, listeners, load_balancers, unfinished
 
 _ABOUT_MEMBERS: Final = (JobType.CREATE_MEMBER, JobType.REMOVE_MEMBER)
+
+
+def _names(kind: Kind, id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether the scope of a job names the resource: it is a list of texts (`equipoise.store.subjects`)."""
+    return cast(jobs.c.scope, Text).like(literal(f'%"{kind.value}:') + id + literal('"%'))
+
 
 _OF_LISTENER: Final = select(jobs.c.id).where(
     jobs.c.load_balancer_id == listeners.c.load_balancer_id,
@@ -24,8 +32,9 @@ _OF_LISTENER: Final = select(jobs.c.id).where(
     jobs.c.job_type.not_in(_ABOUT_MEMBERS),
     or_(
         jobs.c.resource_id == listeners.c.id,
-        jobs.c.scope == listeners.c.id,
-        jobs.c.scope == EVERY_LISTENER,
+        _names(Kind.LISTENER, listeners.c.id),
+        _names(Kind.POOL, listeners.c.default_pool_id),
+        _names(Kind.LOAD_BALANCER, listeners.c.load_balancer_id),
         jobs.c.job_type == JobType.DELETE_LOAD_BALANCER,
     ),
 )
@@ -43,6 +52,6 @@ OF_LISTENER: Final = pending_if(_OF_LISTENER.correlate(listeners).exists(), list
 OF_LOAD_BALANCER: Final = pending_if(_OF_LOAD_BALANCER.correlate(load_balancers).exists(), load_balancers.c.status)
 
 
-def select_shown(table: Table, status: ColumnElement[str]) -> Select[Any]:
-    """Select the columns of a table, with this status in place of the stored one."""
-    return select(*(status.label("status") if column.name == "status" else column for column in table.c))
+def shown(columns: Iterable[ColumnElement[Any]], status: ColumnElement[str]) -> list[ColumnElement[Any]]:
+    """The columns, with this status in place of the stored one."""
+    return [status.label("status") if column.key == "status" else column for column in columns]

@@ -2,48 +2,57 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, exists, func, select, update
 
-from equipoise.domain.model import AdminState
+from equipoise.domain.model import AdminState, Protocol
 from equipoise.store.database import Transaction
 from equipoise.store.events import HealthMoved
-from equipoise.store.tables import health_checks, listeners, load_balancers, members
+from equipoise.store.tables import health_monitors, listeners, load_balancers, members, pools
 
 _TARGETS = (
     select(
-        listeners.c.load_balancer_id,
-        members.c.listener_id,
+        pools.c.load_balancer_id,
+        members.c.pool_id,
         members.c.address,
-        func.coalesce(health_checks.c.healthcheck_connect_port, listeners.c.backend_port).label("port"),
-        health_checks.c.healthcheck_interval.label("interval"),
-        health_checks.c.healthcheck_timeout.label("timeout"),
-        health_checks.c.healthy_threshold,
-        health_checks.c.unhealthy_threshold,
+        func.coalesce(members.c.monitor_port, health_monitors.c.port, members.c.port, pools.c.default_port).label(
+            "port"
+        ),
+        health_monitors.c.interval,
+        health_monitors.c.timeout,
+        health_monitors.c.healthy_threshold,
+        health_monitors.c.unhealthy_threshold,
         members.c.healthy,
-        health_checks.c.id.label("health_check_id"),
+        health_monitors.c.id.label("health_monitor_id"),
         members.c.id.label("member_id"),
     )
-    .join(listeners, listeners.c.id == members.c.listener_id)
-    .join(health_checks, health_checks.c.listener_id == listeners.c.id)
-    .join(load_balancers, load_balancers.c.id == listeners.c.load_balancer_id)
+    .join(pools, pools.c.id == members.c.pool_id)
+    .join(health_monitors, health_monitors.c.pool_id == pools.c.id)
+    .join(load_balancers, load_balancers.c.id == pools.c.load_balancer_id)
     .where(
-        listeners.c.protocol == "UDP",
-        listeners.c.admin_state_up.is_(True),
+        pools.c.protocol == Protocol.UDP,
+        pools.c.admin_state_up.is_(True),
+        members.c.admin_state_up.is_(True),
         load_balancers.c.admin_state_up == AdminState.ON,
-        *(table.c.deleting.is_(False) for table in (members, health_checks, listeners, load_balancers)),
+        # Nobody is asked for the sake of a pool that gets no traffic.
+        exists().where(
+            listeners.c.default_pool_id == pools.c.id,
+            listeners.c.admin_state_up.is_(True),
+            listeners.c.deleting.is_(False),
+        ),
+        *(table.c.deleting.is_(False) for table in (members, health_monitors, pools, load_balancers)),
     )
     .order_by(members.c.id)
 )
+MILLISECONDS_A_SECOND: Final = 1000
 _TARGETS_OF = _TARGETS.where(load_balancers.c.id.in_(bindparam("ids", expanding=True)))
 _OBSERVE = (
     update(members)
-    .where(members.c.listener_id == bindparam("on_listener"), members.c.address == bindparam("at_address"))
+    .where(members.c.pool_id == bindparam("of_pool"), members.c.address == bindparam("at_address"))
     .values(healthy=bindparam("is_healthy"))
 )
-_LOAD_BALANCERS_OF = (
-    select(listeners.c.load_balancer_id).where(listeners.c.id.in_(bindparam("ids", expanding=True))).distinct()
-)
+_LOAD_BALANCERS_OF = select(pools.c.load_balancer_id).where(pools.c.id.in_(bindparam("ids", expanding=True))).distinct()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +63,11 @@ class Target:
     """
 
     load_balancer_id: str
-    listener_id: str
+    pool_id: str
     address: str
     port: int
-    interval: int
-    timeout: int
+    interval: float
+    timeout: float
     healthy_threshold: int
     unhealthy_threshold: int
     healthy: bool | None
@@ -72,7 +81,7 @@ class Target:
 def targets(connection: Connection, load_balancer_ids: Sequence[str] | None = None) -> Sequence[Target]:
     """Whom to check of these load balancers, or of all. Nothing that is stopped, frozen or being deleted is checked.
 
-    Several members of a listener may share an address; they are one target, and what was seen counts if it is the
+    Several members of a pool may share an address; they are one target, and what was seen counts if it is the
     same of all.
     """
     if load_balancer_ids is None:
@@ -82,9 +91,11 @@ def targets(connection: Connection, load_balancer_ids: Sequence[str] | None = No
     merged: dict[tuple[str, str], Target] = {}
     for row in found.mappings():
         values = dict(row)
-        check_id, member_id = values.pop("health_check_id"), values.pop("member_id")
+        check_id, member_id = values.pop("health_monitor_id"), values.pop("member_id")
+        for name in ("interval", "timeout"):
+            values[name] /= MILLISECONDS_A_SECOND
         target = Target(**values, reason=(check_id, member_id))
-        key = target.listener_id, target.address
+        key = target.pool_id, target.address
         before = merged.get(key)
         if before is not None:
             healthy = target.healthy if target.healthy is before.healthy else None
@@ -94,13 +105,13 @@ def targets(connection: Connection, load_balancer_ids: Sequence[str] | None = No
 
 
 def observe(tx: Transaction, seen: Mapping[tuple[str, str], bool]) -> None:
-    """Write down what was seen, (listener id, address) -> healthy, and tell that other members are to be served."""
+    """Write down what was seen, (pool id, address) -> healthy, and tell that other members are to be served."""
     values = [
-        {"on_listener": listener, "at_address": address, "is_healthy": healthy}
-        for (listener, address), healthy in seen.items()
+        {"of_pool": pool_id, "at_address": address, "is_healthy": healthy}
+        for (pool_id, address), healthy in seen.items()
     ]
     if values:
         tx.connection.execute(_OBSERVE, values)
-    ids = sorted({listener for listener, _ in seen})
+    ids = sorted({pool_id for pool_id, _ in seen})
     for id in tx.connection.execute(_LOAD_BALANCERS_OF, {"ids": ids}).scalars():
         tx.emit(HealthMoved(id))

@@ -1,20 +1,22 @@
 """Certificates: create, show, list, update, delete. What their PEM must hold: `equipoise.certificates.pair`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
 
 from equipoise.certificates.pair import check_pair
 from equipoise.certificates.vault import Vault
-from equipoise.domain.commands import Column, CreateCertificate, UpdateCertificate
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.commands import CreateCertificate, Filter, UpdateCertificate
+from equipoise.domain.errors import ChangedMeanwhile, InUse
 from equipoise.domain.jobs import JobType
 from equipoise.domain.model import Certificate, CertificateContent
+from equipoise.domain.references import Kind, ResourceRef
+from equipoise.domain.references import listeners as listener_refs
 from equipoise.store import certificates, jobs, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases import lookup
-from equipoise.usecases.acceptance import accept_change, write_changes
+from equipoise.usecases.acceptance import Write, accept_change, write_changes
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 
 
@@ -53,12 +55,12 @@ def create_certificate(tx: Transaction, caller: Caller, vault: Vault, command: C
 
 
 def show_certificate(connection: Connection, caller: Caller, id: str) -> CertificateView:
-    """One certificate. Raises RuleBroken: CERTIFICATE_UNKNOWN."""
+    """One certificate. Raises NotFound."""
     return _views(connection, [lookup.certificate(connection, caller, id)])[0]
 
 
 def list_certificates(
-    connection: Connection, caller: Caller, filters: Mapping[str, Column], limit: int | None, marker: str | None
+    connection: Connection, caller: Caller, filters: Iterable[Filter], limit: int | None, marker: str | None
 ) -> Sequence[CertificateView]:
     """One page of the project's certificates."""
     return _views(connection, certificates.list_of(connection, caller.project_id, filters, limit, marker))
@@ -72,7 +74,7 @@ def prepare_renewal(
     This is work for a processor, and so it is done before the transaction and not in it.
 
     Raises:
-        RuleBroken: CERTIFICATE_UNKNOWN, or CERTIFICATE_INVALID.
+        NotFound, or InvalidField (the PEM).
     """
     current = show_certificate(connection, caller, id).content
     current_key = vault.unseal(current.private_key)
@@ -92,21 +94,21 @@ def update_certificate(
     The jobs succeed or fail together, so that all listeners always serve the same (`store.jobs.fail`).
 
     Raises:
-        RuleBroken: CERTIFICATE_UNKNOWN, or CERTIFICATE_CHANGED: the renewal was checked against what is there no more.
+        NotFound, or ChangedMeanwhile: the renewal was checked against what is there no more.
     """
     current = lookup.certificate(tx.connection, caller, id)
     wanted = dict(command.changes)
     if renewal is not None:
         if renewal.replaces != current.content_id:
-            raise RuleBroken(
-                Rule.CERTIFICATE_CHANGED, f"Certificate {id} was changed by somebody else at the same time; try again."
-            )
+            raise ChangedMeanwhile(Kind.CERTIFICATE, id)
         content_id = wanted["content_id"] = new_id()
         _insert_content(tx, content_id, id, renewal.certificate, renewal.private_key)
-    changes = write_changes(tx, "certificates", id, asdict(current), wanted)
+    changes = write_changes(tx, [Write("certificates", id, asdict(current), wanted)])
     users = () if renewal is None else certificates.served_users(tx.connection, id)
     accepted = [
-        accept_change(tx, caller, policy, JobType.UPDATE_CERTIFICATE, user.load_balancer_id, id, changes, scope=user.id)
+        accept_change(
+            tx, caller, policy, JobType.UPDATE_CERTIFICATE, user.load_balancer_id, id, changes, listener_refs(user.id)
+        )
         for user in users
     ]
     if renewal is not None and not accepted:
@@ -119,17 +121,19 @@ def delete_certificate(tx: Transaction, caller: Caller, id: str) -> Accepted:
     """Delete a certificate that no listener uses, or may use again.
 
     Raises:
-        RuleBroken: CERTIFICATE_UNKNOWN or CERTIFICATE_IN_USE.
+        NotFound or InUse.
     """
     lookup.certificate(tx.connection, caller, id)
     users = certificates.users(tx.connection, id)
     if users:
-        raise RuleBroken(
-            Rule.CERTIFICATE_IN_USE,
+        raise InUse(
+            Kind.CERTIFICATE,
+            id,
+            ResourceRef(Kind.LISTENER, users[0].id),
             f"Listener {users[0].id} uses certificate {id}; give it another one or delete it first.",
         )
     if jobs.gives_up_certificate(tx.connection, id):
-        raise RuleBroken(Rule.CERTIFICATE_IN_USE, f"Certificate {id} is still being given up by a listener; try again.")
+        raise InUse(Kind.CERTIFICATE, id, None, f"Certificate {id} is still being given up by a listener; try again.")
     rows.delete_rows(tx.connection, tables.certificates, [id])
     return Accepted("", id)
 

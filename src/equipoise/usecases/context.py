@@ -8,20 +8,15 @@ from uuid import uuid4
 
 from equipoise.domain.networks import Networks
 from equipoise.domain.quotas import Quotas
-from equipoise.usecases.attempt import Attempt
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, for which project, and the id of the request that the job and the logs carry.
-
-    `attempt` is there when the request carries an idempotency key.
-    """
+    """Who asks, for which project, and the id of the request that the job and the logs carry."""
 
     project_id: str
     request_id: str
     may_freeze: bool
-    attempt: Attempt | None = None
 
 
 @dataclass(frozen=True, slots=True)

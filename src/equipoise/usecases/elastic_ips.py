@@ -1,13 +1,14 @@
 """Elastic IPs: take one from the pool, show, list, give it back. Using one is the load balancer's business."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
 from equipoise.domain import addresses as pools
-from equipoise.domain.commands import Column, CreateElasticIp
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.commands import CreateElasticIp, Filter
+from equipoise.domain.errors import AddressTaken, InUse, InvalidField, NotFound, PoolExhausted
 from equipoise.domain.model import EXTERNAL, Address
+from equipoise.domain.references import Kind, ResourceRef
 from equipoise.store import addresses, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases.context import Caller, Policy, new_id
@@ -18,7 +19,7 @@ def create_elastic_ip(tx: Transaction, caller: Caller, policy: Policy, command: 
     """Take an elastic IP for the project: the one asked for, or any that is free.
 
     Raises:
-        RuleBroken: ELASTIC_IP_INVALID (not of the pool), ELASTIC_IP_IN_USE or ELASTIC_IP_POOL_EXHAUSTED.
+        InvalidField (not of the pool), AddressTaken or PoolExhausted.
     """
     record = Address(
         id=new_id(),
@@ -36,17 +37,17 @@ def create_elastic_ip(tx: Transaction, caller: Caller, policy: Policy, command: 
 
 
 def show_elastic_ip(connection: Connection, caller: Caller, id: str) -> Address:
-    """One elastic IP. Raises RuleBroken: ELASTIC_IP_NOT_FOUND."""
+    """One elastic IP. Raises NotFound."""
     found = addresses.get_elastic_ip(connection, caller.project_id, id)
     if found is None:
-        raise RuleBroken(
-            Rule.ELASTIC_IP_NOT_FOUND, "There is no such elastic IP in this project; list them to see which there are."
+        raise NotFound(
+            Kind.ELASTIC_IP, id, "There is no such elastic IP in this project; list them to see which there are."
         )
     return found
 
 
 def list_elastic_ips(
-    connection: Connection, caller: Caller, filters: Mapping[str, Column], limit: int | None, marker: str | None
+    connection: Connection, caller: Caller, filters: Iterable[Filter], limit: int | None, marker: str | None
 ) -> Sequence[Address]:
     """One page of the project's elastic IPs."""
     return addresses.list_elastic_ips(connection, caller.project_id, filters, limit, marker)
@@ -56,12 +57,15 @@ def delete_elastic_ip(tx: Transaction, caller: Caller, id: str) -> None:
     """Give an elastic IP back to the pool.
 
     Raises:
-        RuleBroken: ELASTIC_IP_NOT_FOUND, or ELASTIC_IP_IN_USE while a load balancer has it.
+        NotFound, or InUse while a load balancer has it.
     """
     record = show_elastic_ip(tx.connection, caller, id)
     if not addresses.give_back(tx.connection, id):
-        raise RuleBroken(
-            Rule.ELASTIC_IP_IN_USE,
+        user = record.load_balancer_id
+        raise InUse(
+            Kind.ELASTIC_IP,
+            id,
+            None if user is None else ResourceRef(Kind.LOAD_BALANCER, user),
             f"Load balancer {record.load_balancer_id} uses {record.address}; delete that one first.",
         )
 
@@ -71,14 +75,10 @@ def _address(connection: Connection, policy: Policy, wanted: str | None) -> str:
     if wanted is None:
         chosen = free_address(connection, policy, pool)
         if chosen is None:
-            raise RuleBroken(Rule.ELASTIC_IP_POOL_EXHAUSTED, exhausted(pool))
+            raise PoolExhausted(exhausted(pool))
         return chosen
     if not pools.contains(pool, wanted):
-        raise RuleBroken(
-            Rule.ELASTIC_IP_INVALID, f"publicip.ip_address: {wanted} is not an address of the pool {pool}."
-        )
+        raise InvalidField(Kind.ELASTIC_IP, "address", f"{wanted} is not an address of the pool {pool}.")
     if addresses.is_taken(connection, wanted):
-        raise RuleBroken(
-            Rule.ELASTIC_IP_IN_USE, f"publicip.ip_address: {wanted} is taken; leave it out for one that is free."
-        )
+        raise AddressTaken("address", f"{wanted} is taken; leave it out for one that is free.")
     return wanted

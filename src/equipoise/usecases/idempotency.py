@@ -1,12 +1,37 @@
 """Doing it twice is doing it once: a write that is sent again under its idempotency key is answered, not repeated."""
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Self
 
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import KeyInvalid, KeyReused
 from equipoise.store import idempotency
 from equipoise.store.database import Transaction
-from equipoise.usecases.attempt import Attempt
 from equipoise.usecases.context import Accepted
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sending of a write under a key. Two with one fingerprint are the same write."""
+
+    key: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, key: str, method: str, path: str, body: bytes) -> Self:
+        """What makes two sendings the same is method, path and body."""
+        return cls(key, blake2b(f"{method} {path}\n".encode() + body, digest_size=32).hexdigest())
+
+
+def checked_key(text: str) -> str:
+    """The key. Raises KeyInvalid."""
+    if not _KEY.fullmatch(text):
+        raise KeyInvalid("Idempotency-Key must be 1 to 255 visible ASCII characters without spaces.")
+    return text
 
 
 def once(
@@ -15,7 +40,7 @@ def once(
     """`work`, unless its key was used before: then what it led to. Both in one transaction, so two at once are one.
 
     Raises:
-        RuleBroken: IDEMPOTENCY_KEY_REUSED, when the key came with another request.
+        KeyReused: the key came with another request.
     """
     if attempt is None:
         return work
@@ -29,10 +54,7 @@ def once(
             )
             return accepted
         if known.fingerprint != attempt.fingerprint:
-            raise RuleBroken(
-                Rule.IDEMPOTENCY_KEY_REUSED,
-                "This Idempotency-Key came with another request before; use a new key for a new request.",
-            )
+            raise KeyReused("This Idempotency-Key came with another request before; use a new key for a new request.")
         return Accepted(known.job_id, known.resource_id)
 
     return write

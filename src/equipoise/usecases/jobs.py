@@ -1,12 +1,14 @@
 """Jobs: what became of what was asked."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Connection
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.jobs import TAKEN_BACK, Job, JobFilters, JobStatus
+from equipoise.domain.errors import NotCancellable, NotFound
+from equipoise.domain.jobs import FailureReason, Job, JobFilters, JobStatus, MembersSubject
+from equipoise.domain.references import Kind
 from equipoise.store import jobs
 from equipoise.store.database import Transaction
 from equipoise.usecases.context import Caller
@@ -16,7 +18,7 @@ _NAMED: Final = 20
 
 
 def show_job(connection: Connection, caller: Caller, id: str) -> Job:
-    """One job. Raises RuleBroken: JOB_UNKNOWN, also for a job of another project."""
+    """One job. Raises NotFound, also for a job of another project."""
     return present(jobs.get(connection, caller.project_id, id), id)
 
 
@@ -33,22 +35,19 @@ def cancel_job(tx: Transaction, caller: Caller, id: str) -> Job:
     Of a part only what is its own is given back; the other parts go on, and their job fails at its end.
 
     Raises:
-        RuleBroken: JOB_UNKNOWN, or JOB_NOT_CANCELLABLE for one that runs or has ended, or for a part of a deletion.
+        NotFound, or NotCancellable for one that runs or has ended, or for a part of a deletion.
     """
     job = show_job(tx.connection, caller, id)
     if job.status != JobStatus.INIT:
-        raise RuleBroken(
-            Rule.JOB_NOT_CANCELLABLE, f"Job {id} is {job.status}; only a job that is still INIT can be cancelled."
-        )
+        raise NotCancellable(f"Job {id} is {job.status}; only a job that is still INIT can be cancelled.")
     reason = "The job was cancelled before it began. Everything that it had changed was taken back."
     if job.parent_id is None:
-        jobs.fail(tx, [id], Rule.JOB_CANCELLED, reason)
-    elif jobs.cancel_part(tx, id, Rule.JOB_CANCELLED, reason):
+        jobs.fail(tx, [id], FailureReason.CANCELLED, reason)
+    elif jobs.cancel_part(tx, id, FailureReason.CANCELLED, reason):
         _let_whole_fail(tx, show_job(tx.connection, caller, job.parent_id))
     else:
-        raise RuleBroken(
-            Rule.JOB_NOT_CANCELLABLE,
-            f"Job {id} is a part of the deletion {job.parent_id}, which takes all or nothing; cancel that one.",
+        raise NotCancellable(
+            f"Job {id} is a part of the deletion {job.parent_id}, which takes all or nothing; cancel that one."
         )
     return show_job(tx.connection, caller, id)
 
@@ -56,21 +55,29 @@ def cancel_job(tx: Transaction, caller: Caller, id: str) -> Job:
 def _let_whole_fail(tx: Transaction, whole: Job) -> None:
     """Note in a job which of its parts have failed; when none is left, it ends here."""
     failed = [part for part in whole.sub_jobs if part.status == JobStatus.FAIL]
-    gone = [member["id"] for part in failed for member in part.entities["members"]]
+    gone = [member.id for part in failed for member in _members(part).members]
     names = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
     others = "The other parts stay." if len(failed) < len(whole.sub_jobs) else "Nothing is left of the request."
     reason = (
         f"{len(failed)} of {len(whole.sub_jobs)} parts failed, those about the members {names}, and were taken back: "
         f"{failed[-1].fail_reason} {others}"
     )
-    members = [{**member, TAKEN_BACK: True} if member["id"] in gone else member for member in whole.entities["members"]]
-    jobs.mark_as_failing(tx, whole.id, Rule.JOB_PARTS_FAILED, reason, {**whole.entities, "members": members})
+    about = _members(whole)
+    members = tuple(replace(one, rolled_back=one.rolled_back or one.id in gone) for one in about.members)
+    jobs.mark_as_failing(tx, whole.id, FailureReason.SUB_JOBS_FAILED, reason, replace(about, members=members))
     if len(failed) == len(whole.sub_jobs):
-        jobs.fail(tx, [whole.id], Rule.JOB_PARTS_FAILED, reason)
+        jobs.fail(tx, [whole.id], FailureReason.SUB_JOBS_FAILED, reason)
+
+
+def _members(job: Job) -> MembersSubject:
+    """What a job with parts is about: only those about members have parts that fail alone."""
+    if not isinstance(job.subject, MembersSubject):
+        raise TypeError(f"job {job.id} is about no members")
+    return job.subject
 
 
 def present(job: Job | None, id: str) -> Job:
-    """The job, if there is one. Raises RuleBroken: JOB_UNKNOWN."""
+    """The job, if there is one. Raises NotFound."""
     if job is None:
-        raise RuleBroken(Rule.JOB_UNKNOWN, f"There is no job {id} in this project.")
+        raise NotFound(Kind.JOB, id, f"There is no job {id} in this project.")
     return job

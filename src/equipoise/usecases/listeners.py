@@ -1,161 +1,253 @@
-"""Listeners: create, show, list, update, delete."""
+"""Listeners, each with a pool of its own: create, show, list, update, delete."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Protocol as Shape
 
 from sqlalchemy import Connection
 
 from equipoise.domain.changes import Created, Removed
-from equipoise.domain.commands import Column
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.jobs import NOTHING, JobType
-from equipoise.domain.model import Listener, Status
-from equipoise.domain.rules import listener as rules
-from equipoise.store import certificates, jobs, listeners, rows, tables
+from equipoise.domain.commands import CreateListener, Filter, UpdateListener
+from equipoise.domain.errors import NotFound, PortTaken, QuotaExceeded
+from equipoise.domain.jobs import JobType
+from equipoise.domain.model import Listener, LoadBalancer, Pool, Protocol, Status
+from equipoise.domain.references import NOTHING, Kind
+from equipoise.domain.references import listeners as listener_refs
+from equipoise.domain.references import pools as pool_refs
+from equipoise.store import certificates, jobs, listeners, pools, rows, tables
 from equipoise.store.database import Transaction
+from equipoise.store.listeners import ListenerAndPool, UsedPort
 from equipoise.usecases import lookup
-from equipoise.usecases.acceptance import accept_change, write_changes, written
+from equipoise.usecases.acceptance import Write, accept_change, write_changes, written
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 
-# What the data plane never sees: a refusal cannot be about it.
+# What the data plane never sees: a rejection cannot be about it.
 _DESCRIPTIVE = frozenset({"name", "description"})
-
-_COLUMN_NAMES = {"loadbalancer_id": "load_balancer_id"}
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerView:
-    """A listener as users see it: with the id of its health check and the number of its members."""
+    """A listener as users see it: with its default pool, the health monitor of that and the number of its members."""
 
     listener: Listener
-    healthcheck_id: str | None
+    pool: Pool | None
+    health_monitor_id: str | None
     member_number: int
 
 
-def create_listener(tx: Transaction, caller: Caller, policy: Policy, body: object) -> Accepted:
-    """Accept a new listener. The body is checked here: of what it says and what is stored the first field counts.
+@dataclass(frozen=True, slots=True)
+class ListenerFilters:
+    """Which listeners to list, by columns of their own, of their default pool, and by its health monitor."""
+
+    listener: Sequence[Filter] = ()
+    pool: Sequence[Filter] = ()
+    health_monitor_id: str | None = None
+
+
+class ListenerContext(Shape):
+    """What a listener must fit beside itself.
+
+    All of it is checked for every listener. An API that tells errors in the order of its fields asks in that order.
+    """
+
+    def load_balancer(self, id: str) -> LoadBalancer:
+        """The load balancer that the listener is to have. Raises NotFound, BeingDeleted or Frozen."""
+
+    def check_port(self, protocol: str, port: int) -> None:
+        """Raise PortTaken unless the port is free for the protocol on that load balancer."""
+
+    def check_certificate(self, id: str) -> None:
+        """Raise NotFound unless there is such a certificate."""
+
+
+def create_listener(
+    tx: Transaction, caller: Caller, policy: Policy, asked: Callable[[ListenerContext], CreateListener]
+) -> Accepted:
+    """Accept a new listener with a pool of its own, which has the same id.
+
+    Args:
+        asked: what to create; it may look at what it must fit.
 
     Raises:
-        RuleBroken: those of `rules.listener.create_listener`, LISTENER_LB_UNKNOWN, LB_BEING_DELETED,
-            LB_UPDATE_FORBIDDEN, LISTENER_PORT_REPEATED, LISTENER_FIELD_INVALID (no such certificate), LISTENER_QUOTA.
+        what `asked` and `ListenerContext` raise, or QuotaExceeded.
     """
-    command = rules.create_listener(body, _Surroundings(tx.connection, caller))
-    load_balancer_id = command.loadbalancer_id
+    context = _Context(tx.connection, caller)
+    command = asked(context)
+    load_balancer_id = context.load_balancer(command.load_balancer_id).id
+    context.check_port(command.protocol, command.port)
+    if command.certificate_id is not None:
+        context.check_certificate(command.certificate_id)
     quota = policy.quotas_of(caller.project_id).listeners
-    if listeners.count(tx.connection, load_balancer_id) >= quota:
-        raise RuleBroken(
-            Rule.LISTENER_QUOTA, f"The load balancer may have {quota} listeners; delete one or ask for more."
-        )
-    values = asdict(command) | {"load_balancer_id": load_balancer_id}
-    del values["loadbalancer_id"]
-    record = Listener(
-        **values,
-        id=new_id(),
+    if len(context.used_ports()) >= quota:
+        raise QuotaExceeded(Kind.LISTENER, Kind.LOAD_BALANCER, quota, "delete one or ask for more")
+    id = new_id()
+    listener = Listener(
+        id=id,
         project_id=caller.project_id,
+        load_balancer_id=load_balancer_id,
+        name=command.name,
+        description=command.description,
+        protocol=command.protocol,
+        port=command.port,
+        default_pool_id=id,
+        idle_timeout=command.idle_timeout,
+        certificate_id=command.certificate_id,
+        tls_protocols=command.tls_protocols,
+        tls_ciphers=command.tls_ciphers,
         admin_state_up=True,
         status=Status.PENDING_CREATE,
         deleting=False,
         create_time=tx.now,
         update_time=tx.now,
     )
-    rows.insert(tx.connection, tables.listeners, record)
-    changes = [Created("listeners", record.id)]
+    pool = Pool(
+        id=id,
+        project_id=caller.project_id,
+        load_balancer_id=load_balancer_id,
+        private_to=id,
+        name="",
+        description="",
+        **asdict(command.pool),
+        admin_state_up=True,
+        # Its state is that of the listener.
+        status=Status.ACTIVE,
+        deleting=False,
+        create_time=tx.now,
+        update_time=tx.now,
+    )
+    rows.insert(tx.connection, tables.listeners, listener)
+    rows.insert(tx.connection, tables.pools, pool)
+    # Whatever becomes of the listener becomes of its pool.
+    changes = [Created("listeners", id)]
     return accept_change(
-        tx, caller, policy, JobType.CREATE_LISTENER, load_balancer_id, record.id, changes, scope=record.id
+        tx, caller, policy, JobType.CREATE_LISTENER, load_balancer_id, id, changes, listener_refs(id) | pool_refs(id)
     )
 
 
 def show_listener(connection: Connection, caller: Caller, id: str) -> ListenerView:
-    """One listener. Raises RuleBroken: LISTENER_UNKNOWN."""
+    """One listener. Raises NotFound."""
     return _views(connection, [lookup.listener(connection, caller, id)])[0]
 
 
 def list_listeners(
-    connection: Connection, caller: Caller, filters: Mapping[str, Column], limit: int | None, marker: str | None
+    connection: Connection, caller: Caller, filters: ListenerFilters, limit: int | None, marker: str | None
 ) -> Sequence[ListenerView]:
     """One page of the project's listeners."""
-    columns = {_COLUMN_NAMES.get(name, name): value for name, value in filters.items()}
-    return _views(connection, listeners.list_of(connection, caller.project_id, columns, limit, marker))
+    found = listeners.list_of(
+        connection, caller.project_id, filters.listener, filters.pool, filters.health_monitor_id, limit, marker
+    )
+    return _views(connection, found)
 
 
-def update_listener(tx: Transaction, caller: Caller, policy: Policy, id: str, body: object) -> Accepted:
-    """Change a listener. The body is checked here: which values fit depends on those that stand.
+def update_listener(
+    tx: Transaction,
+    caller: Caller,
+    policy: Policy,
+    id: str,
+    asked: Callable[[Listener, Pool | None, ListenerContext], UpdateListener],
+) -> Accepted:
+    """Change a listener and its own pool.
+
+    Args:
+        asked: what to change of what stands; it may look at what that must fit.
 
     Raises:
-        RuleBroken: those of `rules.listener.update_listener`, LISTENER_UNKNOWN, LISTENER_FIELD_INVALID (no such
-            certificate), LISTENER_PORT_REPEATED, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+        what `asked` and `ListenerContext` raise, NotFound, BeingDeleted or Frozen.
     """
-    current = lookup.changeable_listener(tx.connection, caller, id)
-    columns = asdict(current)
-    on_the_wire = columns | {"loadbalancer_id": current.load_balancer_id}
-    around = _Surroundings(tx.connection, caller, current.load_balancer_id)
-    command = rules.update_listener(body, current=on_the_wire, around=around)
-    changes = write_changes(
-        tx, "listeners", id, columns, {**command.changes, **command.repeated}, current.load_balancer_id
-    )
-    scope = NOTHING if written(changes) <= _DESCRIPTIVE else id
+    current, pool = lookup.changeable_listener(tx.connection, caller, id)
+    context = _Context(tx.connection, caller, current.load_balancer_id)
+    command = asked(current, pool, context)
+    match command.listener:
+        case {"port": int(port)} if port != current.port:
+            context.check_port(current.protocol, port)
+    match command.listener:
+        case {"certificate_id": str(certificate_id)} if certificate_id != current.certificate_id:
+            context.check_certificate(certificate_id)
+    writes = [Write("listeners", id, asdict(current), command.listener)]
+    scope = listener_refs(id)
+    if pool is not None and pool.private_to == id:
+        writes.append(Write("pools", pool.id, asdict(pool), command.pool))
+        scope |= pool_refs(pool.id)
+    changes = write_changes(tx, writes, current.load_balancer_id)
+    if written(changes) <= _DESCRIPTIVE:
+        scope = NOTHING
     return accept_change(tx, caller, policy, JobType.UPDATE_LISTENER, current.load_balancer_id, id, changes, scope)
 
 
 def delete_listener(tx: Transaction, caller: Caller, policy: Policy, id: str) -> Accepted:
-    """Delete a listener with its members and its health check.
+    """Delete a listener with its own pool, the members and the health monitor of that.
 
     Raises:
-        RuleBroken: LISTENER_DELETE_UNKNOWN, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+        NotFound, BeingDeleted or Frozen.
     """
-    current = lookup.changeable_listener(tx.connection, caller, id, Rule.LISTENER_DELETE_UNKNOWN)
+    current, _ = lookup.changeable_listener(tx.connection, caller, id)
     rows.mark_deleting(tx.connection, tables.listeners, [id])
     changes = [Removed("listeners", id)]
     return accept_change(tx, caller, policy, JobType.DELETE_LISTENER, current.load_balancer_id, id, changes, NOTHING)
 
 
-def _views(connection: Connection, found: Sequence[Listener]) -> list[ListenerView]:
-    ids = [listener.id for listener in found]
-    checks = listeners.health_check_ids(connection, ids)
-    numbers = listeners.member_numbers(connection, ids)
-    return [ListenerView(listener, checks.get(listener.id), numbers.get(listener.id, 0)) for listener in found]
+def _views(connection: Connection, found: Sequence[ListenerAndPool]) -> list[ListenerView]:
+    ids = [pool.id for _, pool in found if pool is not None]
+    monitors = pools.health_monitor_ids(connection, ids)
+    numbers = pools.member_numbers(connection, ids)
+    return [
+        ListenerView(listener, pool, monitors.get(pool.id), numbers.get(pool.id, 0))
+        if pool is not None
+        else ListenerView(listener, None, None, 0)
+        for listener, pool in found
+    ]
 
 
-class _Surroundings:
-    """What stands beside a listener.
+class _Context:
+    """What stands beside a listener; what was looked up is not looked up again.
 
     Args:
-        load_balancer_id: of a listener that is there; of a new one it is named by its body.
+        load_balancer_id: of a listener that is there; of a new one it is told by `load_balancer`.
     """
 
     def __init__(self, connection: Connection, caller: Caller, load_balancer_id: str = "") -> None:
         self._connection = connection
         self._caller = caller
         self._load_balancer_id = load_balancer_id
+        self._load_balancer: LoadBalancer | None = None
+        self._used_ports: Sequence[UsedPort] | None = None
+        self._fits: set[object] = set()
 
-    def load_balancer_type(self, id: str) -> str:
-        """Raises RuleBroken: LISTENER_LB_UNKNOWN, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN."""
-        found = lookup.changeable_load_balancer(self._connection, self._caller, id, Rule.LISTENER_LB_UNKNOWN)
-        self._load_balancer_id = id
-        return found.type
+    def load_balancer(self, id: str) -> LoadBalancer:
+        if self._load_balancer is None or self._load_balancer.id != id:
+            self._load_balancer = lookup.changeable_load_balancer(self._connection, self._caller, id)
+            self._load_balancer_id = id
+            self._used_ports = None
+        return self._load_balancer
+
+    def used_ports(self) -> Sequence[UsedPort]:
+        if self._used_ports is None:
+            self._used_ports = listeners.used_ports(self._connection, self._load_balancer_id)
+        return self._used_ports
 
     def check_port(self, protocol: str, port: int) -> None:
-        """Raises RuleBroken: LISTENER_PORT_REPEATED.
-
-        A port counts once for UDP and once for everything that runs over TCP. A port that an unfinished job is about
+        """A port counts once for UDP and once for everything that runs over TCP. A port that an unfinished job is about
         to free is still taken: if that job fails, its listener comes back.
         """
-        udp = protocol == "UDP"
-        there = listeners.on_port(self._connection, self._load_balancer_id, port)
-        taken = [id for id, other in there if (other == "UDP") == udp]
-        to_be_freed = jobs.ports_to_be_freed(self._connection, self._load_balancer_id)
-        leaving = [id for id, left in to_be_freed if left == port]
-        if taken:
-            raise RuleBroken(
-                Rule.LISTENER_PORT_REPEATED, f"port: {port} is taken by listener {taken[0]} of this load balancer."
-            )
-        if any((other == "UDP") == udp for other in listeners.protocols(self._connection, leaving)):
-            raise RuleBroken(Rule.LISTENER_PORT_REPEATED, f"port: {port} is still being given up by another listener.")
+        if ("port", protocol, port) in self._fits:
+            return
+        udp = protocol == Protocol.UDP
+        alike = [one for one in self.used_ports() if (one.protocol == Protocol.UDP) == udp]
+        taken = next((one.listener_id for one in alike if one.port == port), None)
+        if taken is not None:
+            raise PortTaken(port, f"is taken by listener {taken} of this load balancer.")
+        leaving = {id for id, left in jobs.ports_to_be_freed(self._connection, self._load_balancer_id) if left == port}
+        if any(one.listener_id in leaving for one in alike):
+            raise PortTaken(port, "is still being given up by another listener.")
+        self._fits.add(("port", protocol, port))
 
     def check_certificate(self, id: str) -> None:
-        """Raises RuleBroken: LISTENER_FIELD_INVALID."""
+        if ("certificate", id) in self._fits:
+            return
         if certificates.get(self._connection, self._caller.project_id, id) is None:
-            raise RuleBroken(
-                Rule.LISTENER_FIELD_INVALID,
+            raise NotFound(
+                Kind.CERTIFICATE,
+                id,
                 f"certificate_id: there is no certificate {id} in this project; list them to see which there are.",
             )
+        self._fits.add(("certificate", id))

@@ -1,6 +1,6 @@
 """Load balancers: create, show, list, update, delete (with or without their address)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from ipaddress import IPv4Network
 from typing import Any
@@ -9,15 +9,24 @@ from sqlalchemy import Connection
 
 from equipoise.domain import addresses as pools
 from equipoise.domain.changes import AddressKept, Change, Created, Removed, Updated
-from equipoise.domain.commands import Column, CreateLoadBalancer
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.jobs import EVERY_LISTENER, NOTHING, JobType
+from equipoise.domain.commands import Column, CreateLoadBalancer, Filter, UpdateLoadBalancer
+from equipoise.domain.errors import AddressTaken, InUse, InvalidField, NotApplicable, NotFound, QuotaExceeded
+from equipoise.domain.jobs import (
+    DeletionSubject,
+    FailureReason,
+    HealthMonitorSubject,
+    JobType,
+    ListenerSubject,
+    LoadBalancerSubject,
+    MembersSubject,
+    MemberSubject,
+)
 from equipoise.domain.model import EXTERNAL, Address, LoadBalancer, Status
-from equipoise.domain.rules import load_balancer as rules
+from equipoise.domain.references import NOTHING, Kind, ResourceRef
 from equipoise.store import addresses, jobs, load_balancers, rows, tables
 from equipoise.store.database import Transaction
-from equipoise.usecases import lookup, members
-from equipoise.usecases.acceptance import accept_change, write_changes, written
+from equipoise.usecases import lookup
+from equipoise.usecases.acceptance import Write, accept_change, write_changes, written
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 from equipoise.usecases.pools import exhausted, free_address
 
@@ -25,15 +34,14 @@ from equipoise.usecases.pools import exhausted, free_address
 def create_load_balancer(tx: Transaction, caller: Caller, policy: Policy, command: CreateLoadBalancer) -> Accepted:
     """Accept a new load balancer with an address of its own.
 
-    When the pool has no address left the job is accepted all the same and has failed by the time of the answer
-    (errors.json: ELB.3001 and ELB.4001 are errors of jobs).
+    When the pool has no address left the job is accepted all the same and has failed by the time of the answer.
 
     Raises:
-        RuleBroken: LB_QUOTA, LB_VIP_INVALID, LB_VIP_TAKEN or ELASTIC_IP_UNKNOWN.
+        QuotaExceeded, InvalidField (the address), AddressTaken or NotFound (the elastic IP).
     """
     quota = policy.quotas_of(caller.project_id).load_balancers
     if load_balancers.count(tx.connection, caller.project_id) >= quota:
-        raise RuleBroken(Rule.LB_QUOTA, f"The project may have {quota} load balancers; delete one or ask for more.")
+        raise QuotaExceeded(Kind.LOAD_BALANCER, Kind.PROJECT, quota, "delete one or ask for more")
     id = new_id()
     pool = _pool_for(policy, command)
     address, held = _address_for(tx.connection, caller, policy, command, pool)
@@ -49,46 +57,43 @@ def create_load_balancer(tx: Transaction, caller: Caller, policy: Policy, comman
         rows.insert(tx.connection, tables.addresses, _new_address(tx, record))
     else:
         changes += _write_address(tx, held, "load_balancer_id", id)
-    return accept_change(
-        tx, caller, policy, JobType.CREATE_LOAD_BALANCER, id, id, changes, NOTHING, load_balancer_entities(record)
-    )
+    return accept_change(tx, caller, policy, JobType.CREATE_LOAD_BALANCER, id, id, changes, NOTHING, _subject(record))
 
 
 def show_load_balancer(connection: Connection, caller: Caller, id: str) -> LoadBalancer:
-    """One load balancer. Raises RuleBroken: LB_UNKNOWN."""
+    """One load balancer. Raises NotFound."""
     return lookup.load_balancer(connection, caller, id)
 
 
 def list_load_balancers(
-    connection: Connection, caller: Caller, filters: Mapping[str, Column], limit: int | None, marker: str | None
+    connection: Connection, caller: Caller, filters: Iterable[Filter], limit: int | None, marker: str | None
 ) -> Sequence[LoadBalancer]:
     """One page of the project's load balancers."""
     return load_balancers.list_of(connection, caller.project_id, filters, limit, marker)
 
 
-def update_load_balancer(tx: Transaction, caller: Caller, policy: Policy, id: str, body: object) -> Accepted:
-    """Change name, description, bandwidth or administrative state. The body is checked here: which fields mean
-    anything depends on the type.
+def update_load_balancer(
+    tx: Transaction, caller: Caller, policy: Policy, id: str, asked: Callable[[LoadBalancer], UpdateLoadBalancer]
+) -> Accepted:
+    """Change name, description, bandwidth or administrative state.
+
+    Args:
+        asked: what to change of what stands: which columns mean anything depends on the type.
 
     Raises:
-        RuleBroken: those of `rules.load_balancer.update_load_balancer`, LB_UNKNOWN, LB_BEING_DELETED or
-            LB_UPDATE_FORBIDDEN.
+        what `asked` raises, NotFound, BeingDeleted or Frozen.
     """
     current = lookup.changeable_load_balancer(tx.connection, caller, id)
-    columns = asdict(current)
-    on_the_wire = columns | {"tenantId": current.project_id}
-    command = rules.update_load_balancer(body, current=on_the_wire, may_freeze=caller.may_freeze)
-    meant: dict[str, Any] = dict(command.changes)
-    changes = write_changes(tx, "load_balancers", id, columns, meant, id)
+    meant: dict[str, Any] = dict(asked(current).changes)
+    changes = write_changes(tx, [Write("load_balancers", id, asdict(current), meant)], id)
     if "bandwidth" in meant:
         # It is the elastic IP's, and stays with it when the load balancer goes.
         changes += _write_address(tx, addresses.of_load_balancer(tx.connection, id), "bandwidth", meant["bandwidth"])
     wanted = replace(current, **meant)
-    # Only starting and stopping reach the listeners; a listener's refusal says nothing about a new name.
-    scope = EVERY_LISTENER if "admin_state_up" in written(changes) else NOTHING
-    return accept_change(
-        tx, caller, policy, JobType.UPDATE_LOAD_BALANCER, id, id, changes, scope, load_balancer_entities(wanted)
-    )
+    # Only starting and stopping reach the listeners; a rejection of one says nothing about a new name.
+    everything = frozenset({ResourceRef(Kind.LOAD_BALANCER, id)})
+    scope = everything if "admin_state_up" in written(changes) else NOTHING
+    return accept_change(tx, caller, policy, JobType.UPDATE_LOAD_BALANCER, id, id, changes, scope, _subject(wanted))
 
 
 def delete_load_balancer(
@@ -97,16 +102,14 @@ def delete_load_balancer(
     """Delete a load balancer and all below it; its address goes back to the pool or stays with the project.
 
     Raises:
-        RuleBroken: LB_DELETE_UNKNOWN, LB_BEING_DELETED, LB_UPDATE_FORBIDDEN, or LB_HAS_MEMBERS for an External one
-            that still has members.
+        NotFound, BeingDeleted, Frozen, NotApplicable (an Internal one has nothing to keep), or InUse for an External
+            one that still has members.
     """
-    current = lookup.changeable_load_balancer(tx.connection, caller, id, Rule.LB_DELETE_UNKNOWN)
+    current = lookup.changeable_load_balancer(tx.connection, caller, id)
     if keep_address and current.type != EXTERNAL:
-        raise RuleBroken(
-            Rule.LB_UPDATE_FORBIDDEN, "Only an External load balancer has an elastic IP to keep; delete it without."
-        )
+        raise NotApplicable("Only an External load balancer has an elastic IP to keep; delete it without.")
     if current.type == EXTERNAL and load_balancers.has_members(tx.connection, id):
-        raise RuleBroken(Rule.LB_HAS_MEMBERS, f"Load balancer {id} still has members; remove them first.")
+        raise InUse(Kind.LOAD_BALANCER, id, None, f"Load balancer {id} still has members; remove them first.")
     rows.mark_deleting(tx.connection, tables.load_balancers, [id])
     changes: list[Change] = [AddressKept(id)] if keep_address else []
     changes.append(Removed("load_balancers", id))
@@ -119,38 +122,34 @@ def delete_load_balancer(
         id,
         changes,
         NOTHING,
-        {"elb_id": id},
+        DeletionSubject(id),
         [_deletion_of(below) for below in load_balancers.all_below(tx.connection, id)],
     )
 
 
-def load_balancer_entities(record: LoadBalancer) -> dict[str, Any]:
-    """What a job about a load balancer shows (jobs.md); its status follows from the job and is added when read."""
-    return {
-        "elb": {
-            "id": record.id,
-            "name": record.name,
-            "description": record.description,
-            "type": record.type,
-            "bandwidth": record.bandwidth,
-            "vip_address": record.vip_address,
-            "tenant_id": record.project_id,
-            "admin_state_up": record.admin_state_up == 1,
-            "vpc_id": record.vpc_id,
-        }
-    }
+def _subject(record: LoadBalancer) -> LoadBalancerSubject:
+    return LoadBalancerSubject(
+        id=record.id,
+        name=record.name,
+        description=record.description,
+        type=record.type,
+        bandwidth=record.bandwidth,
+        vip_address=record.vip_address,
+        project_id=record.project_id,
+        admin_state_up=record.admin_state_up,
+        vpc_id=record.vpc_id,
+    )
 
 
 def _deletion_of(below: load_balancers.Below) -> jobs.NewPart:
     """The sub-job for a thing that goes with its load balancer; it has no changes of its own, the row goes as well."""
-    match below.table:
-        case "members":
-            return jobs.NewPart(JobType.REMOVE_MEMBER, members.removal_entities(below.listener_id, [below.id]))
-        case "health_checks":
-            entities = {"listener_id": below.listener_id, "healthcheck_id": below.id}
-            return jobs.NewPart(JobType.DELETE_HEALTH_CHECK, entities)
+    match below:
+        case load_balancers.Below(Kind.MEMBER, id, str(pool_id)):
+            return jobs.NewPart(JobType.REMOVE_MEMBER, MembersSubject(pool_id, (MemberSubject(id),)))
+        case load_balancers.Below(Kind.HEALTH_MONITOR, id, str(pool_id)):
+            return jobs.NewPart(JobType.DELETE_HEALTH_MONITOR, HealthMonitorSubject(pool_id, id))
         case _:
-            return jobs.NewPart(JobType.DELETE_LISTENER, {"listener_id": below.listener_id})
+            return jobs.NewPart(JobType.DELETE_LISTENER, ListenerSubject(below.id))
 
 
 def _new_record(tx: Transaction, caller: Caller, command: CreateLoadBalancer, id: str, address: str) -> LoadBalancer:
@@ -195,16 +194,17 @@ def _address_for(
     if wanted is None:
         return free_address(connection, policy, pool), None
     if not pools.contains(pool, wanted):
-        raise RuleBroken(Rule.LB_VIP_INVALID, f"vip_address: {wanted} is not an address of the pool {pool}.")
+        raise InvalidField(Kind.LOAD_BALANCER, "vip_address", f"{wanted} is not an address of the pool {pool}.")
     held = addresses.held_by(connection, caller.project_id, wanted)
     if command.type == EXTERNAL and held is None:
-        raise RuleBroken(
-            Rule.ELASTIC_IP_UNKNOWN,
+        raise NotFound(
+            Kind.ELASTIC_IP,
+            wanted,
             f"vip_address: {wanted} is no elastic IP of this project; leave it out for a new one.",
         )
     in_use = addresses.is_taken(connection, wanted) if held is None else held.load_balancer_id is not None
     if in_use:
-        raise RuleBroken(Rule.LB_VIP_TAKEN, f"vip_address: {wanted} is in use by another load balancer.")
+        raise AddressTaken("vip_address", f"{wanted} is in use by another load balancer.")
     return wanted, held
 
 
@@ -227,7 +227,7 @@ def _fail_for_want_of_address(
         resource_id=record.id,
         generation=0,
         scope=NOTHING,
-        entities=load_balancer_entities(record),
+        subject=_subject(record),
         changes=(),
         request_id=caller.request_id,
         time_limit=policy.job_time_limit,
@@ -236,7 +236,7 @@ def _fail_for_want_of_address(
     jobs.fail(
         tx,
         [job.id],
-        Rule.ELASTIC_IP_POOL_EXHAUSTED if external else Rule.ADDRESS_POOL_EXHAUSTED,
+        FailureReason.NO_ELASTIC_IP_LEFT if external else FailureReason.NO_ADDRESS_LEFT,
         exhausted(pool),
     )
     return Accepted(job.id, record.id)

@@ -2,66 +2,77 @@
 
 from sqlalchemy import Connection
 
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.model import AdminState, Certificate, HealthCheck, Listener, LoadBalancer
-from equipoise.store import certificates, health_checks, listeners, load_balancers
+from equipoise.domain.errors import BeingDeleted, Frozen, NotFound
+from equipoise.domain.model import AdminState, Certificate, HealthMonitor, Listener, LoadBalancer, Pool
+from equipoise.domain.references import Kind
+from equipoise.store import certificates, health_monitors, listeners, load_balancers, pools
+from equipoise.store.listeners import ListenerAndPool
 from equipoise.usecases.context import Caller
 
 
-def load_balancer(connection: Connection, caller: Caller, id: str, missing: Rule = Rule.LB_UNKNOWN) -> LoadBalancer:
-    """The load balancer, or the rule `missing`."""
+def load_balancer(connection: Connection, caller: Caller, id: str) -> LoadBalancer:
+    """The load balancer. Raises NotFound."""
     found = load_balancers.get(connection, caller.project_id, id)
     if found is None:
-        raise RuleBroken(missing, f"There is no load balancer {id} in this project; list them to see which there are.")
+        raise NotFound(Kind.LOAD_BALANCER, id)
     return found
 
 
-def changeable_load_balancer(
-    connection: Connection, caller: Caller, id: str, missing: Rule = Rule.LB_UNKNOWN
-) -> LoadBalancer:
+def changeable_load_balancer(connection: Connection, caller: Caller, id: str) -> LoadBalancer:
     """The load balancer, if it takes changes: not being deleted, and not frozen unless the caller may freeze.
 
     Raises:
-        RuleBroken: `missing`, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+        NotFound, BeingDeleted or Frozen.
     """
-    found = load_balancer(connection, caller, id, missing)
+    found = load_balancer(connection, caller, id)
     if found.deleting:
-        raise RuleBroken(Rule.LB_BEING_DELETED, f"Load balancer {id} is being deleted and takes no more changes.")
+        raise BeingDeleted(id)
     if found.admin_state_up == AdminState.FROZEN and not caller.may_freeze:
-        raise RuleBroken(Rule.LB_UPDATE_FORBIDDEN, f"Load balancer {id} is frozen; an administrator can release it.")
+        raise Frozen(id)
     return found
 
 
-def listener(connection: Connection, caller: Caller, id: str, missing: Rule = Rule.LISTENER_UNKNOWN) -> Listener:
-    """The listener, or the rule `missing`."""
+def listener(connection: Connection, caller: Caller, id: str) -> ListenerAndPool:
+    """The listener with its default pool. Raises NotFound."""
     found = listeners.get(connection, caller.project_id, id)
     if found is None:
-        raise RuleBroken(missing, f"There is no listener {id} in this project; list them to see which there are.")
+        raise NotFound(Kind.LISTENER, id)
     return found
 
 
-def changeable_listener(
-    connection: Connection, caller: Caller, id: str, missing: Rule = Rule.LISTENER_UNKNOWN
-) -> Listener:
-    """The listener, if its load balancer takes changes."""
-    found = listener(connection, caller, id, missing)
+def changeable_listener(connection: Connection, caller: Caller, id: str) -> ListenerAndPool:
+    """The listener, if its load balancer takes changes. Raises NotFound, BeingDeleted or Frozen."""
+    found, pool = listener(connection, caller, id)
     changeable_load_balancer(connection, caller, found.load_balancer_id)
+    return found, pool
+
+
+def pool(connection: Connection, caller: Caller, id: str) -> tuple[Pool, Listener | None]:
+    """The pool, with its listener if it is private to one. Raises NotFound."""
+    found = pools.get(connection, caller.project_id, id)
+    if found is None:
+        raise NotFound(Kind.POOL, id)
     return found
 
 
-def health_check(connection: Connection, caller: Caller, id: str) -> HealthCheck:
-    """The health check."""
-    found = health_checks.get(connection, caller.project_id, id)
+def changeable_pool(connection: Connection, caller: Caller, id: str) -> tuple[Pool, Listener | None]:
+    """The pool, if its load balancer takes changes. Raises NotFound, BeingDeleted or Frozen."""
+    found, owner = pool(connection, caller, id)
+    changeable_load_balancer(connection, caller, found.load_balancer_id)
+    return found, owner
+
+
+def health_monitor(connection: Connection, caller: Caller, id: str) -> tuple[HealthMonitor, Pool, Listener | None]:
+    """The health monitor with its pool, and the listener to which that is private. Raises NotFound."""
+    found = health_monitors.get(connection, caller.project_id, id)
     if found is None:
-        raise RuleBroken(Rule.HEALTH_CHECK_UNKNOWN, f"There is no health check {id} in this project.")
+        raise NotFound(Kind.HEALTH_MONITOR, id)
     return found
 
 
 def certificate(connection: Connection, caller: Caller, id: str) -> Certificate:
-    """The certificate."""
+    """The certificate. Raises NotFound."""
     found = certificates.get(connection, caller.project_id, id)
     if found is None:
-        raise RuleBroken(
-            Rule.CERTIFICATE_UNKNOWN, f"There is no certificate {id} in this project; list them to see which there are."
-        )
+        raise NotFound(Kind.CERTIFICATE, id)
     return found

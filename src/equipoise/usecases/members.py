@@ -1,73 +1,84 @@
-"""Members of a listener: add, list, remove."""
+"""Members of a pool: add, list, remove."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum, auto
 
 from sqlalchemy import Connection
 
 from equipoise.domain.changes import Change, Created, Removed, Wanted
-from equipoise.domain.commands import Column, NewMember
-from equipoise.domain.errors import Rule, RuleBroken
-from equipoise.domain.jobs import JobType
-from equipoise.domain.model import DrainingMember, Listener, Member, Status
+from equipoise.domain.commands import Filter, NewMember
+from equipoise.domain.errors import NotFound, QuotaExceeded
+from equipoise.domain.jobs import JobType, MembersSubject, MemberSubject
+from equipoise.domain.model import DrainingMember, Member, Pool, Protocol, Status
+from equipoise.domain.references import Kind, ResourceRef
+from equipoise.domain.references import pools as pool_refs
 from equipoise.store import draining as draining_store
-from equipoise.store import inheritance, listeners, members, rows, tables
+from equipoise.store import inheritance, members, pools, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import NewPart
 from equipoise.usecases import lookup
 from equipoise.usecases.acceptance import accept_change
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 
-MILLISECONDS_A_MINUTE = 60_000
 
-_COLUMN_NAMES = {"server_address": "address"}
-_HEALTHY = {"NORMAL": True, "ABNORMAL": False, "UNAVAILABLE": None}
+class Health(Enum):
+    """UNKNOWN: nothing checks it, or the data plane has not seen enough to say."""
+
+    HEALTHY = auto()
+    UNHEALTHY = auto()
+    UNKNOWN = auto()
+
+
+_SEEN = {Health.HEALTHY: True, Health.UNHEALTHY: False, Health.UNKNOWN: None}
 
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """A member as users see it: its health means something only while its listener has a health check."""
+    """A member as users see it: what was seen of its health means something only while its pool has a monitor."""
 
     member: Member
-    checked: bool
+    monitored: bool
+
+    @property
+    def health(self) -> Health:
+        if not self.monitored or self.member.healthy is None:
+            return Health.UNKNOWN
+        return Health.HEALTHY if self.member.healthy else Health.UNHEALTHY
 
 
-def add_members(
-    tx: Transaction, caller: Caller, policy: Policy, listener_id: str, wanted: Sequence[NewMember]
-) -> Accepted:
-    """Accept new members. Those that the listener has already (same server and address) are named, not added again.
+def add_members(tx: Transaction, caller: Caller, policy: Policy, pool_id: str, wanted: Sequence[NewMember]) -> Accepted:
+    """Accept new members. Those that the pool has already (same server, address, port) are named, not added again.
 
-    The job names as many as were asked for, also where one is among them twice: clients count them (jobs.md).
+    The job names as many as were asked for, also where one is among them twice: clients count them.
 
     Raises:
-        RuleBroken: MEMBER_LISTENER_UNKNOWN, MEMBER_QUOTA, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+        NotFound, QuotaExceeded, BeingDeleted or Frozen.
     """
-    listener = lookup.changeable_listener(tx.connection, caller, listener_id, Rule.MEMBER_LISTENER_UNKNOWN)
+    pool, _ = lookup.changeable_pool(tx.connection, caller, pool_id)
     known = {
-        (member.server_id, member.address): member
-        for member in members.at_addresses(tx.connection, listener_id, [one.address for one in wanted])
+        (member.server_id, member.address, member.port): member
+        for member in members.at_addresses(tx.connection, pool_id, [one.address for one in wanted])
     }
-    changes = _wanted(tx, listener, list(known.values()))
+    changes = _wanted(tx, pool, list(known.values()))
     new: list[Member] = []
     named: list[Member] = []
     for one in wanted:
-        key = (one.server_id, one.address)
+        key = (one.server_id, one.address, one.port)
         if key not in known:
-            known[key] = _new_member(tx, listener_id, one)
+            known[key] = _new_member(tx, pool_id, one)
             new.append(known[key])
         named.append(known[key])
     quota = policy.quotas_of(caller.project_id).members
-    if new and members.count(tx.connection, listener_id) + len(new) > quota:
-        raise RuleBroken(
-            Rule.MEMBER_QUOTA, f"A listener may have {quota} members; remove some or use another listener."
-        )
+    if new and members.count(tx.connection, pool_id) + len(new) > quota:
+        raise QuotaExceeded(Kind.MEMBER, Kind.POOL, quota, "remove some or use another pool")
     if new:
         rows.insert(tx.connection, tables.members, *new)
-    entities = {"members": [_entity(member) for member in named]}
     changes |= {member.id: Created("members", member.id) for member in new}
     parts = _parts(
-        NewPart(JobType.CREATE_MEMBER, {"members": [_entity(member)]}, [changes[id]] if id in changes else [])
+        NewPart(
+            JobType.CREATE_MEMBER, MembersSubject(pool_id, (_subject(member),)), [changes[id]] if id in changes else []
+        )
         for id, member in {member.id: member for member in named}.items()
     )
     return accept_change(
@@ -75,11 +86,11 @@ def add_members(
         caller,
         policy,
         JobType.CREATE_MEMBER,
-        listener.load_balancer_id,
-        listener_id,
+        pool.load_balancer_id,
+        pool_id,
         [] if parts else list(changes.values()),
-        listener_id,
-        entities,
+        pool_refs(pool_id),
+        MembersSubject(pool_id, tuple(map(_subject, named))),
         parts,
     )
 
@@ -87,85 +98,75 @@ def add_members(
 def list_members(
     connection: Connection,
     caller: Caller,
-    listener_id: str,
-    filters: Mapping[str, Column],
+    pool_id: str,
+    filters: Iterable[Filter],
+    health: Health | None,
     limit: int | None,
     marker: str | None,
 ) -> Sequence[MemberView]:
-    """One page of the members of a listener.
-
-    Raises:
-        RuleBroken: LISTENER_UNKNOWN, or MEMBER_UNKNOWN when a filter by id matches nothing (classic-api.md, Choice).
-    """
-    listener = lookup.listener(connection, caller, listener_id)
-    checked = bool(listeners.health_check_ids(connection, [listener_id]))
-    wanted = {_COLUMN_NAMES.get(name, name): value for name, value in filters.items()}
-    if wanted.get("status") == "PENDING":
-        wanted["status"] = Status.PENDING_CREATE
-    if "health_status" in wanted:
-        health = _HEALTHY[str(wanted.pop("health_status"))]
-        if not checked and health is not None:
+    """One page of the members of a pool, of those with this health if one is given. Raises NotFound (the pool)."""
+    pool, _ = lookup.pool(connection, caller, pool_id)
+    monitored = bool(pools.health_monitor_ids(connection, [pool_id]))
+    wanted = list(filters)
+    if health is not None:
+        if not monitored and health is not Health.UNKNOWN:
             return []
-        if checked or health is not None:
-            wanted["healthy"] = health
-    under_way = inheritance.rows_under_way(connection, listener.load_balancer_id, "members")
-    found = members.list_of(connection, listener_id, wanted, limit, marker, under_way)
-    if not found and "id" in filters:
-        raise RuleBroken(Rule.MEMBER_UNKNOWN, f"There is no member {filters['id']} under listener {listener_id}.")
-    return [MemberView(member, checked) for member in found]
+        if monitored:
+            wanted.append(("healthy", _SEEN[health]))
+    under_way = inheritance.rows_under_way(connection, pool.load_balancer_id, "members")
+    found = members.list_of(connection, pool_id, wanted, limit, marker, under_way)
+    return [MemberView(one, monitored) for one in found]
 
 
-def remove_members(tx: Transaction, caller: Caller, policy: Policy, listener_id: str, ids: Sequence[str]) -> Accepted:
+def remove_members(tx: Transaction, caller: Caller, policy: Policy, pool_id: str, ids: Sequence[str]) -> Accepted:
     """Remove members: all of those named, or none when one of them does not exist.
 
     Raises:
-        RuleBroken: LISTENER_UNKNOWN, MEMBER_UNKNOWN, LB_BEING_DELETED or LB_UPDATE_FORBIDDEN.
+        NotFound (the pool or a member), BeingDeleted or Frozen.
     """
-    listener = lookup.changeable_listener(tx.connection, caller, listener_id)
-    found = {member.id: member for member in members.by_ids(tx.connection, listener_id, ids)}
+    pool, _ = lookup.changeable_pool(tx.connection, caller, pool_id)
+    found = {member.id: member for member in members.by_ids(tx.connection, pool_id, ids)}
     unknown = [id for id in ids if id not in found]
     if unknown:
-        raise RuleBroken(
-            Rule.MEMBER_UNKNOWN, f"There is no member {unknown[0]} under listener {listener_id}; nothing was removed."
+        raise NotFound(
+            Kind.MEMBER,
+            unknown[0],
+            f"There is no member {unknown[0]} in pool {pool_id}; nothing was removed.",
+            of=ResourceRef(Kind.POOL, pool_id),
         )
     rows.mark_deleting(tx.connection, tables.members, ids)
-    entities = removal_entities(listener_id, ids)
-    draining = _draining(tx, listener, [found[id].address for id in ids])
+    draining = _draining(tx, pool, [found[id].address for id in ids])
     changes: dict[str, list[Change]] = {id: [Removed("members", id)] for id in ids}
     for id, one in zip(ids, draining, strict=False):
         changes[id].append(Created("draining_members", one.id))
-    parts = _parts(
-        NewPart(JobType.REMOVE_MEMBER, removal_entities(listener_id, [id]), changes) for id, changes in changes.items()
-    )
+    parts = _parts(NewPart(JobType.REMOVE_MEMBER, _removal(pool_id, [id]), changes) for id, changes in changes.items())
     accepted = accept_change(
         tx,
         caller,
         policy,
         JobType.REMOVE_MEMBER,
-        listener.load_balancer_id,
-        listener_id,
+        pool.load_balancer_id,
+        pool_id,
         [] if parts else [change for of_one in changes.values() for change in of_one],
-        listener_id,
-        entities,
+        pool_refs(pool_id),
+        _removal(pool_id, ids),
         parts,
     )
     if draining:
-        draining_store.begin(tx, listener.load_balancer_id, accepted.job_id, draining)
+        draining_store.begin(tx, pool.load_balancer_id, accepted.job_id, draining)
     return accepted
 
 
-def _draining(tx: Transaction, listener: Listener, addresses: Sequence[str]) -> list[DrainingMember]:
-    """When the connections of removed members end. Nothing but connections of a TCP listener outlives its member."""
-    if listener.protocol != "TCP":
+def _draining(tx: Transaction, pool: Pool, addresses: Sequence[str]) -> list[DrainingMember]:
+    """When the connections of removed members end. Nothing but connections over TCP outlives its member."""
+    if pool.protocol != Protocol.TCP:
         return []
-    minutes = (listener.tcp_draining_timeout or 0) if listener.tcp_draining else 0
-    ends_at = tx.now + minutes * MILLISECONDS_A_MINUTE
-    return [DrainingMember(new_id(), listener.id, address, ends_at, Status.PENDING_CREATE) for address in addresses]
+    ends_at = tx.now + ((pool.draining_timeout or 0) if pool.draining else 0)
+    return [DrainingMember(new_id(), pool.id, address, ends_at, Status.PENDING_CREATE) for address in addresses]
 
 
-def removal_entities(listener_id: str, ids: Sequence[str]) -> dict[str, Any]:
-    """What a job about the removal of members shows (jobs.md)."""
-    return {"listener_id": listener_id, "members": [{"id": id} for id in ids]}
+def _removal(pool_id: str, ids: Iterable[str]) -> MembersSubject:
+    return MembersSubject(pool_id, tuple(map(MemberSubject, ids)))
 
 
 def _parts(each: Iterable[NewPart]) -> list[NewPart]:
@@ -174,7 +175,7 @@ def _parts(each: Iterable[NewPart]) -> list[NewPart]:
     return parts if len(parts) > 1 else []
 
 
-def _wanted(tx: Transaction, listener: Listener, known: Sequence[Member]) -> dict[str, Change]:
+def _wanted(tx: Transaction, pool: Pool, known: Sequence[Member]) -> dict[str, Change]:
     """What adding known members changes, by id: nothing, unless other jobs under way have made or removed them.
 
     One whose removal has not ended is the same member still, and is taken back.
@@ -184,28 +185,29 @@ def _wanted(tx: Transaction, listener: Listener, known: Sequence[Member]) -> dic
     leaving = [member.id for member in known if member.deleting]
     if leaving:
         members.restore(tx, leaving)
-    under_way = inheritance.rows_under_way(tx.connection, listener.load_balancer_id, "members")
+    under_way = inheritance.rows_under_way(tx.connection, pool.load_balancer_id, "members")
     return {member.id: Wanted("members", member.id, member.deleting) for member in known if member.id in under_way}
 
 
-def _new_member(tx: Transaction, listener_id: str, wanted: NewMember) -> Member:
+def _new_member(tx: Transaction, pool_id: str, wanted: NewMember) -> Member:
     return Member(
         id=new_id(),
-        listener_id=listener_id,
+        pool_id=pool_id,
         server_id=wanted.server_id,
         address=wanted.address,
+        port=wanted.port,
+        weight=wanted.weight,
+        backup=wanted.backup,
+        monitor_address=wanted.monitor_address,
+        monitor_port=wanted.monitor_port,
+        admin_state_up=True,
+        healthy=None,
         status=Status.PENDING_CREATE,
         deleting=False,
-        healthy=None,
         create_time=tx.now,
         update_time=tx.now,
     )
 
 
-def _entity(member: Member) -> dict[str, str]:
-    return {
-        "id": member.id,
-        "address": member.address,
-        "server_id": member.server_id,
-        "listener_id": member.listener_id,
-    }
+def _subject(member: Member) -> MemberSubject:
+    return MemberSubject(member.id, member.address, member.server_id)

@@ -20,5 +20,5 @@ def show_traffic(connection: Connection, caller: Caller, now: int, longest: int)
         longest: milliseconds for which a sample counts: an older one is of a node that tells nothing any more.
     """
     samples = traffic.of_project(connection, caller.project_id, now - longest)
-    found = load_balancers.list_of(connection, caller.project_id, {}, None, None)
+    found = load_balancers.list_of(connection, caller.project_id, (), None, None)
     return [(each, samples.get(each.id, Traffic(each.id, now))) for each in found]

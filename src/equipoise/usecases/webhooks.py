@@ -4,8 +4,9 @@ from sqlalchemy import Connection
 
 from equipoise.certificates.vault import Vault
 from equipoise.domain.commands import PutWebhook
-from equipoise.domain.errors import Rule, RuleBroken
+from equipoise.domain.errors import InvalidField, NotFound
 from equipoise.domain.model import Webhook
+from equipoise.domain.references import Kind
 from equipoise.store import webhooks
 from equipoise.store.database import Transaction
 from equipoise.usecases.context import Caller
@@ -16,12 +17,12 @@ def put_webhook(tx: Transaction, caller: Caller, vault: Vault, command: PutWebho
     """Set the webhook: the jobs that end from here on are told there, and what was not delivered yet goes there, too.
 
     Raises:
-        RuleBroken: WEBHOOK_INVALID: the secret that is there is to be kept, and there is none.
+        InvalidField: the secret that is there is to be kept, and there is none.
     """
     current = webhooks.get(tx.connection, caller.project_id)
     if command.keeps_secret:
         if current is None:
-            raise RuleBroken(Rule.WEBHOOK_INVALID, "secret is masked, but there is none to be kept; leave it out.")
+            raise InvalidField(Kind.WEBHOOK, "", "secret is masked, but there is none to be kept; leave it out.")
         sealed = current.secret
     else:
         sealed = vault.seal(command.secret or new_secret())
@@ -36,18 +37,18 @@ def put_webhook(tx: Transaction, caller: Caller, vault: Vault, command: PutWebho
 
 
 def show_webhook(connection: Connection, caller: Caller) -> Webhook:
-    """The webhook. Raises RuleBroken: WEBHOOK_UNKNOWN."""
+    """The webhook. Raises NotFound."""
     found = webhooks.get(connection, caller.project_id)
     if found is None:
-        raise _unknown()
+        raise _unknown(caller)
     return found
 
 
 def delete_webhook(tx: Transaction, caller: Caller) -> None:
-    """Delete the webhook; what was not delivered yet never is. Raises RuleBroken: WEBHOOK_UNKNOWN."""
+    """Delete the webhook; what was not delivered yet never is. Raises NotFound."""
     if not webhooks.remove(tx.connection, caller.project_id):
-        raise _unknown()
+        raise _unknown(caller)
 
 
-def _unknown() -> RuleBroken:
-    return RuleBroken(Rule.WEBHOOK_UNKNOWN, "This project has no webhook; PUT sets one.")
+def _unknown(caller: Caller) -> NotFound:
+    return NotFound(Kind.WEBHOOK, caller.project_id, "This project has no webhook; PUT sets one.")

@@ -9,8 +9,7 @@ import hmac
 import secrets
 from typing import Final
 
-from equipoise.domain.rules.webhook import SECRET_PREFIX
-
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what every secret begins with
 _NEW_KEY_BYTES: Final = 32
 
 

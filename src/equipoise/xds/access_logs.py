@@ -9,8 +9,8 @@ from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog
 from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 
+from equipoise.proxy.model import Protocol, ProxyListener
 from equipoise.xds.encoding import packed
-from equipoise.xds.model import Protocol, ProxyListener
 
 ACCESS_FILE: Final = "../log/access.json"
 """Relative to the working directory of Envoy."""

@@ -5,29 +5,51 @@ Pure: no clock, no store, no log. Equal models give equal bytes, and so equal ve
 
 from collections.abc import Iterator
 
+from equipoise.domain.references import Scope
+from equipoise.domain.references import listeners as listener_refs
+from equipoise.domain.references import pools as pool_refs
+from equipoise.proxy.model import Place, Protocol, ProxyListener, ProxyLoadBalancer, ProxyPool
 from equipoise.xds.clusters import cluster
 from equipoise.xds.encoding import resource
 from equipoise.xds.endpoints import endpoints
 from equipoise.xds.listeners import listener, tcp_filter
-from equipoise.xds.model import Place, Protocol, ProxyListener, ProxyLoadBalancer, Resource
 from equipoise.xds.names import listener_name
+from equipoise.xds.resource import Resource
 from equipoise.xds.tls import secret
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 
 
 def build(load_balancer: ProxyLoadBalancer) -> tuple[Resource, ...]:
     """Return every resource that is to be in force for a load balancer; none when it has no listeners."""
-    return tuple(built for each in load_balancer.listeners for built in _of_listener(load_balancer, each))
+    return tuple(_built(load_balancer))
 
 
-def _of_listener(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Iterator[Resource]:
-    listener_id = each.listener_id
-    yield resource(CLUSTER, listener_id, cluster(each), listener_id)
-    yield resource(ENDPOINTS, listener_id, endpoints(each), listener_id)
+def _built(load_balancer: ProxyLoadBalancer) -> Iterator[Resource]:
+    pools = {pool.pool_id: pool for pool in load_balancer.pools}
+    done: set[str] = set()
+    for each in load_balancer.listeners:
+        pool = pools[each.default_pool]
+        if pool.pool_id not in done:
+            done.add(pool.pool_id)
+            users = [other.listener_id for other in load_balancer.listeners if other.default_pool == pool.pool_id]
+            yield from _of_pool(pool, pool_refs(pool.pool_id) | listener_refs(*users))
+        yield from _of_listener(load_balancer, each, pool)
+
+
+def _of_pool(pool: ProxyPool, concerns: Scope) -> Iterator[Resource]:
+    yield resource(CLUSTER, pool.pool_id, cluster(pool), pool.pool_id, concerns=concerns)
+    yield resource(ENDPOINTS, pool.pool_id, endpoints(pool), pool.pool_id, concerns=concerns)
+
+
+def _of_listener(load_balancer: ProxyLoadBalancer, each: ProxyListener, pool: ProxyPool) -> Iterator[Resource]:
+    id = each.listener_id
+    # What is private to it comes and goes with it.
+    concerns = listener_refs(id) | (pool_refs(id) if pool.pool_id == id else frozenset())
     name = listener_name(load_balancer.load_balancer_id, each.transport, each.port)
     place = Place(each.transport, load_balancer.address, each.port)
-    yield resource(LISTENER, name, listener(name, load_balancer, each), listener_id, place)
+    message = listener(name, load_balancer, each, pool)
+    yield resource(LISTENER, name, message, id, leads_to=pool.pool_id, place=place, concerns=concerns)
     if each.tls is not None:
-        yield resource(SECRET, listener_id, secret(listener_id, each.tls), listener_id)
+        yield resource(SECRET, id, secret(id, each.tls), id, concerns=concerns)
     if each.protocol is Protocol.TCP:
-        yield resource(FILTER, listener_id, tcp_filter(load_balancer, each), listener_id)
+        yield resource(FILTER, id, tcp_filter(load_balancer, each), id, leads_to=pool.pool_id, concerns=concerns)

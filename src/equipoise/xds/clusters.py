@@ -1,4 +1,4 @@
-"""The cluster of a listener: how a member is chosen, reached and checked. Who the members are is not said here."""
+"""The cluster of a pool: how a member is chosen, reached and checked. Who the members are is not said here."""
 
 from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.cluster_pb2 import Cluster, LoadBalancingPolicy
@@ -11,11 +11,11 @@ from envoy.type.v3.percent_pb2 import Percent
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from equipoise.proxy.model import Algorithm, Persistence, Protocol, ProxyHealthCheck, ProxyPool
 from equipoise.xds.encoding import BUFFER_BYTES, HEADER_LINES, over_ads, packed
 from equipoise.xds.health_checks import health_check
 from equipoise.xds.keepalive import of_members
 from equipoise.xds.labels import LABEL_LEVEL, LABEL_OPTION, label
-from equipoise.xds.model import Algorithm, Protocol, ProxyHealthCheck, ProxyListener
 from equipoise.xds.names import UNCOUNTED
 
 _UNLIMITED = 1_000_000
@@ -37,20 +37,20 @@ _STICKY_TABLE = 65_537
 251 entries it would be 2-7 %."""
 
 _SESSIONS = 5_000
-"""Sessions of UDP on one listener, until its node is told its share (`equipoise.xds.shares`); what would begin another
+"""Sessions of UDP with one pool, until its node is told its share (`equipoise.xds.shares`); what would begin another
 is dropped. Each holds a file descriptor until it is idle for long enough, whoever sent the datagram."""
 
 
-def cluster(listener: ProxyListener) -> Cluster:
-    algorithm = _algorithm(listener)
+def cluster(pool: ProxyPool) -> Cluster:
+    algorithm = _algorithm(pool)
     message = Cluster(
-        name=listener.listener_id,
+        name=pool.pool_id,
         type=Cluster.EDS,
         eds_cluster_config=Cluster.EdsClusterConfig(eds_config=over_ads()),
         connect_timeout=Duration(seconds=_CONNECT_SECONDS),
         per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
-        circuit_breakers=_circuit_breakers(listener),
-        upstream_connection_options=of_members(listener.keepalive),
+        circuit_breakers=_circuit_breakers(pool),
+        upstream_connection_options=of_members(pool.keepalive),
         common_lb_config=_common(),
         # Otherwise a member that was taken out but is still healthy keeps getting new connections.
         ignore_health_on_host_removal=True,
@@ -59,17 +59,17 @@ def cluster(listener: ProxyListener) -> Cluster:
         message.load_balancing_policy.CopyFrom(_least_of_all())
     if algorithm is Algorithm.SOURCE:
         message.lb_policy = Cluster.MAGLEV
-        message.maglev_lb_config.table_size.value = _STICKY_TABLE if _by_address(listener) else _MAGLEV_TABLE
-    if listener.protocol is not Protocol.UDP:
+        message.maglev_lb_config.table_size.value = _STICKY_TABLE if _by_address(pool) else _MAGLEV_TABLE
+    if pool.protocol is not Protocol.UDP:
         # Of UDP it is read how many sessions could not begin.
         message.alt_stat_name = UNCOUNTED
-    if listener.protocol is Protocol.TCP:
-        message.upstream_bind_config.CopyFrom(_labelled(listener.listener_id))
-    if listener.protocol.carries_http:
+    if pool.protocol is Protocol.TCP:
+        message.upstream_bind_config.CopyFrom(_labelled(pool.pool_id))
+    if pool.protocol.carries_http:
         options = message.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
-        options.CopyFrom(packed(_http_to_member(listener.health_check)))
-    if listener.health_check is not None:
-        message.health_checks.append(health_check(listener.health_check))
+        options.CopyFrom(packed(_http_to_member(pool.health_check)))
+    if pool.health_check is not None:
+        message.health_checks.append(health_check(pool.health_check))
     return message
 
 
@@ -82,13 +82,13 @@ def _common() -> Cluster.CommonLbConfig:
     )
 
 
-def _algorithm(listener: ProxyListener) -> Algorithm:
-    if _by_address(listener):
+def _algorithm(pool: ProxyPool) -> Algorithm:
+    if _by_address(pool):
         return Algorithm.SOURCE
-    if listener.protocol is Protocol.UDP and listener.algorithm is Algorithm.LEAST_CONNECTIONS:
+    if pool.protocol is Protocol.UDP and pool.algorithm is Algorithm.LEAST_CONNECTIONS:
         # Envoy counts no sessions of UDP by member: to it all have equally few, and one is picked by chance.
         return Algorithm.ROUND_ROBIN
-    return listener.algorithm
+    return pool.algorithm
 
 
 def _least_of_all() -> LoadBalancingPolicy:
@@ -101,21 +101,21 @@ def _least_of_all() -> LoadBalancingPolicy:
     return policy
 
 
-def _by_address(listener: ProxyListener) -> bool:
+def _by_address(pool: ProxyPool) -> bool:
     """Whether clients stay with their member by their address, beside what the algorithm says."""
-    return listener.is_sticky and listener.protocol is Protocol.TCP
+    return pool.persistence is Persistence.SOURCE_IP
 
 
-def _labelled(listener_id: str) -> BindConfig:
-    """Let the connections of this listener be told from others; no source address is bound."""
-    option = SocketOption(level=LABEL_LEVEL, name=LABEL_OPTION, buf_value=label(listener_id))
+def _labelled(pool_id: str) -> BindConfig:
+    """Let the connections of this pool be told from others; no source address is bound."""
+    option = SocketOption(level=LABEL_LEVEL, name=LABEL_OPTION, buf_value=label(pool_id))
     option.state = SocketOption.STATE_PREBIND
     return BindConfig(socket_options=[option])
 
 
-def _circuit_breakers(listener: ProxyListener) -> CircuitBreakers:
+def _circuit_breakers(pool: ProxyPool) -> CircuitBreakers:
     limit = UInt32Value(value=_UNLIMITED)
-    connections = UInt32Value(value=_SESSIONS) if listener.protocol is Protocol.UDP else limit
+    connections = UInt32Value(value=_SESSIONS) if pool.protocol is Protocol.UDP else limit
     thresholds = CircuitBreakers.Thresholds(
         max_connections=connections, max_pending_requests=limit, max_requests=limit, max_retries=limit
     )

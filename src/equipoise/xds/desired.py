@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from equipoise.xds.model import Resource
+from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import IN_ORDER
 
 Key = tuple[str, str]

@@ -7,7 +7,9 @@ from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVe
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 
-from equipoise.xds.model import Place, Resource, Transport
+from equipoise.domain.references import NOTHING, Scope
+from equipoise.proxy.model import Place, Transport
+from equipoise.xds.resource import Resource
 
 BUFFER_BYTES = 256 * 1024
 """Envoy's default of 1 MiB a connection and direction would let slow readers take gigabytes; with 32 KiB a large body
@@ -18,10 +20,19 @@ HEADER_LINES = 5_000
 takes 30 bytes beside its text, and 5,000 take 3 ms: how much a head may hold is limited by its bytes."""
 
 
-def resource(type_url: str, name: str, message: Message, listener_id: str, place: Place | None = None) -> Resource:
+def resource(
+    type_url: str,
+    name: str,
+    message: Message,
+    owner: str,
+    *,
+    leads_to: str = "",
+    place: Place | None = None,
+    concerns: Scope = NOTHING,
+) -> Resource:
     body = message.SerializeToString(deterministic=True)
     version = blake2b(body, digest_size=8).hexdigest()
-    return Resource(type_url=type_url, name=name, version=version, body=body, listener_id=listener_id, place=place)
+    return Resource(type_url, name, version, body, owner, leads_to, place, concerns)
 
 
 def packed(message: Message) -> AnyMessage:

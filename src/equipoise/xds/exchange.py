@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from equipoise.xds.model import Place, Resource
-from equipoise.xds.observer import Refused
+from equipoise.proxy.model import Place
+from equipoise.proxy.rejections import Refused
+from equipoise.xds.resource import Resource
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from envoy.type.v3.range_pb2 import Int64Range
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
+from equipoise.proxy.model import Protocol, ProxyHealthCheck
 from equipoise.xds.encoding import packed
-from equipoise.xds.model import Protocol, ProxyHealthCheck
 
 EVENT_FILE = "health.log"
 """Where Envoy writes one line of JSON for each change of a member's health; relative to its working directory."""

@@ -4,17 +4,20 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from equipoise.xds.model import Place, Resource
+from equipoise.proxy.model import Place
+from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import WILDCARD
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A resource that Envoy accepted. `listener_id` is None where only an earlier life of ours knew it."""
+    """A resource that Envoy accepted. `owner` is None where only an earlier life of ours knew it: then it is
+    not known either where a listener leads to."""
 
     version: str
     load_balancer_id: str
-    listener_id: str | None
+    owner: str | None
+    leads_to: str | None = None
     place: Place | None = None
 
 
@@ -37,19 +40,19 @@ class Refusal:
 class InFlight:
     """A push without an answer yet.
 
-    `void` names what Envoy will have forgotten by the time it answers, `listener_ids` what it is about, and
-    `of_load_balancer` tells whose it is.
+    `void` names what Envoy will have forgotten by the time it answers, `leads_to` the pools to which its listeners
+    lead, and `of_load_balancer` tells whose it is.
     """
 
     nonce: str
     sent: dict[str, Sent]
     removed: frozenset[str]
     void: set[str] = field(default_factory=set)
-    listener_ids: frozenset[str] = field(init=False)
+    leads_to: frozenset[str] = field(init=False)
     of_load_balancer: dict[str, list[str]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.listener_ids = frozenset(sent.resource.listener_id for sent in self.sent.values())
+        self.leads_to = frozenset(sent.resource.leads_to for sent in self.sent.values())
         self.of_load_balancer = {}
         for name, sent in self.sent.items():
             self.of_load_balancer.setdefault(sent.load_balancer_id, []).append(name)

@@ -23,10 +23,10 @@ from envoy.type.v3.hash_policy_pb2 import HashPolicy
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
+from equipoise.proxy.model import Persistence, Protocol, ProxyListener, ProxyLoadBalancer, ProxyPool
 from equipoise.xds.access_logs import access_logs
 from equipoise.xds.encoding import BUFFER_BYTES, HEADER_LINES, over_ads, packed, socket_address
 from equipoise.xds.keepalive import of_clients
-from equipoise.xds.model import Protocol, ProxyListener, ProxyLoadBalancer
 from equipoise.xds.routes import routes
 from equipoise.xds.stickiness import stickiness_by_cookie
 from equipoise.xds.tls import downstream_tls
@@ -58,11 +58,11 @@ _HANDSHAKE_SECONDS = 30
 """Whoever opens a connection and does not come to an end with the handshake must not hold it for ever."""
 
 
-def listener(name: str, load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Listener:
+def listener(name: str, load_balancer: ProxyLoadBalancer, each: ProxyListener, pool: ProxyPool) -> Listener:
     address = load_balancer.address
     if each.protocol is Protocol.UDP:
         return _over_udp(name, load_balancer, each)
-    proxy = _requests(load_balancer, each) if each.protocol.carries_http else _tcp_elsewhere(each)
+    proxy = _requests(load_balancer, each, pool) if each.protocol.carries_http else _tcp_elsewhere(each)
     return Listener(
         name=name,
         stat_prefix=each.listener_id,
@@ -123,7 +123,7 @@ def tcp_filter(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> TypedEx
     """Return what takes in the connections of a TCP listener, a resource of its own."""
     proxy = TcpProxy(
         stat_prefix=each.listener_id,
-        cluster=each.listener_id,
+        cluster=each.default_pool,
         max_connect_attempts=UInt32Value(value=_CONNECT_ATTEMPTS),
         # Only the algorithm "source" reads it; present always, so that a change of algorithm is the cluster's alone.
         hash_policy=[HashPolicy(source_ip=HashPolicy.SourceIp())],
@@ -133,13 +133,13 @@ def tcp_filter(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> TypedEx
     return TypedExtensionConfig(name=each.listener_id, typed_config=packed(proxy))
 
 
-def _requests(load_balancer: ProxyLoadBalancer, each: ProxyListener) -> Filter:
+def _requests(load_balancer: ProxyLoadBalancer, each: ProxyListener, pool: ProxyPool) -> Filter:
     manager = HttpConnectionManager(
         stat_prefix=each.listener_id,
         # Not AUTO: HTTP/2 without TLS is not offered, and sniffing for it costs every connection something.
         codec_type=HttpConnectionManager.HTTP1,
         route_config=routes(each),
-        http_filters=[stickiness_by_cookie(each), _router()] if each.is_sticky else [_router()],
+        http_filters=_http_filters(each, pool),
         http_protocol_options=_http_1(load_balancer.address),
         common_http_protocol_options=_http(each),
         max_request_headers_kb=UInt32Value(value=_REQUEST_HEAD_KIB),
@@ -180,6 +180,11 @@ def _http(each: ProxyListener) -> HttpProtocolOptions:
     if each.idle_timeout is not None:
         options.idle_timeout.seconds = each.idle_timeout
     return options
+
+
+def _http_filters(each: ProxyListener, pool: ProxyPool) -> list[HttpFilter]:
+    by_cookie = pool.persistence is Persistence.HTTP_COOKIE
+    return [stickiness_by_cookie(each, pool), _router()] if by_cookie else [_router()]
 
 
 def _router() -> HttpFilter:

@@ -5,7 +5,7 @@ Clusters, member lists, certificates and filters are named by their listener's i
 
 from typing import Final
 
-from equipoise.xds.model import Transport
+from equipoise.proxy.model import Transport
 
 UNCOUNTED: Final = "uncounted"
 """The name under which Envoy would keep figures of clusters of which nobody reads any: by it they are left out."""

@@ -8,7 +8,7 @@ which asks for filters one by one, do not each cost a look at all of the others.
 
 Order. A listener is sent when its cluster and its members are in force, so that a port opens only when there is
 something behind it; a certificate that takes the place of another one comes before the listener, too. A listener
-that nobody wants any more is removed when the one that takes its place (the same listener id under another name)
+that nobody wants any more is removed when the one that takes its place (of the same listener, under another name)
 is in force; a new port that is refused thus never takes the old one away. A cluster is removed when no listener
 leads to it. A cluster that is sent makes Envoy wait for its members again, so these are sent once more after it;
 for the same reason a new stream is sent all members: what happened to the last pushes of the stream before it is
@@ -23,13 +23,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
 
+from equipoise.proxy.model import Place
+from equipoise.proxy.rejections import Refused
 from equipoise.xds.desired import Desired, DesiredStates, Key
 from equipoise.xds.exchange import Outcome, Push, Request
 from equipoise.xds.kind import Draft, Held, InFlight, Kind, Refusal, Sent
-from equipoise.xds.model import Place, Resource
 from equipoise.xds.names import load_balancer_of
-from equipoise.xds.observer import Refused
-from equipoise.xds.refusals import PORT_IN_USE, cannot_listen, in_words, verdict
+from equipoise.xds.refusals import Reason, port_in_use, read_reason, verdict
+from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, IN_ORDER, LISTENER, SECRET, WILDCARD
 
 _NOBODY = ""
@@ -153,13 +154,13 @@ class NodeState:
         for name in [name for name in kind.refused if self._desired.owner((kind.type_url, name)) is None]:
             del kind.refused[name]
         for name, reason in reasons.items():
-            self._refuse(kind, push.sent[name], in_words(reason))
+            self._refuse(kind, push.sent[name], read_reason(reason))
 
-    def _refuse(self, kind: Kind, sent: Sent, reason: str) -> None:
+    def _refuse(self, kind: Kind, sent: Sent, reason: Reason) -> None:
         resource = sent.resource
         kind.refused[resource.name] = Refusal(resource.version, sent.generation)
         self._refused.append(
-            Refused(sent.load_balancer_id, sent.generation, resource.listener_id, resource.name, reason)
+            Refused(sent.load_balancer_id, sent.generation, resource.concerns, resource.name, reason.kind, reason.words)
         )
 
     # What the node brought along, and what it waits for
@@ -256,24 +257,24 @@ class NodeState:
                 continue
             is_listener = resource.type_url == LISTENER
             if is_listener:
-                lagging.add(resource.listener_id)
+                lagging.add(resource.owner)
             if standing is _Standing.REFUSED:
-                failed.add(resource.listener_id)
+                failed.add(resource.owner)
                 continue
-            has_to_wait = is_listener and resource.listener_id in awaited
+            has_to_wait = is_listener and not awaited.isdisjoint((resource.owner, resource.leads_to))
             kind = self._kinds[resource.type_url]
             if not has_to_wait and kind.may_send(resource.name):
                 sent = Sent(resource, desired.load_balancer_id, desired.generation)
                 if self._is_kept_out(sent):
-                    failed.add(resource.listener_id)
+                    failed.add(resource.owner)
                     continue
                 drafts[resource.type_url].add[resource.name] = sent
             elif not has_to_wait and (kind.in_flight is not None or kind.wants(resource.name)):
                 self._waiting[resource.type_url][desired.load_balancer_id] = None
-            behind.add(resource.listener_id)
+            behind.add(resource.owner)
             # Envoy asks for the first certificate when it has the listener: waiting for it would last for ever.
             if resource.type_url != SECRET or kind.wants(resource.name):
-                awaited.add(resource.listener_id)
+                awaited.add(resource.owner)
         return bool(behind)
 
     def _is_kept_out(self, sent: Sent) -> bool:
@@ -281,7 +282,7 @@ class NodeState:
         kind, place = self._kinds[sent.resource.type_url], sent.resource.place
         if place is None or sent.resource.name in kind.held or self._may_occupy(place):
             return False
-        self._refuse(kind, sent, cannot_listen(f"{place.address}:{place.port}", PORT_IN_USE))
+        self._refuse(kind, sent, port_in_use(f"{place.address}:{place.port}"))
         return True
 
     def _standing(self, resource: Resource, generation: int, drafts: Drafts, failed: set[str]) -> _Standing:
@@ -292,14 +293,16 @@ class NodeState:
             return _Standing.OPEN
         held = kind.held.get(name)
         if held is not None and held.version == resource.version:
-            if held.listener_id is None:
+            if held.owner is None:
                 self._hold(kind, name, _held(resource, held.load_balancer_id))
             return _Standing.IN_FORCE
         refusal = kind.refused.get(name)
         if refusal is not None and refusal.version == resource.version and refusal.generation >= generation:
             return _Standing.REFUSED
         # Nothing is built on what was refused; Envoy will not even ask for the members of a cluster it does not have.
-        if resource.listener_id in failed and (resource.type_url == LISTENER or not kind.wants(name)):
+        if not failed.isdisjoint((resource.owner, resource.leads_to)) and (
+            resource.type_url == LISTENER or not kind.wants(name)
+        ):
             return _Standing.REFUSED
         return _Standing.OPEN
 
@@ -309,8 +312,8 @@ class NodeState:
         is_open = self._is_on_its_way(load_balancer_id)
         stays = False
         for name in (name for type_url, name in stale if type_url == LISTENER):
-            listener_id = self._kinds[LISTENER].held[name].listener_id
-            if listener_id in lagging or (listener_id is None and lagging):
+            owner = self._kinds[LISTENER].held[name].owner
+            if owner in lagging or (owner is None and lagging):
                 stays = True
                 continue
             is_open = True
@@ -336,7 +339,7 @@ class NodeState:
         if self._leading_to[cluster] or not self._kinds[LISTENER].requested:
             return True
         under_way = self._kinds[LISTENER].in_flight
-        if under_way is not None and cluster in under_way.listener_ids:
+        if under_way is not None and cluster in under_way.leads_to:
             # Envoy may have taken the listener already, and its answer be on its way.
             return True
         if not self._leading_to[None]:
@@ -345,7 +348,7 @@ class NodeState:
             return True
         held = self._kinds[LISTENER].held
         mine = (name for type_url, name in self._holdings[load_balancer_id] if type_url == LISTENER)
-        return any(held[name].listener_id is None for name in mine)
+        return any(held[name].owner is None for name in mine)
 
     def _draft_removal(self, load_balancer_id: str, type_url: str, name: str, drafts: Drafts) -> None:
         kind = self._kinds[type_url]
@@ -393,7 +396,7 @@ class NodeState:
         if kind.type_url in WILDCARD:
             self._holdings.setdefault(held.load_balancer_id, {})[kind.type_url, name] = None
         if kind.type_url == LISTENER:
-            self._leading_to[held.listener_id] += 1
+            self._leading_to[held.leads_to] += 1
 
     def _release(self, kind: Kind, name: str) -> None:
         held = kind.held.pop(name, None)
@@ -405,10 +408,10 @@ class NodeState:
             if not mine:
                 del self._holdings[held.load_balancer_id]
         if kind.type_url == LISTENER:
-            self._leading_to[held.listener_id] -= 1
-            if not self._leading_to[held.listener_id]:
-                del self._leading_to[held.listener_id]
+            self._leading_to[held.leads_to] -= 1
+            if not self._leading_to[held.leads_to]:
+                del self._leading_to[held.leads_to]
 
 
 def _held(resource: Resource, load_balancer_id: str) -> Held:
-    return Held(resource.version, load_balancer_id, resource.listener_id, resource.place)
+    return Held(resource.version, load_balancer_id, resource.owner, resource.leads_to, resource.place)

@@ -1,41 +1,7 @@
-"""What the data plane tells the controller: which nodes are there, what they confirmed and what they refused.
+"""What whoever counts is told of the control stream; nothing depends on it."""
 
-And what whoever counts is told, of which nothing depends.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A node would not take a resource: whose it is, since which generation it was sent, and why, for people to read.
-
-    `resource` is the name Envoy knows it by; `reason` is free of Envoy's wrapping where that is understood.
-    """
-
-    load_balancer_id: str
-    generation: int
-    listener_id: str
-    resource: str
-    reason: str
-
-
-class NodeObserver(Protocol):
-    """Called on the event loop, never from within a call of `AdsServer`; must not block and must not raise."""
-
-    def node_connected(self, node_id: str) -> None:
-        """A stream of that node was opened; everything will be confirmed or refused on it anew."""
-
-    def node_disconnected(self, node_id: str) -> None:
-        """Its stream is gone, or was replaced by a newer one, whose `node_connected` then follows."""
-
-    def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
-        """The generation of each of these load balancers, by id, is now fully in force on that node."""
-
-    def refused(self, node_id: str, refusals: Sequence[Refused]) -> None:
-        """That node refused these resources and keeps what it had; they are not sent to it again unasked."""
+from collections.abc import Iterable
+from typing import Final
 
 
 class StreamWatcher:

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
+from equipoise.proxy.model import Place, Transport
 from equipoise.xds.listening import is_listening
-from equipoise.xds.model import Place, Transport
 
 _CHANGE_SECONDS = 0.25
 _LOOK_SECONDS = 0.001

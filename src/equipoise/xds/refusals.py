@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from equipoise.proxy.rejections import RejectionKind
+
 _ONE_BY_ONE = re.compile(r"Error adding/updating (?:listener|cluster)\(s\) ")
 _CANNOT_BIND = re.compile(r"cannot bind '(?P<address>[^']+)': (?P<cause>.+)", re.DOTALL)
 _CUT_OFF = "...(truncated)"
@@ -19,10 +21,14 @@ _DUMP = "goo.gle/debugproto"
 PORT_IN_USE = "the port is in use already"
 
 _CAUSES = {
-    "Address already in use": PORT_IN_USE,
-    "Cannot assign requested address": "the address is not on any interface of this node",
+    "Address already in use": (RejectionKind.ADDRESS_IN_USE, PORT_IN_USE),
+    "Cannot assign requested address": (
+        RejectionKind.ADDRESS_UNKNOWN,
+        "the address is not on any interface of this node",
+    ),
     "Permission denied": (
-        "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE, which Envoy does not have"
+        RejectionKind.PERMISSION,
+        "ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE, which Envoy does not have",
     ),
 }
 
@@ -52,18 +58,31 @@ def verdict(error: str, names: Iterable[str]) -> Verdict:
     return Verdict(refused, rest_applies=bool(refused) and not is_cut_off)
 
 
-def in_words(reason: str) -> str:
-    """Return the reason as a sentence part for people; text that is not understood is handed on as it is."""
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something was rejected, for programs and, as a part of a sentence, for people."""
+
+    kind: RejectionKind
+    words: str
+
+
+def read_reason(reason: str) -> Reason:
+    """Return what a refusal means; the words of one that is not understood are handed on as they are."""
     bind = _CANNOT_BIND.search(reason)
     if bind is None:
-        return " ".join(reason.partition(_DUMP)[0].split()).removesuffix(":")
+        return Reason(RejectionKind.STRUCTURE, " ".join(reason.partition(_DUMP)[0].split()).removesuffix(":"))
     cause = bind["cause"].strip()
-    return cannot_listen(bind["address"], _CAUSES.get(cause, cause))
+    kind, words = _CAUSES.get(cause, (RejectionKind.CANNOT_LISTEN, cause))
+    return _cannot_listen(kind, bind["address"], words)
 
 
-def cannot_listen(address: str, cause: str) -> str:
-    """Return the words for a place that a listener does not get; `address` is with the port."""
-    return f"cannot listen on {address}: {cause}"
+def port_in_use(address: str) -> Reason:
+    """Return the reason of a listener whose place somebody else has; `address` is with the port."""
+    return _cannot_listen(RejectionKind.ADDRESS_IN_USE, address, PORT_IN_USE)
+
+
+def _cannot_listen(kind: RejectionKind, address: str, cause: str) -> Reason:
+    return Reason(kind, f"cannot listen on {address}: {cause}")
 
 
 def _position(error: str, name: str) -> int | None:

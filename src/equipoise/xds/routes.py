@@ -1,4 +1,4 @@
-"""The route table of an HTTP listener: everything goes to the listener's one cluster, unchanged.
+"""The route table of an HTTP listener: everything goes to the cluster of the listener's pool, unchanged.
 
 It is part of the listener, since nothing in it can change while the listener lives: its stickiness cannot be updated.
 As a resource of its own it would cost Envoy 5 KiB for each listener and every start a round of requests.
@@ -11,8 +11,8 @@ from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import Pre
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import UInt64Value
 
+from equipoise.proxy.model import ProxyListener
 from equipoise.xds.encoding import packed
-from equipoise.xds.model import ProxyListener
 
 _CHOICES = 30
 """How often another member is chosen until it is one that was not tried. A hash that is to lead elsewhere may hit the
@@ -32,7 +32,7 @@ _NEVER_REACHED_A_MEMBER = "connect-failure,refused-stream,reset-before-request"
 def routes(listener: ProxyListener) -> RouteConfiguration:
     route = Route(
         match=RouteMatch(prefix="/"),
-        route=_to_cluster(listener.listener_id),
+        route=_to_cluster(listener.default_pool),
         request_body_buffer_limit=UInt64Value(value=_REPEATABLE_BYTES),
     )
     return RouteConfiguration(

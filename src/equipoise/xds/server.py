@@ -19,13 +19,14 @@ from envoy.service.discovery.v3.ads_pb2_grpc import (
 )
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
+from equipoise.proxy.backend import NodeObserver
+from equipoise.proxy.model import Place, Transport
 from equipoise.unix_path import short_path
 from equipoise.xds.desired import Desired, DesiredStates
 from equipoise.xds.exchange import Push, Request
 from equipoise.xds.listening import is_taken_for_datagrams
-from equipoise.xds.model import Place, Transport
 from equipoise.xds.node_state import NodeState
-from equipoise.xds.observer import NOBODY, NodeObserver, StreamWatcher
+from equipoise.xds.observer import NOBODY, StreamWatcher
 from equipoise.xds.opening import Opening, vacated
 from equipoise.xds.shares import LAYER, UDP_SESSIONS, Shares
 from equipoise.xds.type_urls import RUNTIME

@@ -11,8 +11,9 @@ from typing import Final
 from envoy.service.runtime.v3.rtds_pb2 import Runtime
 from google.protobuf.struct_pb2 import Struct
 
+from equipoise.proxy.model import Transport
 from equipoise.xds.encoding import resource
-from equipoise.xds.model import Resource, Transport
+from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import LISTENER, RUNTIME
 
 LAYER: Final = "limits"
@@ -32,7 +33,7 @@ class Shares:
     def put(self, load_balancer_id: str, resources: Iterable[Resource]) -> None:
         """Take over what a load balancer is to have; nothing means that it has no listeners any more."""
         found = frozenset(
-            each.listener_id
+            each.leads_to
             for each in resources
             if each.type_url == LISTENER and each.place is not None and each.place.transport is Transport.UDP
         )

@@ -11,30 +11,30 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 from envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2 import CookieBasedSessionState
 from envoy.type.http.v3.cookie_pb2 import Cookie, CookieAttribute
 
+from equipoise.proxy.model import Protocol, ProxyListener, ProxyPool
 from equipoise.xds.encoding import packed
-from equipoise.xds.model import Protocol, ProxyListener
 
 _NAME_LENGTH: Final = 8
 
 
-def stickiness_by_cookie(each: ProxyListener) -> HttpFilter:
+def stickiness_by_cookie(each: ProxyListener, pool: ProxyPool) -> HttpFilter:
     """Return the filter of a sticky listener."""
-    state = CookieBasedSessionState(cookie=_cookie(each))
+    state = CookieBasedSessionState(cookie=_cookie(each, pool))
     session = TypedExtensionConfig(name="envoy.http.stateful_session.cookie", typed_config=packed(state))
     return HttpFilter(
         name="envoy.filters.http.stateful_session", typed_config=packed(StatefulSession(session_state=session))
     )
 
 
-def cookie_name(listener_id: str) -> str:
-    """Name the cookie. Browsers send a cookie to every port of an address, so each listener has a name of its own."""
-    return f"lb-{listener_id[:_NAME_LENGTH]}"
+def cookie_name(pool_id: str) -> str:
+    """Name the cookie. Browsers send a cookie to every port of an address, so each pool has a name of its own."""
+    return f"lb-{pool_id[:_NAME_LENGTH]}"
 
 
-def _cookie(each: ProxyListener) -> Cookie:
-    cookie = Cookie(name=cookie_name(each.listener_id), path="/")
-    if each.cookie_lifetime is not None:
-        cookie.ttl.seconds = each.cookie_lifetime
+def _cookie(each: ProxyListener, pool: ProxyPool) -> Cookie:
+    cookie = Cookie(name=cookie_name(pool.pool_id), path="/")
+    if pool.cookie_lifetime is not None:
+        cookie.ttl.seconds = pool.cookie_lifetime
     if each.protocol is Protocol.HTTPS:
         cookie.attributes.append(CookieAttribute(name="Secure"))
     return cookie

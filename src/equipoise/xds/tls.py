@@ -9,8 +9,8 @@ from envoy.extensions.transport_sockets.tls.v3.common_pb2 import TlsCertificate,
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import SdsSecretConfig, Secret
 from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import CommonTlsContext, DownstreamTlsContext
 
+from equipoise.proxy.model import CipherSet, ProxyTls
 from equipoise.xds.encoding import over_ads, packed
-from equipoise.xds.model import CipherSet, ProxyTls
 
 _STRICT = (
     "ECDHE-RSA-AES256-GCM-SHA384",

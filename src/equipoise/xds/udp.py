@@ -11,9 +11,9 @@ from envoy.extensions.filters.udp.udp_proxy.v3.udp_proxy_pb2 import UdpProxyConf
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt64Value
 
+from equipoise.proxy.model import ProxyListener
 from equipoise.xds.access_logs import access_logs
 from equipoise.xds.encoding import packed
-from equipoise.xds.model import ProxyListener
 
 _IDLE_SECONDS = 60
 """Every session holds a file descriptor until it ends, and a client that asks from a new port each time makes a new
@@ -27,7 +27,7 @@ def udp_proxy(load_balancer_id: str, each: ProxyListener) -> ListenerFilter:
     proxy = UdpProxyConfig(
         stat_prefix=each.listener_id,
         # Called deprecated for the sake of `matcher`, which in its turn is called not stable; this one just works.
-        cluster=each.listener_id,
+        cluster=each.default_pool,
         idle_timeout=Duration(seconds=_IDLE_SECONDS if each.idle_timeout is None else each.idle_timeout),
         # Only the algorithm "source" reads it; present always, so that a change of algorithm is the cluster's alone.
         hash_policies=[UdpProxyConfig.HashPolicy(source_ip=True)],

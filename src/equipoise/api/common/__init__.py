@@ -1,0 +1,1 @@
+"""What stands beside every API: versions and health, metrics, and the OpenAPI document."""

@@ -1,0 +1,1 @@
+"""The identity API in the way of Keystone v3."""

@@ -1,0 +1,53 @@
+"""What a data plane is to a controller: it is handed proxy models, and tells what its nodes make of them.
+
+A backend compiles a model into what its proxies take, applies it on every node, and observes. Envoy is the first one
+(`equipoise.xds.backend`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from equipoise.proxy.model import ProxyLoadBalancer
+from equipoise.proxy.rejections import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One generation of a load balancer; without a model there is no such load balancer any more."""
+
+    load_balancer_id: str
+    generation: int
+    model: ProxyLoadBalancer | None
+
+
+class Backend(Protocol):
+    """What a controller needs of a data plane."""
+
+    def publish(self, states: Iterable[Published]) -> None:
+        """Let these states be in force from now on, in place of those of before."""
+
+    def forget(self, load_balancer_id: str) -> None:
+        """It does not exist any more, and whatever was in force of it is gone."""
+
+    def settle(self, load_balancer_id: str, generation: int) -> None:
+        """Whatever was refused of this or an earlier generation is known and need not hold it up."""
+
+    def ready(self) -> None:
+        """All that is desired has been published: what is not among it is superfluous."""
+
+
+class NodeObserver(Protocol):
+    """Called on the event loop, never from within a call of the backend; must not block and must not raise."""
+
+    def node_connected(self, node_id: str) -> None:
+        """A stream of that node was opened; everything will be confirmed or refused on it anew."""
+
+    def node_disconnected(self, node_id: str) -> None:
+        """Its stream is gone, or was replaced by a newer one, whose `node_connected` then follows."""
+
+    def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
+        """The generation of each of these load balancers, by id, is now fully in force on that node."""
+
+    def refused(self, node_id: str, refusals: Sequence[Refused]) -> None:
+        """That node refused these resources and keeps what it had; they are not sent to it again unasked."""

@@ -1,0 +1,164 @@
+"""The small model between the controller and a data plane: all that a proxy must know of one load balancer.
+
+The controller compiles desired rows into it; the builders of a data plane turn it into what that takes. Nothing here
+knows of the database, of HTTP or of Envoy's messages.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Protocol(StrEnum):
+    TCP = "TCP"
+    HTTP = "HTTP"
+    UDP = "UDP"
+    HTTPS = "HTTPS"
+
+    @property
+    def carries_http(self) -> bool:
+        """Whether requests are balanced, and not the bytes of connections."""
+        return self in {Protocol.HTTP, Protocol.HTTPS}
+
+
+class Transport(StrEnum):
+    """Ports are counted apart for each: the same number may be used once over TCP and once over UDP."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class Algorithm(StrEnum):
+    ROUND_ROBIN = "roundrobin"
+    LEAST_CONNECTIONS = "leastconn"
+    SOURCE = "source"
+
+
+class CipherSet(StrEnum):
+    """The sets of the contract; what each holds is in `equipoise.xds.tls`."""
+
+    DEFAULT = "Default"
+    EXTENDED = "Extended"
+    STRICT = "Strict"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyTls:
+    """How a listener speaks TLS. Certificate (its chain may follow) and private key are PEM.
+
+    `since_tls_1_0` admits TLS 1.0 and 1.1 beside 1.2.
+    """
+
+    certificate: str
+    private_key: str = field(repr=False)
+    since_tls_1_0: bool
+    ciphers: CipherSet
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a listener occupies on a node."""
+
+    transport: Transport
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyHealthCheck:
+    """A check that Envoy makes. It has none for UDP: those are made beside it and leave out members that fail.
+
+    `protocol` is HTTP or TCP, times are in seconds, `port` None means the port that carries the traffic."""
+
+    protocol: Protocol
+    path: str | None
+    port: int | None
+    interval: int
+    timeout: int
+    healthy_threshold: int
+    unhealthy_threshold: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ProxyMember:
+    """A member at an IPv4 address and port. It gets traffic by its `weight` (0-2560) in relation to the others; of 0
+    nothing new.
+
+    A `backup` gets traffic only while no other member can. It is checked at `monitor_address` and `monitor_port`, None:
+    at its own address, and the port of the check.
+    """
+
+    address: str
+    port: int
+    weight: int = 1
+    backup: bool = False
+    monitor_address: str | None = None
+    monitor_port: int | None = None
+
+
+class Persistence(StrEnum):
+    """By what clients are known who come back to the member they had."""
+
+    SOURCE_IP = "SOURCE_IP"
+    HTTP_COOKIE = "HTTP_COOKIE"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyPool:
+    """Members that stand for one another, sorted and without doubles, and how one of them is chosen.
+
+    `protocol` is HTTP, TCP or UDP. A cookie is kept for `cookie_lifetime` seconds, None: until the browser ends.
+    `keepalive` is in seconds: how long a member says nothing over TCP until it is asked whether it is there, 0: it is
+    never asked.
+    A pool with the id of a listener is private to that.
+    """
+
+    pool_id: str
+    protocol: Protocol
+    algorithm: Algorithm
+    members: tuple[ProxyMember, ...]
+    health_check: ProxyHealthCheck | None = None
+    persistence: Persistence | None = None
+    cookie_lifetime: int | None = None
+    keepalive: int = 0
+
+    @property
+    def transport(self) -> Transport:
+        return Transport.UDP if self.protocol is Protocol.UDP else Transport.TCP
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyListener:
+    """One listener: where it listens, and the pool that gets what it takes in.
+
+    `idle_timeout` is in seconds and ends connections, or sessions of UDP, without traffic; None leaves the
+    default. `tls` is there for HTTPS and only there. `is_logged`: it has an access log. `keepalive` is that of clients,
+    as in `ProxyPool`.
+    """
+
+    listener_id: str
+    protocol: Protocol
+    port: int
+    default_pool: str
+    idle_timeout: int | None = None
+    tls: ProxyTls | None = None
+    is_logged: bool = False
+    keepalive: int = 0
+
+    @property
+    def transport(self) -> Transport:
+        return Transport.UDP if self.protocol is Protocol.UDP else Transport.TCP
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyLoadBalancer:
+    """What of a load balancer is to be in force; no listeners means that nothing is to be served.
+
+    `pools` are those that its listeners use; several may use one. `bandwidth` is the limit of all its listeners
+    together, in Mbit/s for each direction; None means without limit.
+    """
+
+    load_balancer_id: str
+    address: str
+    listeners: tuple[ProxyListener, ...]
+    pools: tuple[ProxyPool, ...] = ()
+    bandwidth: int | None = None

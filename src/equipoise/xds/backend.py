@@ -1,0 +1,33 @@
+"""Envoy as a data plane (`equipoise.proxy.backend`): proxy models become resources, which travel over the stream."""
+
+from collections.abc import Iterable
+
+from equipoise.proxy.backend import Published
+from equipoise.xds.builders import build
+from equipoise.xds.desired import Desired
+from equipoise.xds.server import AdsServer
+
+
+def desired_of(state: Published) -> Desired:
+    """What of a state is to be in force."""
+    resources = () if state.model is None else build(state.model)
+    return Desired(state.load_balancer_id, state.generation, resources)
+
+
+class EnvoyBackend:
+    """The nodes of Envoy that are connected to a control stream. What they tell, the stream's observer hears."""
+
+    def __init__(self, stream: AdsServer) -> None:
+        self._stream = stream
+
+    def publish(self, states: Iterable[Published]) -> None:
+        self._stream.publish(map(desired_of, states))
+
+    def forget(self, load_balancer_id: str) -> None:
+        self._stream.forget(load_balancer_id)
+
+    def settle(self, load_balancer_id: str, generation: int) -> None:
+        self._stream.settle(load_balancer_id, generation)
+
+    def ready(self) -> None:
+        self._stream.ready()
