@@ -53,7 +53,7 @@ class StandIn:
         place = self._files.run.stat()
         files = await self._envoy.choose()
         files.create()
-        self._ads = AdsServer(files.xds_socket, _Silent(), lambda: self._envoy.pids)
+        self._ads = AdsServer(files.xds_socket, lambda: self._envoy.pids)
         await self._ads.start()
         is_held = False
         while not asked_to_end.is_set():
@@ -111,15 +111,3 @@ class StandIn:
             return os.path.samestat(self._files.run.stat(), place)
         except OSError:
             return False
-
-
-class _Silent:
-    """Whoever would hear of the node is not there (`equipoise.proxy.backend.NodeObserver`)."""
-
-    def node_connected(self, node_id: str) -> None: ...
-
-    def node_disconnected(self, node_id: str) -> None: ...
-
-    def confirmed(self, node_id: str, generations: object) -> None: ...
-
-    def refused(self, node_id: str, refusals: object) -> None: ...

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.app import Equipoise
+from equipoise.app.service import Equipoise
 from equipoise.domain.commands import CreateHealthMonitor, CreateListener, CreateLoadBalancer, NewMember, PoolFields
 from equipoise.domain.jobs import Job, JobStatus
 from equipoise.domain.model import EXTERNAL, Algorithm, Protocol
@@ -33,7 +33,7 @@ class Place:
     """A listener of a load balancer in a service of this process."""
 
     def __init__(self, service: Equipoise, policy: Policy) -> None:
-        self._database = service._database
+        self._database = service.database
         self._waiters = JobWaiters(self._database)
         self._policy = policy
         self.address = self.pool_id = ""

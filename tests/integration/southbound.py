@@ -12,7 +12,7 @@ from pathlib import Path
 from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
 from equipoise.dataplane.files import DataPlaneFiles
 from equipoise.proxy.model import Algorithm, Protocol, ProxyHealthCheck
-from equipoise.proxy.rejections import Refused
+from equipoise.proxy.rejections import Rejected
 from equipoise.xds.builders import build
 from equipoise.xds.desired import Desired
 from equipoise.xds.server import AdsServer
@@ -58,7 +58,7 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
         self.confirmations: list[tuple[str, str, int]] = []
-        self.refusals: list[Refused] = []
+        self.refusals: list[Rejected] = []
         self._waiting: list[asyncio.Future[None]] = []
 
     def node_connected(self, node_id: str) -> None:
@@ -73,7 +73,7 @@ class Recorder:
         self.confirmations.extend((node_id, load_balancer_id, each) for load_balancer_id, each in generations.items())
         self._wake()
 
-    def refused(self, _node_id: str, refusals: Sequence[Refused]) -> None:
+    def rejected(self, _node_id: str, refusals: Sequence[Rejected]) -> None:
         self.refusals.extend(refusals)
         self._wake()
 
@@ -194,11 +194,11 @@ class Stand:
         self.files = DataPlaneFiles(directory)
         self.recorder = Recorder()
         self.envoy = EnvoySupervisor(EnvoySettings(directory, NODE, concurrency))
-        self.ads = AdsServer(self.files.xds_socket, self.recorder, lambda: self.envoy.pids)
+        self.ads = AdsServer(self.files.xds_socket, lambda: self.envoy.pids)
 
     async def start(self) -> None:
         self.files.create()
-        await self.ads.start()
+        await self.ads.start(self.recorder)
         await self.envoy.start()
 
     async def connected(self) -> None:
@@ -208,7 +208,7 @@ class Stand:
         wanted = (NODE, load_balancer_id, generation)
         await self.recorder.wait(lambda: wanted in self.recorder.confirmations)
 
-    async def refused(self, resource: str) -> Refused:
+    async def refused(self, resource: str) -> Rejected:
         await self.recorder.wait(lambda: any(each.resource == resource for each in self.recorder.refusals))
         return next(each for each in self.recorder.refusals if each.resource == resource)
 
@@ -221,8 +221,8 @@ class Stand:
         """What a restart of the service is to Envoy: the stream ends, and one opens that knows nothing of before."""
         await self.ads.stop()
         self.recorder = Recorder()
-        self.ads = AdsServer(self.files.xds_socket, self.recorder, lambda: self.envoy.pids)
-        await self.ads.start()
+        self.ads = AdsServer(self.files.xds_socket, lambda: self.envoy.pids)
+        await self.ads.start(self.recorder)
 
     async def stop(self) -> None:
         await self.ads.stop()

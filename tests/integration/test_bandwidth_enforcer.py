@@ -80,7 +80,7 @@ async def test_a_table_that_somebody_else_removed_is_whole_again_with_the_next_c
     await enforcer.apply([load_balancer("one", "127.99.0.1")])
     delete(enforcer.table)
     await enforcer.apply([load_balancer("two", "127.99.0.2")])
-    assert enforcer.hindrance is None
+    assert enforcer.unavailable_reason is None
     assert "127.99.0.1" in of_table(enforcer.table)
     assert "127.99.0.2" in of_table(enforcer.table)
 
@@ -146,7 +146,7 @@ async def test_without_nft_it_says_so_and_what_to_do(
     await made.start()
     await made.apply([load_balancer("one", "127.99.0.1")])
     await made.ready()
-    assert made.hindrance == "the command nft is missing; install the package nftables and restart the service"
+    assert made.unavailable_reason == "the command nft is missing; install the package nftables and restart the service"
     await made.stop()
     await made.remove()
 
@@ -160,8 +160,8 @@ async def test_a_kernel_that_stops_taking_rules_hinders_until_it_takes_them_agai
     with monkeypatch.context() as patched:
         patched.setenv("PATH", str(tmp_path))
         await enforcer.apply([load_balancer("one", "127.99.0.1")])
-    assert enforcer.hindrance is not None
-    assert "No buffer space" in enforcer.hindrance
+    assert enforcer.unavailable_reason is not None
+    assert "No buffer space" in enforcer.unavailable_reason
     await enforcer.apply([load_balancer("two", "127.99.0.2")])
-    assert enforcer.hindrance is None
+    assert enforcer.unavailable_reason is None
     assert "127.99.0.1" in of_table(enforcer.table)

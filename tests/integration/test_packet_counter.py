@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 
 from equipoise.dataplane import nft_reading
-from equipoise.dataplane.packets import PacketCounter, Place
+from equipoise.dataplane.packets import CountedAddress, PacketCounter
 
 ADDRESS, OTHER = "127.99.202.1", "127.99.202.2"
 
@@ -31,7 +31,7 @@ def delete(instance: str) -> None:
     subprocess.run(["nft", "delete", "table", "ip", table(instance)], check=True)
 
 
-def served(address: str) -> tuple[socket.socket, Place]:
+def served(address: str) -> tuple[socket.socket, CountedAddress]:
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind((address, 0))
     return server, (address, "udp", server.getsockname()[1])
@@ -80,7 +80,7 @@ async def test_the_same_port_of_tcp_and_udp_is_counted_apart(counter: PacketCoun
 
 
 async def test_thousands_of_counters_are_read_though_no_message_holds_them(counter: PacketCounter) -> None:
-    def places() -> Iterable[Place]:
+    def places() -> Iterable[CountedAddress]:
         return [(f"127.99.203.{number % 250}", "tcp", 1024 + number) for number in range(3000)]
 
     await counter.follow(places())

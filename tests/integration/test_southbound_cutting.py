@@ -141,7 +141,7 @@ async def test_only_connections_of_that_listener_to_that_member_are_cut(tmp_path
             await serve(stand, 2, vip, replace(one, members=(stays.address,)), other)
             assert await working(cut) == HELD
 
-            assert cutter_of(stand).obstacle() is None
+            assert cutter_of(stand).unavailable_reason() is None
             count = await cutter_of(stand).cut("l0", {gone.address})
 
             await until(lambda: gone.open == to_gone - count)
@@ -180,7 +180,7 @@ async def test_a_connection_that_is_just_being_opened_is_cut_too(tmp_path: Path)
 
 async def test_without_an_envoy_nothing_is_in_the_way_but_there_is_nothing_to_cut_either() -> None:
     cutter = EnvoyCutter(tuple)
-    assert cutter.obstacle() is None
+    assert cutter.unavailable_reason() is None
     with pytest.raises(ProcessLookupError):
         await cutter.cut("l", ["127.0.0.1"])
 
@@ -189,7 +189,7 @@ async def test_a_process_that_may_not_be_touched_is_told_as_an_obstacle(tmp_path
     async with a_stand(tmp_path) as stand:
         code = (
             "import os, sys; from equipoise.dataplane.cutting import EnvoyCutter; os.setuid(65534);"
-            "print(EnvoyCutter(lambda: [int(sys.argv[1])]).obstacle())"
+            "print(EnvoyCutter(lambda: [int(sys.argv[1])]).unavailable_reason())"
         )
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", code, str(stand.envoy.pid), stdout=asyncio.subprocess.PIPE

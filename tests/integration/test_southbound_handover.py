@@ -97,8 +97,8 @@ class Next:
     async def start(self) -> None:
         self.files = await self.supervisor.choose()
         self.files.create()
-        self.ads = AdsServer(self.files.xds_socket, self.recorder, lambda: self.supervisor.pids)
-        await self.ads.start()
+        self.ads = AdsServer(self.files.xds_socket, lambda: self.supervisor.pids)
+        await self.ads.start(self.recorder)
         self.ads.publish(self._published)
         self.ads.ready()
         await self.supervisor.start()

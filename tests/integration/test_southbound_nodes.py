@@ -23,7 +23,7 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 async def ads(tmp_path: Path, recorder: Recorder) -> AsyncIterator[AdsServer]:
-    ads = AdsServer(tmp_path / "xds.sock", recorder)
+    ads = AdsServer(tmp_path / "xds.sock")
     await ads.start()
     ads.ready()
     yield ads

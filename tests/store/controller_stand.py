@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from equipoise.api.classic.handlers.listeners import create_listener
 from equipoise.certificates.vault import Vault
+from equipoise.controller.compile import ProxySettings
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
 from equipoise.controller.slow_start import SlowStart
@@ -20,9 +21,9 @@ from equipoise.domain.commands import CreateLoadBalancer, NewMember
 from equipoise.domain.jobs import Job
 from equipoise.domain.quotas import Quotas
 from equipoise.domain.references import listeners, pools
-from equipoise.proxy.backend import Published
+from equipoise.proxy.backend import NodeObserver, Published
 from equipoise.proxy.model import ProxyLoadBalancer
-from equipoise.proxy.rejections import Refused, RejectionKind
+from equipoise.proxy.rejections import Rejected, RejectionKind
 from equipoise.store.database import Clock, Database, Transaction, open_engine
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.migrate import upgrade
@@ -41,12 +42,13 @@ PATIENCE = 10.0
 
 
 class FakeNode:
-    """Stands for the control stream and one node: remembers what is desired, confirms and refuses when told to."""
+    """Stands for the control stream and one node: remembers what is desired, confirms and rejects when told to."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
+    observer: NodeObserver
+
+    def __init__(self) -> None:
         self.desired: dict[str, Desired] = {}
-        self.settled: dict[str, int] = {}
+        self.acknowledged: dict[str, int] = {}
         self.is_ready = False
         self.confirms_at_once = True
         self.is_connected = False
@@ -63,32 +65,32 @@ class FakeNode:
     def forget(self, load_balancer_id: str) -> None:
         self.desired.pop(load_balancer_id, None)
 
-    def settle(self, load_balancer_id: str, generation: int) -> None:
-        self.settled[load_balancer_id] = generation
+    def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
+        self.acknowledged[load_balancer_id] = generation
 
     def ready(self) -> None:
         self.is_ready = True
 
     def connect(self, node_id: str = NODE) -> None:
         self.is_connected = True
-        self._controller.node_connected(node_id)
+        self.observer.node_connected(node_id)
         if self.confirms_at_once:
             self.confirm_all(node_id)
 
     def disconnect(self, node_id: str = NODE) -> None:
-        self._controller.node_disconnected(node_id)
+        self.observer.node_disconnected(node_id)
 
     def confirm_all(self, node_id: str = NODE) -> None:
         generations = {id: one.generation for id, one in self.desired.items()}
-        asyncio.get_running_loop().call_soon(self._controller.confirmed, node_id, generations)
+        asyncio.get_running_loop().call_soon(self.observer.confirmed, node_id, generations)
 
-    def refuse(self, load_balancer_id: str, listener_id: str, reason: str) -> None:
+    def reject(self, load_balancer_id: str, listener_id: str, reason: str) -> None:
         generation = self.desired[load_balancer_id].generation
         # As of a listener with a pool of its own; what it says tells the kind.
         concerns = listeners(listener_id) | pools(listener_id)
         kind = RejectionKind.ADDRESS_IN_USE if "cannot listen" in reason else RejectionKind.STRUCTURE
-        refused = Refused(load_balancer_id, generation, concerns, "resource", kind, reason)
-        asyncio.get_running_loop().call_soon(self._controller.refused, NODE, [refused])
+        rejected = Rejected(load_balancer_id, generation, concerns, "resource", kind, reason)
+        asyncio.get_running_loop().call_soon(self.observer.rejected, NODE, [rejected])
 
 
 class RecordingCutter:
@@ -99,7 +101,7 @@ class RecordingCutter:
         self.why_not: str | None = None
         self.asked_when: Callable[[], None] = lambda: None
 
-    def obstacle(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         return self.why_not
 
     async def cut(self, listener_id: str, addresses: Collection[str]) -> int:
@@ -111,8 +113,8 @@ class RecordingCutter:
 class FakeLimits:
     """Stands for the kernel: remembers the bandwidth of what serves, and is hindered when told to."""
 
-    def __init__(self, hindrance: str | None) -> None:
-        self.hindrance = self.becomes = hindrance
+    def __init__(self, unavailable_reason: str | None) -> None:
+        self.unavailable_reason = self.becomes = unavailable_reason
         self.in_force: dict[str, int | None] = {}
         self.is_ready = False
 
@@ -121,7 +123,7 @@ class FakeLimits:
             self.in_force[each.load_balancer_id] = each.bandwidth
         for id in gone:
             self.in_force.pop(id, None)
-        self.hindrance = self.becomes
+        self.unavailable_reason = self.becomes
 
     async def ready(self) -> None:
         self.is_ready = True
@@ -249,7 +251,7 @@ async def open_stand(
     external: str = "127.77.0.0/16",
     connected: bool = True,
     clock: Clock = time.time,
-    hindrance: str | None = None,
+    unavailable_reason: str | None = None,
     vault: Vault | None = None,
     slow_start: int = 0,
 ) -> AsyncIterator[Stand]:
@@ -260,9 +262,12 @@ async def open_stand(
     vault = vault or Vault(Fernet.generate_key())
     cutter = RecordingCutter()
     draining = Draining(database, cutter)
-    limits = FakeLimits(hindrance)
-    controller = Controller(database, time_limit, vault.unseal, draining, limits, SlowStart(slow_start))
-    node = FakeNode(controller)
+    limits = FakeLimits(unavailable_reason)
+    node = FakeNode()
+    controller = Controller(
+        database, time_limit, vault.unseal, draining, limits, SlowStart(slow_start), ProxySettings(), node
+    )
+    node.observer = controller.observer
     policy = Policy(
         pools={"External": IPv4Network(external), "Internal": IPv4Network("127.78.0.0/16")},
         quotas=Quotas(load_balancers=1000, listeners=100, members=1000),
@@ -270,7 +275,7 @@ async def open_stand(
         chooser=random.Random(7),
     )
     stand = Stand(url, database, controller, node, limits, policy, vault, draining, cutter)
-    await controller.start(node)
+    await controller.start()
     if connected:
         node.connect()
     try:

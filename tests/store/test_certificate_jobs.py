@@ -110,10 +110,10 @@ async def test_a_refusal_by_one_listener_takes_the_renewal_back_from_all_also_wh
         for id in (first, second, third):
             await stand.handed_over(id)
         before = shop.generations()
-        stand.controller.confirmed(NODE, {first: before[first]})
+        stand.controller.observer.confirmed(NODE, {first: before[first]})
         assert (await stand.ended(Accepted(accepted.job_ids[0], ""))).status is JobStatus.SUCCESS
         assert sorted(shop.stored()) == ["first", "second"]
-        stand.node.refuse(second, shop.user_of(second), "refused by the test")
+        stand.node.reject(second, shop.user_of(second), "refused by the test")
         assert await shop.ends(accepted) == [JobStatus.SUCCESS, JobStatus.FAIL, JobStatus.FAIL]
         assert (shop.view().content.certificate, shop.view().certificate.name) == ("first", "")
         assert shop.stored() == ["first"]

@@ -461,7 +461,7 @@ class Domain(RuleBasedStateMachine):
 
     async def _confirm(self, id: str) -> None:
         await self.stand.handed_over(id)
-        self.stand.controller.confirmed(NODE, {id: self.stand.node.desired[id].generation})
+        self.stand.controller.observer.confirmed(NODE, {id: self.stand.node.desired[id].generation})
 
     @rule(number=any_number)
     @precondition(lambda self: self.connected)
@@ -481,7 +481,7 @@ class Domain(RuleBasedStateMachine):
 
     async def _refuse(self, id: str, listener: str) -> None:
         await self.stand.handed_over(id)
-        self.stand.node.refuse(id, listener, "it is not wanted")
+        self.stand.node.reject(id, listener, "it is not wanted")
         await asyncio.sleep(0)
 
     @rule(seconds=st.sampled_from([60, 150, TIME_LIMIT]))

@@ -145,7 +145,7 @@ async def test_a_removal_that_fails_cuts_nothing(database_url: str) -> None:
         removal = await stand.remove_members(listener, member)
         load_balancer = stand.job(removal).load_balancer_id
         await stand.handed_over(load_balancer)
-        stand.node.refuse(load_balancer, listener, "no")
+        stand.node.reject(load_balancer, listener, "no")
         assert (await stand.ended(removal)).status == JobStatus.FAIL
         stand.node.confirm_all()
         assert noted(stand) == []

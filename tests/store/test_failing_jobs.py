@@ -157,7 +157,7 @@ async def test_of_removals_and_additions_that_end_in_two_parts_the_last_one_says
         stand.node.connect()
         for number in (at_first, 3):
             if number != cancelled:
-                stand.controller.confirmed(NODE, {load_balancer: stand.job(jobs[number]).generation})
+                stand.controller.observer.confirmed(NODE, {load_balancer: stand.job(jobs[number]).generation})
                 assert (await stand.ended(jobs[number])).status == JobStatus.SUCCESS
         assert stand.members(listener) == before != []
 
@@ -192,11 +192,11 @@ async def test_an_addition_that_fails_after_the_removal_before_it_succeeded_leav
         stand.node.connect()
         confirmed = {load_balancer: stand.job(removal).generation}
         again = await stand.add_member(listener, MEMBER)
-        stand.controller.confirmed(NODE, confirmed)
+        stand.controller.observer.confirmed(NODE, confirmed)
         assert (await stand.ended(removal)).status == JobStatus.SUCCESS
         assert stand.members(listener) == [member]
         await stand.handed_over(load_balancer)
-        stand.node.refuse(load_balancer, listener, "no")
+        stand.node.reject(load_balancer, listener, "no")
         assert (await stand.ended(again)).status == JobStatus.FAIL
         assert stand.members(listener) == []
 

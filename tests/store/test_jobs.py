@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
 from equipoise.api.classic.handlers.listeners import update_listener
-from equipoise.controller import controller
+from equipoise.controller import reconcile
 from equipoise.controller.retention import Retention
 from equipoise.domain.commands import NewMember
 from equipoise.domain.errors import AddressTaken, BeingDeleted, NotCancellable, QuotaExceeded, ServiceError
@@ -69,7 +69,7 @@ async def test_a_job_is_running_until_the_node_confirms(database_url: str) -> No
 async def test_what_thousands_confirm_at_once_is_written_in_parts(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controller, "BATCH", 3)
+    monkeypatch.setattr(reconcile, "BATCH", 3)
     async with open_stand(database_url) as stand:
         stand.node.confirms_at_once = False
         created = [await stand.create_load_balancer() for _ in range(10)]
@@ -118,7 +118,7 @@ async def test_what_is_confirmed_ends_the_jobs_up_to_it_and_none_that_came_later
         first, second = await stand.create_listener(id, 8080), await stand.create_listener(id, 8081)
         await stand.handed_over(id)
         await stand.until(lambda: stand.job(second).status == JobStatus.RUNNING)
-        stand.controller.confirmed(NODE, {id: stand.job(first).generation})
+        stand.controller.observer.confirmed(NODE, {id: stand.job(first).generation})
         assert (await stand.ended(first)).status == JobStatus.SUCCESS
         assert (stand.job(created).status, stand.job(second).status) == (JobStatus.SUCCESS, JobStatus.RUNNING)
         stand.node.confirm_all()
@@ -143,7 +143,7 @@ async def test_a_refused_listener_fails_its_job_and_leaves_nothing_behind(databa
         stand.node.confirms_at_once = False
         listener = await stand.create_listener(created.resource_id)
         await stand.handed_over(created.resource_id)
-        stand.node.refuse(created.resource_id, listener.resource_id, BIND_REFUSED)
+        stand.node.reject(created.resource_id, listener.resource_id, BIND_REFUSED)
         job = await stand.ended(listener)
         assert job.status == JobStatus.FAIL
         assert job.failure == FailureReason.CANNOT_LISTEN
@@ -162,7 +162,7 @@ async def test_a_refusal_fails_only_the_jobs_about_that_listener(database_url: s
         good = await stand.create_listener(created.resource_id, 8081)
         member_of_bad = await stand.add_member(bad.resource_id)
         await stand.handed_over(created.resource_id)
-        stand.node.refuse(created.resource_id, bad.resource_id, BIND_REFUSED)
+        stand.node.reject(created.resource_id, bad.resource_id, BIND_REFUSED)
         assert (await stand.ended(bad)).status == JobStatus.FAIL
         assert (await stand.ended(member_of_bad)).status == JobStatus.FAIL
         await stand.handed_over(created.resource_id)
@@ -183,7 +183,7 @@ async def test_a_refused_update_returns_the_columns_that_it_wrote(database_url: 
         await stand.handed_over(created.resource_id)
         with pytest.raises(ServiceError, match="still being given up"):
             await stand.create_listener(created.resource_id, 8080)
-        stand.node.refuse(created.resource_id, listener.resource_id, BIND_REFUSED)
+        stand.node.reject(created.resource_id, listener.resource_id, BIND_REFUSED)
         assert (await stand.ended(update)).status == JobStatus.FAIL
         view = stand.read(lambda c: listeners.show_listener(c, CALLER, listener.resource_id))
         assert (view.listener.port, view.listener.name) == (8080, "listener")
@@ -198,10 +198,10 @@ async def test_a_listener_refused_without_a_job_is_in_error_until_it_is_accepted
         listener = await stand.create_listener(created.resource_id)
         await stand.ended(listener)
         stand.node.confirms_at_once = False
-        stand.node.refuse(created.resource_id, listener.resource_id, BIND_REFUSED)
+        stand.node.reject(created.resource_id, listener.resource_id, BIND_REFUSED)
         await stand.until(lambda: status(stand) == "ERROR")
         generation = stand.node.desired[created.resource_id].generation
-        await stand.until(lambda: stand.node.settled == {created.resource_id: generation})
+        await stand.until(lambda: stand.node.acknowledged == {created.resource_id: generation})
         # Settled means that the generation is confirmed apart from the refusal: the listener stays in ERROR.
         stand.node.confirm_all()
         other = await stand.create_listener(created.resource_id, 8081)
@@ -360,7 +360,7 @@ async def add_two_members(stand: Stand, listener_id: str) -> Accepted:
 
 async def test_a_bandwidth_that_is_not_in_force_is_said_in_the_job_and_does_not_fail_it(database_url: str) -> None:
     async with open_stand(database_url) as stand:
-        stand.limits.hindrance = stand.limits.becomes = "there is no nft"
+        stand.limits.unavailable_reason = stand.limits.becomes = "there is no nft"
         created = await stand.create_load_balancer(bandwidth=10)
         job = await stand.ended(created)
         message = "The bandwidth is stored but not limited on this machine: there is no nft."
@@ -384,13 +384,13 @@ async def test_a_limit_that_fails_with_the_very_change_is_said_in_its_job(databa
 async def test_a_job_left_by_a_killed_service_is_warned_of_what_the_next_one_finds(database_url: str) -> None:
     async with open_stand(database_url, connected=False) as stand:
         created = await stand.create_load_balancer(bandwidth=10)
-    async with open_stand(database_url, connected=False, hindrance="there is no nft") as stand:
+    async with open_stand(database_url, connected=False, unavailable_reason="there is no nft") as stand:
         assert [warned.reason for warned in stand.job(created).warnings] == [WarningReason.BANDWIDTH_NOT_ENFORCED]
 
 
 async def test_an_internal_load_balancer_has_no_limit_and_no_warning(database_url: str) -> None:
     async with open_stand(database_url) as stand:
-        stand.limits.hindrance = stand.limits.becomes = "there is no nft"
+        stand.limits.unavailable_reason = stand.limits.becomes = "there is no nft"
         created = await stand.create_load_balancer(type="Internal", bandwidth=None)
         assert (await stand.ended(created)).warnings == ()
         assert stand.limits.in_force[created.resource_id] is None

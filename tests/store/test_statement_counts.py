@@ -127,7 +127,7 @@ async def test_a_load_balancer_is_one_commit_to_be_accepted_and_at_most_two_more
             created = await stand.create_load_balancer()
             await stand.until(lambda: stand.story(created) == ["INIT", "RUNNING"])
             generations = {created.resource_id: stand.node.desired[created.resource_id].generation}
-            stand.controller.confirmed(NODE, generations)
+            stand.controller.observer.confirmed(NODE, generations)
             await stand.ended(created)
         assert stand.story(created) == ["INIT", "RUNNING", "SUCCESS"]
         about = [one for one in committed if any(created.resource_id in executed for executed in one)]

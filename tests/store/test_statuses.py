@@ -181,7 +181,7 @@ async def test_what_is_changed_is_pending_until_the_change_is_confirmed(place: P
 
 
 async def test_every_live_node_has_to_confirm(place: Place) -> None:
-    place.stand.controller.node_connected("node-2")
+    place.stand.controller.observer.node_connected("node-2")
     accepted = await place.update(backend_port=9001)
     await place.stand.handed_over(place.id)
     place.stand.node.confirm_all()
@@ -195,9 +195,9 @@ async def test_every_live_node_has_to_confirm(place: Place) -> None:
 async def test_an_older_generation_that_is_confirmed_does_not_make_it_active(place: Place) -> None:
     before = place.generation()
     accepted = await place.update(backend_port=9001)
-    place.stand.controller.confirmed(NODE, {place.id: before})
+    place.stand.controller.observer.confirmed(NODE, {place.id: before})
     later = await place.update(backend_port=9002)
-    place.stand.controller.confirmed(NODE, {place.id: place.generation() - 1})
+    place.stand.controller.observer.confirmed(NODE, {place.id: place.generation() - 1})
     await place.succeeds(accepted)
     assert place.seen().listener == PENDING
     confirm(place)
@@ -208,7 +208,7 @@ async def test_an_older_generation_that_is_confirmed_does_not_make_it_active(pla
 async def test_a_change_that_fails_leaves_the_status_that_was_there_before(place: Place) -> None:
     accepted = await place.update(port=9443)
     await place.stand.handed_over(place.id)
-    place.stand.node.refuse(place.id, place.listener, "no")
+    place.stand.node.reject(place.id, place.listener, "no")
     assert (await place.stand.ended(accepted)).status == JobStatus.FAIL
     assert place.seen() == ALL_ACTIVE
 
@@ -224,12 +224,12 @@ async def test_a_member_whose_return_and_whose_removal_fail_is_what_it_was(place
 
 
 async def test_a_listener_in_error_is_pending_while_it_is_mended_and_in_error_again_if_that_fails(place: Place) -> None:
-    place.stand.node.refuse(place.id, place.listener, "the port is taken")
+    place.stand.node.reject(place.id, place.listener, "the port is taken")
     await place.stand.until(lambda: place.listener_status(place.listener) == Status.ERROR)
     accepted = await place.update(port=9443)
     assert place.seen().listener == PENDING
     await place.stand.handed_over(place.id)
-    place.stand.node.refuse(place.id, place.listener, "that one, too")
+    place.stand.node.reject(place.id, place.listener, "that one, too")
     assert (await place.stand.ended(accepted)).status == JobStatus.FAIL
     assert place.seen().listener == Status.ERROR
     mended = await place.update(port=9444)
@@ -247,14 +247,14 @@ async def test_what_is_being_deleted_with_its_load_balancer_is_pending(place: Pl
     assert place.seen() == Seen(PENDING, PENDING, PENDING, ())
     await place.cancel(deletion)
     assert place.seen() == Seen(ACTIVE, ACTIVE, ACTIVE, ())
-    place.stand.controller.node_connected(NODE)
+    place.stand.controller.observer.node_connected(NODE)
     confirm(place)
     await place.succeeds(removal)
 
 
 async def disconnect(place: Place) -> None:
     """Without a node jobs stay INIT, in which they can be cancelled."""
-    place.stand.controller.node_disconnected(NODE)
+    place.stand.controller.observer.node_disconnected(NODE)
     await place.stand.until(lambda: not place.stand.read(lambda c: c.execute(select(nodes.c.live)).scalar_one()))
 
 

@@ -228,7 +228,7 @@ async def check_outcomes(database_url: str, count: int, cancelled: set[int], add
             case "refused":
                 await stand.handed_over(load_balancer_id)
                 stand.node.connect()
-                stand.node.refuse(load_balancer_id, listener_id, "refused by the test")
+                stand.node.reject(load_balancer_id, listener_id, "refused by the test")
             case "cancelled":
                 with suppress(ServiceError):  # all parts were, and so the job has ended
                     await cancel(stand, accepted.job_id)

@@ -79,7 +79,7 @@ async def test_a_member_that_is_there_already_has_a_sub_job_too_and_is_not_taken
         load_balancer_id = stand.job(accepted).load_balancer_id
         await stand.handed_over(load_balancer_id)
         assert len(stand.job(accepted).sub_jobs) == 2
-        stand.node.refuse(load_balancer_id, listener.resource_id, "refused by the test")
+        stand.node.reject(load_balancer_id, listener.resource_id, "refused by the test")
         job = await stand.ended(accepted)
         assert statuses(job) == {JobStatus.FAIL}
         assert {part.fail_reason for part in job.sub_jobs} == {job.fail_reason}

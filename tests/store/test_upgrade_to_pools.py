@@ -187,7 +187,7 @@ async def test_a_rejection_fails_what_it_is_about_and_nothing_else(empty_databas
         # Starting and stopping touches every listener.
         await stand.write(lambda tx: jobs.cancel_job(tx, CALLER, UNFINISHED["updateELB"].job_id))
         await stand.handed_over(NAMES["load_balancer"])
-        stand.node.refuse(NAMES["load_balancer"], NAMES["tcp"], "it is not wanted")
+        stand.node.reject(NAMES["load_balancer"], NAMES["tcp"], "it is not wanted")
         about = ("updateListener", "createMember", "removeMember", "updateHealthCheck")
         for name in about:
             assert (await stand.ended(UNFINISHED[name])).failure is FailureReason.REJECTED, name

@@ -12,7 +12,7 @@ import pytest
 
 from equipoise.dataplane import last_good as module
 from equipoise.dataplane.last_good import LastGood
-from equipoise.proxy.model import Place, Transport
+from equipoise.proxy.model import ListenAddress, Transport
 from equipoise.xds.desired import Desired
 from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import CLUSTER, LISTENER, SECRET
@@ -35,7 +35,7 @@ def seal(secret: str) -> str:
     return secret[::-1]
 
 
-PLACE = Place(Transport.TCP, "127.0.0.1", 80)
+PLACE = ListenAddress(Transport.TCP, "127.0.0.1", 80)
 
 
 def desired(id: str, body: bytes = b"body") -> Desired:

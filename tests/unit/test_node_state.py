@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from equipoise.domain.references import listeners
-from equipoise.proxy.model import Place, Transport
-from equipoise.proxy.rejections import Refused
+from equipoise.proxy.model import ListenAddress, Transport
+from equipoise.proxy.rejections import Rejected
 from equipoise.xds.desired import Desired, DesiredStates, key_of
 from equipoise.xds.exchange import Outcome, Request
 from equipoise.xds.names import listener_name
@@ -81,7 +81,7 @@ class Wire:
         self.states.ready = True
         self.envoy = SimulatedEnvoy()
         self.confirmed: list[tuple[str, int]] = []
-        self.refused: list[Refused] = []
+        self.refused: list[Rejected] = []
         self.pushed: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
         self.connect()
 
@@ -102,8 +102,8 @@ class Wire:
             self.states.put(each)
             self.node.moved((each.load_balancer_id,))
 
-    def settle(self, load_balancer_id: str, generation: int) -> None:
-        self.states.settle(load_balancer_id, generation)
+    def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
+        self.states.acknowledge_rejection(load_balancer_id, generation)
         self.node.moved((load_balancer_id,))
 
     def forget(self, load_balancer_id: str) -> None:
@@ -139,7 +139,7 @@ class Wire:
         return set(self.envoy.held[LISTENER])
 
 
-PLACE = Place(Transport.UDP, "10.0.0.5", 80)
+PLACE = ListenAddress(Transport.UDP, "10.0.0.5", 80)
 
 
 def at_place(state: Desired) -> Desired:
@@ -180,7 +180,7 @@ def test_a_listener_whose_place_somebody_else_has_is_refused_and_never_sent() ->
     assert (refused.load_balancer_id, refused.generation, refused.concerns) == ("a", 1, listeners("l1"))
     assert refused.reason == "cannot listen on 10.0.0.5:80: the port is in use already"
     assert wire.confirmed == [("b", 1)]
-    wire.settle("a", 1)
+    wire.acknowledge_rejection("a", 1)
     wire.run()
     assert ("a", 1) in wire.confirmed
 
@@ -391,16 +391,16 @@ def test_what_was_refused_is_sent_again_on_a_new_stream() -> None:
     assert len(wire.refused) == 2
 
 
-def test_a_settled_refusal_does_not_hold_its_generation_up_but_the_next_one() -> None:
+def test_a_acknowledged_refusal_does_not_hold_its_generation_up_but_the_next_one() -> None:
     wire = a_wire()
     wire.envoy.taken.add("a/tcp/80")
     wire.publish(desired("a", 1, Wanted("l1"), Wanted("l2", port=90)))
     wire.run()
-    wire.settle("a", 1)
+    wire.acknowledge_rejection("a", 1)
     wire.run()
     assert wire.confirmed == [("a", 1)]
     wire.publish(desired("a", 2, Wanted("l1"), Wanted("l2", port=90)))
-    wire.settle("a", 1)
+    wire.acknowledge_rejection("a", 1)
     wire.run()
     assert wire.confirmed == [("a", 1)]
     assert [refused.generation for refused in wire.refused] == [1, 2]
@@ -410,7 +410,7 @@ def test_settling_before_the_refusal_counts_as_well() -> None:
     wire = a_wire()
     wire.envoy.taken.add("a/tcp/80")
     wire.publish(desired("a", 1, Wanted("l1")))
-    wire.settle("a", 1)
+    wire.acknowledge_rejection("a", 1)
     wire.run()
     assert wire.confirmed == [("a", 1)]
 
@@ -440,7 +440,7 @@ def test_a_bad_resource_is_found_among_good_ones() -> None:
 def test_nothing_is_built_on_a_cluster_that_was_refused() -> None:
     wire = a_wire(desired("a", 1, Wanted("l1", cluster=WHOLE, filter=1)))
     assert not wire.listening()
-    wire.settle("a", 1)
+    wire.acknowledge_rejection("a", 1)
     wire.run()
     assert wire.confirmed == [("a", 1)]
 

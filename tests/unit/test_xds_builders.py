@@ -9,7 +9,7 @@ from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
-from equipoise.proxy.model import Algorithm, CipherSet, Place, Protocol, ProxyHealthCheck, ProxyTls, Transport
+from equipoise.proxy.model import Algorithm, CipherSet, ListenAddress, Protocol, ProxyHealthCheck, ProxyTls, Transport
 from equipoise.xds.builders import build
 from equipoise.xds.keepalive import MOST_BETWEEN_PROBES, PROBES
 from equipoise.xds.labels import label
@@ -169,8 +169,8 @@ def test_tcp_and_udp_occupy_places_of_their_own_on_one_port() -> None:
     resources = build(serving("lb", "10.0.0.5", listeners))
     places = {each.name: each.place for each in resources if each.type_url == LISTENER}
     assert places == {
-        "lb/tcp/8080": Place(Transport.TCP, "10.0.0.5", 8080),
-        "lb/udp/8080": Place(Transport.UDP, "10.0.0.5", 8080),
+        "lb/tcp/8080": ListenAddress(Transport.TCP, "10.0.0.5", 8080),
+        "lb/udp/8080": ListenAddress(Transport.UDP, "10.0.0.5", 8080),
     }
 
 

@@ -11,7 +11,7 @@ import click
 import structlog
 import uvloop
 
-from equipoise.app import Equipoise
+from equipoise.app.service import Equipoise
 from equipoise.certificates.vault import VaultError
 from equipoise.cli.command_line import begin_again_without
 from equipoise.cli.memory import give_back_what_is_freed, set_apart_what_stays

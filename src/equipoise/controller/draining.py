@@ -28,7 +28,7 @@ was removed may come about until Envoy gives up, after 5 s (`xds.clusters`)."""
 class Cutter(Protocol):
     """What cuts connections; `equipoise.dataplane.cutting.EnvoyCutter` is it."""
 
-    def obstacle(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Why nothing can be cut, None if it can."""
 
     async def cut(self, pool_id: str, addresses: Collection[str]) -> int:
@@ -87,9 +87,9 @@ class Draining:
             return []
         self._unconfirmed |= {each.load_balancer_id for each in waiting}
         confirmed = [each for each in waiting if each.generation <= generations[each.load_balancer_id]]
-        obstacle = self._cutter.obstacle()
-        if obstacle is not None:
-            return [Unkept(job_id, obstacle) for job_id in dict.fromkeys(each.job_id for each in confirmed)]
+        unavailable_reason = self._cutter.unavailable_reason()
+        if unavailable_reason is not None:
+            return [Unkept(job_id, unavailable_reason) for job_id in dict.fromkeys(each.job_id for each in confirmed)]
         now = self._database.now()
         addresses: defaultdict[str, set[str]] = defaultdict(set)
         for each in confirmed:

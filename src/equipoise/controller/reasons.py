@@ -3,35 +3,35 @@
 from collections.abc import Collection
 
 from equipoise.domain.jobs import FailureReason, JobStatus, Warned, WarningReason
-from equipoise.proxy.rejections import Refused
+from equipoise.proxy.rejections import Rejected
 
 
-def of_refusal(node_id: str, refusal: Refused) -> tuple[FailureReason, str]:
-    """Why a job fails that a refusal is about, for programs and for people."""
-    reason = refusal.reason
-    if refusal.kind.is_about_listening:
+def of_rejection(node_id: str, rejected: Rejected) -> tuple[FailureReason, str]:
+    """Why a job fails that a rejection is about, for programs and for people."""
+    reason = rejected.reason
+    if rejected.kind.is_about_listening:
         return (
             FailureReason.CANNOT_LISTEN,
             f"The data plane (node {node_id}) {reason}. Free the port or choose another one, then try again.",
         )
     return (
         FailureReason.REJECTED,
-        f"The data plane (node {node_id}) refused {refusal.resource}: {reason}. The change was taken back.",
+        f"The data plane (node {node_id}) rejected {rejected.resource}: {reason}. The change was rolled back.",
     )
 
 
-def of_bandwidth(hindrance: str) -> Warned:
+def of_bandwidth(unavailable_reason: str) -> Warned:
     """That the bandwidth of a load balancer is not in force, and why."""
-    return Warned(
-        WarningReason.BANDWIDTH_NOT_ENFORCED, f"The bandwidth is stored but not limited on this machine: {hindrance}."
-    )
+    message = f"The bandwidth is stored but not limited on this machine: {unavailable_reason}."
+    return Warned(WarningReason.BANDWIDTH_NOT_ENFORCED, message)
 
 
-def of_connections(obstacle: str) -> Warned:
+def of_connections(unavailable_reason: str) -> Warned:
     """That the connections of a removed member are not ended, and why."""
     return Warned(
         WarningReason.CONNECTIONS_NOT_CUT,
-        f"The member gets no new connection, but those that it has stay until one side ends them: {obstacle}.",
+        "The member gets no new connection, but those that it has stay until one side ends them: "
+        f"{unavailable_reason}.",
     )
 
 

@@ -32,7 +32,7 @@ class BandwidthEnforcer:
 
     def __init__(self, instance: str, *, enabled: bool = True) -> None:
         self._table = f"equipoise_{instance}"
-        self._hindrance = None if enabled else "it is switched off by the setting bandwidth.enforcement"
+        self._unavailable_reason = None if enabled else "it is switched off by the setting bandwidth.enforcement"
         self._may = enabled
         self._wanted: dict[str, Limit] = {}
         # What the table holds; None while that is unknown.
@@ -47,9 +47,9 @@ class BandwidthEnforcer:
         return self._table
 
     @property
-    def hindrance(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Why limits are not in force, as a part of a sentence; None when they are."""
-        return self._hindrance
+        return self._unavailable_reason
 
     async def start(self) -> None:
         """Find out whether limits can be put in force here. Does not touch those that a killed service left."""
@@ -58,18 +58,19 @@ class BandwidthEnforcer:
                 await carry_out(nftables.trial(f"{self._table}_trial"))
             except KernelRefusedError as error:
                 self._may = False
-                self._hindrance = str(error)
+                self._unavailable_reason = str(error)
         if not self._may:
             log.warning(
                 "bandwidth_not_limited",
-                reason=self._hindrance,
+                reason=self._unavailable_reason,
                 effect="External load balancers serve without limit; jobs that create or update one carry a warning",
             )
 
     async def apply(self, load_balancers: Iterable[ProxyLoadBalancer], gone: Iterable[str] = ()) -> None:
         """Put the limits of these load balancers in force before returning; from `ready` on.
 
-        Never raises: `hindrance` tells how it went. What went wrong is tried again, with the rest, at the next call.
+        Never raises: `unavailable_reason` tells how it went. What went wrong is tried again, with the rest, at the
+        next call.
         """
         async with self._one_at_a_time:
             touched = set(gone)
@@ -134,13 +135,13 @@ class BandwidthEnforcer:
         try:
             await carry_out(nftables.whole(self._table, self._wanted.values()))
         except KernelRefusedError as error:
-            if self._hindrance != str(error):
-                self._hindrance = str(error)
-                log.error("bandwidth_not_limited", reason=self._hindrance, table=self._table)
+            if self._unavailable_reason != str(error):
+                self._unavailable_reason = str(error)
+                log.error("bandwidth_not_limited", reason=self._unavailable_reason, table=self._table)
             return
         self._held = dict(self._wanted)
-        if self._hindrance is not None:
-            self._hindrance = None
+        if self._unavailable_reason is not None:
+            self._unavailable_reason = None
             log.info("bandwidth_limited_again", table=self._table)
 
     async def _look_forever(self) -> None:

@@ -32,7 +32,7 @@ class EnvoyCutter:
     def __init__(self, pids: Callable[[], Collection[int]]) -> None:
         self._pids = pids
 
-    def obstacle(self) -> str | None:
+    def unavailable_reason(self) -> str | None:
         """Return why connections cannot be cut on this machine, None if they can, as far as is known."""
         try:
             for pid in self._pids():

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from equipoise.proxy.model import Place, Transport
+from equipoise.proxy.model import ListenAddress, Transport
 from equipoise.xds.desired import Desired
 from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import SECRET
@@ -165,5 +165,5 @@ def _resource(stored: _Stored, unseal: Callable[[str], str | None]) -> Resource 
     place = None
     if stored.place is not None:
         transport, address, port = stored.place
-        place = Place(Transport(transport), address, port)
+        place = ListenAddress(Transport(transport), address, port)
     return Resource(stored.type_url, stored.name, stored.version, body, stored.owner, stored.leads_to, place)

@@ -31,7 +31,7 @@ BURST_BYTES_A_MEGABIT = 16_384
 CHAIN = "output"
 """The chain that is looked for to tell whether the table is there."""
 
-Place = tuple[str, int]
+ListenAddress = tuple[str, int]
 """Transport and port."""
 
 _SETS = """\
@@ -60,7 +60,7 @@ class Limit:
 
     address: str
     bandwidth: int
-    places: frozenset[Place]
+    places: frozenset[ListenAddress]
 
 
 def limit_of(load_balancer: ProxyLoadBalancer) -> Limit | None:

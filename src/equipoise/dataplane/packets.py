@@ -18,10 +18,10 @@ from equipoise.dataplane.nft import KernelRefusedError, carry_out
 
 _log = structlog.get_logger("equipoise.packets")
 
-Place = tuple[str, str, int]
+CountedAddress = tuple[str, str, int]
 """Address, transport (tcp or udp) and port."""
 
-Packets = Mapping[Place, tuple[int, int]]
+Packets = Mapping[CountedAddress, tuple[int, int]]
 """Packets in and out since counting began."""
 
 _REQUESTS: Final = "requests"
@@ -58,7 +58,7 @@ class PacketCounter:
         self._table = f"equipoise_{instance}_packets"
         self._enabled = enabled
         # By the key of the kernel; None: what the table holds is not known.
-        self._held: dict[bytes, Place] | None = None
+        self._held: dict[bytes, CountedAddress] | None = None
 
     @property
     def is_counting(self) -> bool:
@@ -84,7 +84,7 @@ class PacketCounter:
             except KernelRefusedError as error:
                 _log.warning("packet counters left", table=self._table, reason=str(error))
 
-    async def follow(self, places: Iterable[Place]) -> None:
+    async def follow(self, places: Iterable[CountedAddress]) -> None:
         """Count at exactly these places from now on; a counter that is there goes on."""
         wanted = frozenset(places)
         held = None if self._held is None else frozenset(self._held.values())
@@ -128,19 +128,19 @@ class PacketCounter:
             raise KernelRefusedError(reason) from error
         return counted
 
-    async def _load(self, places: frozenset[Place]) -> None:
+    async def _load(self, places: frozenset[CountedAddress]) -> None:
         head = f"add table ip {self._table}\ndelete table ip {self._table}\n"
         await carry_out(f"{head}table ip {self._table} {{\n{_TABLE}}}\n{self._change('add', places)}")
         self._held = _by_key(places)
 
-    def _change(self, verb: str, places: Iterable[Place]) -> str:
+    def _change(self, verb: str, places: Iterable[CountedAddress]) -> str:
         elements = ", ".join(f"{address} . {transport} . {port}" for address, transport, port in sorted(places))
         if not elements:
             return ""
         return "".join(f"{verb} element ip {self._table} {name} {{ {elements} }}\n" for name in (_REQUESTS, _ANSWERS))
 
 
-def _by_key(places: Iterable[Place]) -> dict[bytes, Place]:
+def _by_key(places: Iterable[CountedAddress]) -> dict[bytes, CountedAddress]:
     return {
         _KEY.pack(IPv4Address(address).packed, _NUMBERS[transport], port): (address, transport, port)
         for address, transport, port in places

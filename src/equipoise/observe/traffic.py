@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from equipoise.dataplane.admin import AdminUnavailableError, EnvoyAdmin
-from equipoise.dataplane.packets import PacketCounter, Packets, Place
+from equipoise.dataplane.packets import CountedAddress, PacketCounter, Packets
 from equipoise.domain.traffic import Traffic
 from equipoise.observe.health_reading import Member
 from equipoise.observe.totals import Totals
@@ -133,7 +133,7 @@ class TrafficObserver:
         # Without an earlier look there is no time over which to tell a rate.
         return [] if last is None else _samples(there.listeners, passed, count.moment - last, self._database.now())
 
-    async def _count(self, places: Mapping[str, Place]) -> _Count | None:
+    async def _count(self, places: Mapping[str, CountedAddress]) -> _Count | None:
         try:
             statistics, members = Statistics(), Members()
             async for piece in self._admin.pieces("/stats?usedonly&format=prometheus"):
@@ -152,11 +152,11 @@ class TrafficObserver:
         return _Count(moment, with_packets, members.figures())
 
 
-def _place(listener: inventory.ListenerLabels) -> Place:
+def _place(listener: inventory.ListenerLabels) -> CountedAddress:
     return listener.address, "udp" if listener.protocol == _UDP else "tcp", listener.port
 
 
-def _with_packets(figures: Figures, place: Place | None, packets: Packets) -> Figures:
+def _with_packets(figures: Figures, place: CountedAddress | None, packets: Packets) -> Figures:
     in_packets, out_packets = (0, 0) if place is None else packets.get(place, (0, 0))
     return figures._replace(in_packets=in_packets, out_packets=out_packets)
 

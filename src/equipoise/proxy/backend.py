@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from equipoise.proxy.model import ProxyLoadBalancer
-from equipoise.proxy.rejections import Refused
+from equipoise.proxy.rejections import Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Backend(Protocol):
     def forget(self, load_balancer_id: str) -> None:
         """It does not exist any more, and whatever was in force of it is gone."""
 
-    def settle(self, load_balancer_id: str, generation: int) -> None:
+    def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
         """Whatever was refused of this or an earlier generation is known and need not hold it up."""
 
     def ready(self) -> None:
@@ -49,5 +49,5 @@ class NodeObserver(Protocol):
     def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
         """The generation of each of these load balancers, by id, is now fully in force on that node."""
 
-    def refused(self, node_id: str, refusals: Sequence[Refused]) -> None:
+    def rejected(self, node_id: str, refusals: Sequence[Rejected]) -> None:
         """That node refused these resources and keeps what it had; they are not sent to it again unasked."""

@@ -55,7 +55,7 @@ class ProxyTls:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListenAddress:
     """What a listener occupies on a node."""
 
     transport: Transport

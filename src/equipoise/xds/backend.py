@@ -26,8 +26,8 @@ class EnvoyBackend:
     def forget(self, load_balancer_id: str) -> None:
         self._stream.forget(load_balancer_id)
 
-    def settle(self, load_balancer_id: str, generation: int) -> None:
-        self._stream.settle(load_balancer_id, generation)
+    def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
+        self._stream.acknowledge_rejection(load_balancer_id, generation)
 
     def ready(self) -> None:
         self._stream.ready()

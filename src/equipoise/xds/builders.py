@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from equipoise.domain.references import Scope
 from equipoise.domain.references import listeners as listener_refs
 from equipoise.domain.references import pools as pool_refs
-from equipoise.proxy.model import Place, Protocol, ProxyListener, ProxyLoadBalancer, ProxyPool
+from equipoise.proxy.model import ListenAddress, Protocol, ProxyListener, ProxyLoadBalancer, ProxyPool
 from equipoise.xds.clusters import cluster
 from equipoise.xds.encoding import resource
 from equipoise.xds.endpoints import endpoints
@@ -46,7 +46,7 @@ def _of_listener(load_balancer: ProxyLoadBalancer, each: ProxyListener, pool: Pr
     # What is private to it comes and goes with it.
     concerns = listener_refs(id) | (pool_refs(id) if pool.pool_id == id else frozenset())
     name = listener_name(load_balancer.load_balancer_id, each.transport, each.port)
-    place = Place(each.transport, load_balancer.address, each.port)
+    place = ListenAddress(each.transport, load_balancer.address, each.port)
     message = listener(name, load_balancer, each, pool)
     yield resource(LISTENER, name, message, id, leads_to=pool.pool_id, place=place, concerns=concerns)
     if each.tls is not None:

@@ -35,7 +35,7 @@ class DesiredStates:
         self.ready = False
         self._by_id: dict[str, Desired] = {}
         self._owner: dict[Key, str] = {}
-        self._settled: dict[str, int] = {}
+        self._acknowledged: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_id)
@@ -54,7 +54,7 @@ class DesiredStates:
 
     def drop(self, load_balancer_id: str) -> None:
         self._disown(self._by_id.pop(load_balancer_id, None))
-        self._settled.pop(load_balancer_id, None)
+        self._acknowledged.pop(load_balancer_id, None)
 
     def get(self, load_balancer_id: str) -> Desired | None:
         return self._by_id.get(load_balancer_id)
@@ -69,13 +69,13 @@ class DesiredStates:
             return None
         return next(resource for resource in self._by_id[owner].resources if key_of(resource) == key)
 
-    def settle(self, load_balancer_id: str, generation: int) -> None:
+    def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
         """Note that whatever was refused of this or an earlier generation is known and need not hold it up."""
         if load_balancer_id in self._by_id:
-            self._settled[load_balancer_id] = max(generation, self._settled.get(load_balancer_id, generation))
+            self._acknowledged[load_balancer_id] = max(generation, self._acknowledged.get(load_balancer_id, generation))
 
-    def is_settled(self, desired: Desired) -> bool:
-        return self._settled.get(desired.load_balancer_id, desired.generation - 1) >= desired.generation
+    def is_acknowledged(self, desired: Desired) -> bool:
+        return self._acknowledged.get(desired.load_balancer_id, desired.generation - 1) >= desired.generation
 
     def _disown(self, desired: Desired | None) -> None:
         for resource in desired.resources if desired is not None else ():

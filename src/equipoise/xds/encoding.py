@@ -8,7 +8,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 
 from equipoise.domain.references import NOTHING, Scope
-from equipoise.proxy.model import Place, Transport
+from equipoise.proxy.model import ListenAddress, Transport
 from equipoise.xds.resource import Resource
 
 BUFFER_BYTES = 256 * 1024
@@ -27,7 +27,7 @@ def resource(
     owner: str,
     *,
     leads_to: str = "",
-    place: Place | None = None,
+    place: ListenAddress | None = None,
     concerns: Scope = NOTHING,
 ) -> Resource:
     body = message.SerializeToString(deterministic=True)

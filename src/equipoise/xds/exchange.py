@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from equipoise.proxy.model import Place
-from equipoise.proxy.rejections import Refused
+from equipoise.proxy.model import ListenAddress
+from equipoise.proxy.rejections import Rejected
 from equipoise.xds.resource import Resource
 
 
@@ -31,7 +31,7 @@ class Push:
     nonce: str
     resources: tuple[Resource, ...]
     removed: tuple[str, ...]
-    vacates: tuple[Place, ...] = ()
+    vacates: tuple[ListenAddress, ...] = ()
 
 
 @dataclass(slots=True)
@@ -44,5 +44,5 @@ class Outcome:
 
     pushes: list[Push] = field(default_factory=list)
     confirmed: dict[str, int] = field(default_factory=dict)
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[Rejected] = field(default_factory=list)
     in_force: list[str] = field(default_factory=list)

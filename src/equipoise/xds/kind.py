@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from equipoise.proxy.model import Place
+from equipoise.proxy.model import ListenAddress
 from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import WILDCARD
 
@@ -18,7 +18,7 @@ class Held:
     load_balancer_id: str
     owner: str | None
     leads_to: str | None = None
-    place: Place | None = None
+    place: ListenAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)

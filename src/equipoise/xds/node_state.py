@@ -23,8 +23,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum, auto
 
-from equipoise.proxy.model import Place
-from equipoise.proxy.rejections import Refused
+from equipoise.proxy.model import ListenAddress
+from equipoise.proxy.rejections import Rejected
 from equipoise.xds.desired import Desired, DesiredStates, Key
 from equipoise.xds.exchange import Outcome, Push, Request
 from equipoise.xds.kind import Draft, Held, InFlight, Kind, Refusal, Sent
@@ -48,7 +48,7 @@ class _Standing(Enum):
 class NodeState:
     """One stream of one node. Feed it with `receive` and `moved`, then do what `advance` says."""
 
-    def __init__(self, desired: DesiredStates, may_occupy: Callable[[Place], bool] = lambda _: True) -> None:
+    def __init__(self, desired: DesiredStates, may_occupy: Callable[[ListenAddress], bool] = lambda _: True) -> None:
         self._desired = desired
         self._may_occupy = may_occupy
         self._kinds = {type_url: Kind(type_url) for type_url in IN_ORDER}
@@ -61,7 +61,7 @@ class NodeState:
         self._holdings: dict[str, dict[Key, None]] = {}
         # How many listeners lead to a cluster; None counts those of which that is not known.
         self._leading_to: Counter[str | None] = Counter()
-        self._refused: list[Refused] = []
+        self._refused: list[Rejected] = []
         self._nonce = 0
 
     def moved(self, load_balancer_ids: Iterable[str]) -> None:
@@ -109,7 +109,7 @@ class NodeState:
                 outcome.pushes.append(push)
         return outcome
 
-    def places(self, load_balancer_ids: Iterable[str]) -> Iterator[Place]:
+    def places(self, load_balancer_ids: Iterable[str]) -> Iterator[ListenAddress]:
         """Return where the node has accepted listeners of these load balancers."""
         held = self._kinds[LISTENER].held
         keys = (key for id in load_balancer_ids for key in self._holdings.get(id, ()))
@@ -160,7 +160,9 @@ class NodeState:
         resource = sent.resource
         kind.refused[resource.name] = Refusal(resource.version, sent.generation)
         self._refused.append(
-            Refused(sent.load_balancer_id, sent.generation, resource.concerns, resource.name, reason.kind, reason.words)
+            Rejected(
+                sent.load_balancer_id, sent.generation, resource.concerns, resource.name, reason.kind, reason.words
+            )
         )
 
     # What the node brought along, and what it waits for
@@ -233,7 +235,7 @@ class NodeState:
         if desired is None:
             self._confirmed.pop(load_balancer_id, None)
             outcome.in_force.append(load_balancer_id)
-        elif not failed or self._desired.is_settled(desired):
+        elif not failed or self._desired.is_acknowledged(desired):
             self._confirm(desired, outcome)
             outcome.in_force.append(load_balancer_id)
 

@@ -1,7 +1,10 @@
 """What whoever counts is told of the control stream; nothing depends on it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+
+from equipoise.proxy.backend import NodeObserver
+from equipoise.proxy.rejections import Rejected
 
 
 class StreamWatcher:
@@ -30,3 +33,18 @@ class StreamWatcher:
 
 
 NOBODY: Final = StreamWatcher()
+
+
+class _Unobserved:
+    """Stands where there is no controller: the standby keeps Envoy at what was last in force and asks for nothing."""
+
+    def node_connected(self, node_id: str) -> None: ...
+
+    def node_disconnected(self, node_id: str) -> None: ...
+
+    def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None: ...
+
+    def rejected(self, node_id: str, rejections: Sequence[Rejected]) -> None: ...
+
+
+NOBODY_ASKS: Final[NodeObserver] = _Unobserved()

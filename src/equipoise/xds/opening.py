@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
-from equipoise.proxy.model import Place, Transport
+from equipoise.proxy.model import ListenAddress, Transport
 from equipoise.xds.listening import is_listening
 
 _CHANGE_SECONDS = 0.25
@@ -34,7 +34,7 @@ class Opening:
     def __init__(
         self,
         report: Callable[[Generations], None],
-        places: Callable[[Iterable[str]], Iterable[Place]],
+        places: Callable[[Iterable[str]], Iterable[ListenAddress]],
         is_here: Callable[[], bool],
         failed: Callable[[BaseException], None],
     ) -> None:
@@ -79,7 +79,7 @@ class Opening:
             self._failed(error)
 
 
-async def vacated(places: Iterable[Place]) -> None:
+async def vacated(places: Iterable[ListenAddress]) -> None:
     """Wait until nobody listens on these places any more, or for as long as that can be Envoy's doing.
 
     Envoy accepts the end of a listener when it has told its workers; each closes its part at its next turn. The
@@ -91,7 +91,7 @@ async def vacated(places: Iterable[Place]) -> None:
         await _until(False, place, deadline)
 
 
-async def _until(is_open: bool, place: Place, deadline: float) -> None:
+async def _until(is_open: bool, place: ListenAddress, deadline: float) -> None:
     """Wait until somebody listens on a place of TCP, or nobody."""
     if place.transport is not Transport.TCP:
         return

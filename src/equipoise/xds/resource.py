@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from equipoise.domain.references import NOTHING, Scope
-from equipoise.proxy.model import Place
+from equipoise.proxy.model import ListenAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +22,5 @@ class Resource:
     body: bytes = field(repr=False)
     owner: str
     leads_to: str = ""
-    place: Place | None = None
+    place: ListenAddress | None = None
     concerns: Scope = NOTHING

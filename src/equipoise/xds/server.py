@@ -20,13 +20,13 @@ from envoy.service.discovery.v3.ads_pb2_grpc import (
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
 from equipoise.proxy.backend import NodeObserver
-from equipoise.proxy.model import Place, Transport
+from equipoise.proxy.model import ListenAddress, Transport
 from equipoise.unix_path import short_path
 from equipoise.xds.desired import Desired, DesiredStates
 from equipoise.xds.exchange import Push, Request
 from equipoise.xds.listening import is_taken_for_datagrams
 from equipoise.xds.node_state import NodeState
-from equipoise.xds.observer import NOBODY, StreamWatcher
+from equipoise.xds.observer import NOBODY, NOBODY_ASKS, StreamWatcher
 from equipoise.xds.opening import Opening, vacated
 from equipoise.xds.shares import LAYER, UDP_SESSIONS, Shares
 from equipoise.xds.type_urls import RUNTIME
@@ -62,7 +62,7 @@ class Session:
     state: NodeState
     opening: Opening
     queue: asyncio.Queue[Push | None]
-    vacating: dict[str, tuple[Place, ...]] = field(default_factory=dict)
+    vacating: dict[str, tuple[ListenAddress, ...]] = field(default_factory=dict)
     udp_sessions: int = FEW_SESSIONS
     wants_limits: bool = False
     limits_revision: int = -1
@@ -73,7 +73,7 @@ class Session:
 
 
 class AdsServer:
-    """Keeps every connected node at the newest published state and tells the observer how far each has come.
+    """Keeps every connected node at the newest published state.
 
     Nothing is sent before `ready`. The observer is called in turns of the event loop of its own, never from within
     a call of a method here. `socket_path` may be longer than the 107 bytes that a socket address holds.
@@ -85,13 +85,12 @@ class AdsServer:
     def __init__(
         self,
         socket_path: Path,
-        observer: NodeObserver,
         envoy_pids: Callable[[], Collection[int]] = tuple,
         keep: Keep = lambda _node_id, _in_force, _gone: None,
         watcher: StreamWatcher = NOBODY,
     ) -> None:
         self._socket_path = socket_path
-        self._observer = observer
+        self._observer: NodeObserver = NOBODY_ASKS
         self._watcher = watcher
         self._envoy_pids = envoy_pids
         self._keep = keep
@@ -107,11 +106,12 @@ class AdsServer:
         """The ids of the nodes that are connected now."""
         return frozenset(self._sessions)
 
-    async def start(self) -> None:
-        """Listen on the socket, in place of whatever lies there.
+    async def start(self, observer: NodeObserver = NOBODY_ASKS) -> None:
+        """Listen on the socket, in place of whatever lies there, and tell the observer how far each node has come.
 
         Raises OSError if the directory does not exist, RuntimeError if the socket cannot be bound.
         """
+        self._observer = observer
         server = grpc.aio.server(options=[("grpc.max_receive_message_length", _MESSAGE_BYTES)])
         add_AggregatedDiscoveryServiceServicer_to_server(_Servicer(self), server)
         path = self._resources.enter_context(short_path(self._socket_path))
@@ -148,12 +148,12 @@ class AdsServer:
         self._desired.drop(load_balancer_id)
         self._moved([load_balancer_id])
 
-    def settle(self, load_balancer_id: str, generation: int) -> None:
+    def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
         """Say that what was refused of this generation is known: it is then confirmed apart from that.
 
         Says nothing about later generations; a refusal in one of those holds it up again.
         """
-        self._desired.settle(load_balancer_id, generation)
+        self._desired.acknowledge_rejection(load_balancer_id, generation)
         self._moved([load_balancer_id])
 
     def ready(self) -> None:
@@ -188,7 +188,7 @@ class AdsServer:
         if outcome.in_force:
             self._keep_in_force(session.node_id, outcome.in_force)
         if outcome.refused:
-            self._observer.refused(session.node_id, tuple(outcome.refused))
+            self._observer.rejected(session.node_id, tuple(outcome.refused))
         if outcome.confirmed:
             session.opening.confirmed(outcome.confirmed)
 
@@ -210,7 +210,7 @@ class AdsServer:
         in_force = [each for each in wanted.values() if each is not None and each.resources]
         self._keep(node_id, in_force, wanted.keys() - {each.load_balancer_id for each in in_force})
 
-    def _may_occupy(self, place: Place) -> bool:
+    def _may_occupy(self, place: ListenAddress) -> bool:
         """Whether a listener would have the place alone; Envoy finds out by itself where ports cannot be shared."""
         if place.transport is Transport.TCP:
             return True

@@ -1,0 +1,1 @@
+"""The composition root: puts all parts together. Nothing is decided here."""

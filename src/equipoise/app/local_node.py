@@ -1,0 +1,167 @@
+"""The data plane of this machine: Envoy with all that runs beside it."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final, Self
+
+import structlog
+
+from equipoise.app.parts import begin
+from equipoise.certificates.vault import Vault
+from equipoise.data_directory import DataDirectory
+from equipoise.dataplane import limits as limits_of_machine
+from equipoise.dataplane.admin import EnvoyAdmin
+from equipoise.dataplane.bandwidth import BandwidthEnforcer
+from equipoise.dataplane.cutting import EnvoyCutter
+from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
+from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.dataplane.last_good import LastGood
+from equipoise.dataplane.packets import PacketCounter
+from equipoise.dataplane.standby import Standby
+from equipoise.metrics.page import Page
+from equipoise.observe.health import HealthObserver
+from equipoise.observe.recorder import HealthRecorder
+from equipoise.observe.traffic import TrafficObserver
+from equipoise.observe.udp_health import UdpHealthChecker
+from equipoise.proxy.backend import NodeObserver
+from equipoise.settings import Settings
+from equipoise.store import members, udp_checks
+from equipoise.store.database import Database
+from equipoise.xds.backend import EnvoyBackend
+from equipoise.xds.desired import Desired
+from equipoise.xds.server import AdsServer
+
+_log = structlog.get_logger("equipoise")
+
+NODE_ID: Final = "local"
+"""The one node that this process brings along."""
+
+
+class LocalNode:
+    """Envoy on this machine, and what runs beside it. It serves from `running` on.
+
+    Args:
+        files: where the files of the Envoy lie that is to serve.
+        key_file: what opens the private keys that are stored, for the standby.
+    """
+
+    def __init__(
+        self,
+        directory: DataDirectory,
+        settings: Settings,
+        database: Database,
+        vault: Vault,
+        standby: Standby,
+        envoy: EnvoySupervisor,
+        files: DataPlaneFiles,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._vault = vault
+        self._instance = directory.instance
+        self._envoy = envoy
+        self._standby = standby
+        self._files = files
+        self._leaves_traffic = False
+        self._last_good = LastGood(files.last_good)
+        self._udp_health: UdpHealthChecker | None = None
+        self.limits = BandwidthEnforcer(self._instance, enabled=settings.bandwidth.enforcement == "auto")
+        self.cutter = EnvoyCutter(lambda: envoy.pids)
+        self.page = Page(NODE_ID, lambda: envoy.pid, lambda: envoy.shortages)
+        self._stream = AdsServer(files.xds_socket, lambda: envoy.pids, self._keep, self.page.stream)
+        self.backend = EnvoyBackend(self._stream)
+
+    @classmethod
+    async def open(
+        cls, directory: DataDirectory, settings: Settings, database: Database, vault: Vault, key_file: Path
+    ) -> Self:
+        """Find out which Envoy is to serve: the one that runs, or another one in its place."""
+        chosen = EnvoySettings(
+            directory.path,
+            NODE_ID,
+            settings.envoy.concurrency or None,
+            tcp_keepalive=settings.envoy.tcp_keepalive,
+            drain_time=settings.envoy.drain_time,
+        )
+        envoy = EnvoySupervisor(chosen)
+        files = await envoy.choose()
+        files.create()
+        return cls(directory, settings, database, vault, Standby(chosen, key_file), envoy, files)
+
+    def leave_traffic(self) -> None:
+        """Let Envoy go on when `running` ends, with the standby beside it; the next service takes both over."""
+        self._leaves_traffic = True
+
+    async def failed(self) -> None:
+        """Return only by raising: a defect in a part that is running."""
+        if self._udp_health is not None:
+            await self._udp_health.failed()
+
+    @asynccontextmanager
+    async def running(self, observer: NodeObserver, load_balancer_ids: Sequence[str]) -> AsyncIterator[None]:
+        """Run it, and tell the observer how far it has come.
+
+        Args:
+            load_balancer_ids: all that exist; of others nothing is kept for the standby.
+
+        Raises:
+            OSError, EnvoyNotRunningError: Envoy cannot be started.
+        """
+        async with AsyncExitStack() as parts:
+            parts.callback(self._last_good.close)
+            self._last_good.keep_only(set(load_balancer_ids))
+            # As late as may be: until here a standby that a killed service left looks after Envoy.
+            await self._standby.start()
+            try:
+                await self._stream.start(observer)
+                parts.push_async_callback(self._stream.stop)
+                for each in limits_of_machine.low(limits_of_machine.limits()):
+                    _log.warning("low_limit", **asdict(each))
+                await self._envoy.start()
+                parts.push_async_callback(self._let_go_of_envoy)
+                self._tell_whether_connections_can_be_cut()
+                async with AsyncExitStack() as observers:
+                    await self._observe(observers)
+                    yield
+            finally:
+                # Before the end of Envoy, which it would not let happen.
+                await (self._standby.release() if self._leaves_traffic else self._standby.stop())
+
+    async def _let_go_of_envoy(self) -> None:
+        if self._leaves_traffic:
+            await self._envoy.release()
+            return
+        await self._envoy.stop()
+        # After the end of Envoy: no traffic is without its limits.
+        await self.limits.remove()
+
+    async def _observe(self, parts: AsyncExitStack) -> None:
+        admin = EnvoyAdmin(self._files.admin_socket)
+        recorder = HealthRecorder(self._database, members.observe_health)
+        health = HealthObserver(self._files.health_events, admin, recorder.record)
+        udp_recorder = HealthRecorder(self._database, udp_checks.observe)
+        self._udp_health = UdpHealthChecker(self._database, udp_recorder.record)
+        packets = PacketCounter(self._instance, enabled=self._settings.monitor.packets == "auto")
+        traffic = TrafficObserver(
+            self._database, admin, packets, NODE_ID, self._settings.monitor.interval, self.page.traffic.take
+        )
+        await begin(parts, recorder, health, udp_recorder, self._udp_health)
+        parts.push_async_callback(self._let_go_of, packets)
+        await packets.start()
+        await begin(parts, traffic)
+
+    async def _let_go_of(self, packets: PacketCounter) -> None:
+        # What is counted while there is no service is read by the next one.
+        if not self._leaves_traffic:
+            await packets.stop()
+
+    def _tell_whether_connections_can_be_cut(self) -> None:
+        reason = self.cutter.unavailable_reason()
+        if reason is not None:
+            _log.warning("connections_not_cut", effect="those of removed members stay", reason=reason)
+
+    def _keep(self, node_id: str, in_force: Collection[Desired], gone: Collection[str]) -> None:
+        if node_id == NODE_ID:
+            self._last_good.keep(in_force, gone, self._vault.seal)

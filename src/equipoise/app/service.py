@@ -1,0 +1,175 @@
+"""The service as a whole: builds its parts from the settings, starts them in order, ends them in reverse."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final, Self
+
+import structlog
+
+from equipoise.api.classic.errors import render
+from equipoise.app.api import application, job_document
+from equipoise.app.local_node import LocalNode
+from equipoise.app.parts import begin
+from equipoise.certificates.vault import KEY_FILE, Vault
+from equipoise.controller.compile import ProxySettings
+from equipoise.controller.controller import Controller
+from equipoise.controller.draining import Draining
+from equipoise.controller.retention import Retention
+from equipoise.controller.slow_start import SlowStart
+from equipoise.data_directory import DataDirectory
+from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.http.middleware import RequestBoundary
+from equipoise.http.protocol import Limits
+from equipoise.http.readiness import Readiness
+from equipoise.http.server import HttpServer
+from equipoise.identity import credentials
+from equipoise.identity.external import ExternalKeystone
+from equipoise.identity.service import Identity
+from equipoise.journal import write_transitions
+from equipoise.settings import Settings
+from equipoise.store import certificates, desired, migrate, webhooks
+from equipoise.store.database import Database, sqlite_url
+from equipoise.webhooks.delivery import Deliveries
+from equipoise.webhooks.targets import Targets
+
+_log = structlog.get_logger("equipoise")
+
+NODE_PATIENCE: Final = 10.0
+"""Seconds to wait until everything is in force again before serving all the same: jobs then wait, and say what for."""
+
+STOP_GRACE: Final = 5.0
+"""Seconds in which requests under way may end."""
+
+
+class Equipoise:
+    """The service: API, controller and data plane of one machine.
+
+    Args:
+        listen: host and port of the API; port 0 takes any free one.
+    """
+
+    def __init__(self, data_directory: Path, listen: tuple[str, int], settings: Settings) -> None:
+        self._directory = DataDirectory(data_directory)
+        self._listen = listen
+        self._settings = settings
+        self._node: LocalNode | None = None
+        self._leaves_traffic = False
+        self._readiness = Readiness()
+        self._http = HttpServer(
+            RequestBoundary(self._readiness, render),
+            *listen,
+            render=render,
+            limits=Limits(request_seconds=settings.http.request_time_limit),
+        )
+
+    def leave_traffic(self) -> None:
+        """Let the end of the service be none of the traffic: Envoy goes on, with the standby beside it, and the next
+        service takes both over."""
+        self._leaves_traffic = True
+        if self._node is not None:
+            self._node.leave_traffic()
+
+    async def __aenter__(self) -> Self:
+        """Start everything. Requests that come meanwhile are answered with 503.
+
+        What a killed predecessor left is taken over: its Envoy with the traffic on it, and every unfinished job.
+
+        Raises:
+            DataDirectoryError, IdentityFileError, ListenError, MetricsTokenError, SchemaTooNewError, StoreUnavailable,
+                VaultError, OSError: why it cannot start.
+        """
+        async with AsyncExitStack() as parts:
+            self._directory.open()
+            parts.callback(self._directory.close)
+            await self._http.start()
+            async with AsyncExitStack() as unless_started:
+                unless_started.push_async_callback(self._http.stop, STOP_GRACE)
+                await self._start(parts)
+                unless_started.pop_all()
+            # The last to be started and the first to be stopped, while all that answers need is there.
+            parts.push_async_callback(self._http.stop, STOP_GRACE)
+            self._parts = parts.pop_all()
+        _log.info("started", url=self._http.url, data_directory=str(self._directory.path), **self._settings.shown())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End everything that was started."""
+        await self._parts.aclose()
+        _log.info("stopped")
+
+    @property
+    def url(self) -> str:
+        """Where the API is, without a slash at the end."""
+        return self._http.url
+
+    async def failed(self) -> None:
+        """Return only by raising: what made a part of the service fail for good."""
+        await asyncio.gather(*(part.failed() for part in self._may_fail))
+
+    async def _start(self, parts: AsyncExitStack) -> None:
+        settings = self._settings
+        DataPlaneFiles(self._directory.path).create()
+        self.database = database = await self._open_database(parts)
+        identity = self._identity(parts)
+        key_file = Path(settings.certificates.key_file or self._directory.path / KEY_FILE)
+        vault = await _vault(key_file, database)
+
+        node = self._node = await LocalNode.open(self._directory, settings, database, vault, key_file)
+        if self._leaves_traffic:
+            node.leave_traffic()
+        database.on_commit(node.page.jobs.follow)
+        controller = Controller(
+            database,
+            settings.jobs.time_limit,
+            vault.unseal,
+            Draining(database, node.cutter),
+            node.limits,
+            SlowStart(settings.members.slow_start),
+            ProxySettings(settings.envoy.tcp_keepalive, settings.access_log.listeners.names),
+            node.backend,
+        )
+        targets = Targets(settings.webhooks.forbidden)
+        deliveries = Deliveries(
+            database, vault.unseal, job_document(settings.jobs.empty_sub_jobs), targets, settings.webhooks.timeout
+        )
+        await begin(parts, node.limits, controller, Retention(database, settings.jobs.retention), deliveries)
+        load_balancer_ids = await database.read(desired.all_ids)
+        await parts.enter_async_context(node.running(controller.observer, load_balancer_ids))
+        self._may_fail = (database, controller, node, deliveries)
+
+        if not await controller.wait_until_in_force(NODE_PATIENCE):
+            _log.warning("data_plane_behind", effect="jobs wait for it", waited=NODE_PATIENCE)
+        self._readiness.serve(
+            await application(self._directory.path, settings, database, identity, vault, targets, node.page)
+        )
+
+    async def _open_database(self, parts: AsyncExitStack) -> Database:
+        url = self._settings.database.url or sqlite_url(self._directory.database)
+        # In a thread: it may wait for a server, and the service has 503 to answer and a signal to hear meanwhile.
+        await asyncio.to_thread(migrate.upgrade, url)
+        self._directory.mark()
+        database = Database(url)
+        await begin(parts, database)
+        database.on_commit(write_transitions)
+        return database
+
+    def _identity(self, parts: AsyncExitStack) -> Identity | ExternalKeystone:
+        chosen = self._settings.identity
+        if chosen.keystone_url:
+            keystone = ExternalKeystone(
+                chosen.keystone_url, timeout=chosen.keystone_timeout, keep=chosen.keystone_cache
+            )
+            parts.push_async_callback(keystone.stop)
+            return keystone
+        return Identity.open(
+            self._directory.path,
+            region=chosen.region,
+            token_lifetime=chosen.token_lifetime,
+            auth_url=credentials.auth_url(self._listen[0], self._http.port),
+        )
+
+
+async def _vault(key_file: Path, database: Database) -> Vault:
+    sealed = await database.read(certificates.any_sealed) or await database.read(webhooks.any_sealed)
+    return Vault.open(key_file, sealed)

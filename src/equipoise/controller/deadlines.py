@@ -1,0 +1,58 @@
+"""Fails jobs whose time limit is over, with the reason that fits."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Final
+
+from sqlalchemy import Connection
+
+from equipoise.controller import reasons
+from equipoise.controller.patience import PatientDatabase
+from equipoise.domain.jobs import FailureReason, JobStatus
+from equipoise.store import jobs
+from equipoise.store.database import Database, StoreUnavailable, Transaction
+
+_LOOK_SECONDS: Final = 0.25
+
+
+class Deadlines:
+    """Looks for overdue jobs.
+
+    Args:
+        time_limit: seconds after which a job fails; the deadline itself is in the job.
+        live_nodes: the nodes that are connected now, for the reason.
+    """
+
+    def __init__(self, database: Database, time_limit: float, live_nodes: Callable[[], Collection[str]]) -> None:
+        self._database = database
+        self._patient = PatientDatabase(database)
+        self._time_limit = time_limit
+        self._live_nodes = live_nodes
+
+    async def run(self) -> None:
+        """Look again and again, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            # The write lock is not taken for a look that nearly always finds nothing.
+            if await self._any_overdue():
+                await self._patient.write(self._fail_overdue)
+
+    async def _any_overdue(self) -> bool:
+        def look(connection: Connection) -> bool:
+            now = self._database.now()
+            return jobs.has_late(connection, now, self._latest(now))
+
+        try:
+            return await self._database.read(look)
+        except StoreUnavailable:
+            return False
+
+    def _latest(self, now: int) -> int:
+        """No deadline can be later, unless the clock was set back."""
+        return now + int(self._time_limit * 1000)
+
+    def _fail_overdue(self, tx: Transaction) -> None:
+        jobs.limit_deadlines(tx, self._latest(tx.now))
+        for id, status in jobs.overdue(tx.connection, tx.now):
+            reason = reasons.of_time_limit(JobStatus(status), self._time_limit, self._live_nodes())
+            jobs.fail(tx, [id], FailureReason.NOT_CONFIRMED, reason)

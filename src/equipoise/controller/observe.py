@@ -1,0 +1,205 @@
+"""Writes down what nodes tell, and lets jobs end by it.
+
+Observations end every job up to the generation that is in force. Nothing here remembers a job, so nothing is lost
+with the process.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from equipoise.controller import reasons
+from equipoise.controller.draining import Draining
+from equipoise.controller.patience import PatientDatabase
+from equipoise.controller.reconcile import LAST_GENERATION, batches
+from equipoise.domain.references import Kind, ResourceRef
+from equipoise.proxy.backend import Backend
+from equipoise.proxy.rejections import Rejected
+from equipoise.store import desired, jobs, nodes
+from equipoise.store.database import Transaction
+
+_log = structlog.get_logger("equipoise.controller")
+
+NEVER: Final = -1
+"""Below every generation: the data plane has not spoken yet since the start or since a node connected."""
+
+
+class Observer:
+    """The `NodeObserver`.
+
+    Args:
+        look_at: applies load balancers again.
+    """
+
+    def __init__(
+        self,
+        database: PatientDatabase,
+        draining: Draining,
+        backend: Backend,
+        look_at: Callable[[Iterable[str]], None],
+    ) -> None:
+        self._database = database
+        self._draining = draining
+        self._backend = backend
+        self._look_at = look_at
+        self._seen: asyncio.Queue[_Observation] = asyncio.Queue()
+        self.live_nodes: set[str] = set()
+        # What was desired at the start and no node has confirmed yet.
+        self._awaited: set[str] = set()
+        self._caught_up = asyncio.Event()
+        # Load balancers with a listener that the data plane rejects, and the generation at which it last did.
+        self._in_error: dict[str, int] = {}
+
+    async def start(self, load_balancer_ids: Iterable[str]) -> None:
+        """Begin with no node, and with these load balancers to be confirmed."""
+        await self._database.write(lambda tx: nodes.set_all_gone(tx.connection))
+        self._in_error = dict.fromkeys(await self._database.read(desired.in_error), NEVER)
+        self._awaited = set(load_balancer_ids)
+
+    async def wait_until_in_force(self, seconds: float) -> bool:
+        """Whether a node has in force what was desired at the start, or comes to have it within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._caught_up.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # What the backend tells
+
+    def node_connected(self, node_id: str) -> None:
+        self.live_nodes.add(node_id)
+        # What it rejected before it may take now; what it says from here on counts.
+        self._in_error = dict.fromkeys(self._in_error, NEVER)
+        self._seen.put_nowait(_NodeChanged(node_id, live=True))
+
+    def node_disconnected(self, node_id: str) -> None:
+        self.live_nodes.discard(node_id)
+        self._seen.put_nowait(_NodeChanged(node_id, live=False))
+
+    def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
+        self._seen.put_nowait(_Confirmed(node_id, generations))
+
+    def rejected(self, node_id: str, rejections: Sequence[Rejected]) -> None:
+        self._seen.put_nowait(_RejectedBy(node_id, rejections))
+
+    # Writing it down
+
+    async def run(self) -> None:
+        """Write down what is told, for ever, in the order in which it is told."""
+        while True:
+            observations = [await self._seen.get()]
+            while not self._seen.empty():
+                observations.append(self._seen.get_nowait())
+            for observation in _merged(observations):
+                match observation:
+                    case _NodeChanged(node_id, live):
+                        await self._note_node(node_id, live)
+                    case _Confirmed(node_id, generations):
+                        # All at once would hold up everybody else for a second where thousands are confirmed.
+                        for some in batches(generations):
+                            await self._note_confirmed(node_id, {id: generations[id] for id in some})
+                    case _RejectedBy(node_id, rejections):
+                        for rejection in rejections:
+                            await self._note_rejected(node_id, rejection)
+
+    async def _note_node(self, node_id: str, live: bool) -> None:
+        def write(tx: Transaction) -> Sequence[str]:
+            nodes.set_live(tx.connection, node_id, live)
+            waiting = jobs.waiting_load_balancers(tx.connection)
+            if not live:
+                # The others may have confirmed all that was still missing from this one.
+                jobs.succeed(tx, waiting)
+            return waiting
+
+        _log.info("node_live" if live else "node_gone", node_id=node_id)
+        self._look_at(await self._database.write(write))
+        self._note_progress()
+
+    async def _note_confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
+        unkept = await self._draining.removals_confirmed(generations)
+        for removal in unkept:
+            _log.warning("connections_not_cut", job_id=removal.job_id, reason=removal.reason)
+        healed = [id for id, generation in generations.items() if generation > self._in_error.get(id, LAST_GENERATION)]
+
+        def write(tx: Transaction) -> set[str]:
+            known = nodes.observe(tx.connection, node_id, generations)
+            for removal in unkept:
+                jobs.warn(tx, [removal.job_id], reasons.of_connections(removal.reason))
+            jobs.begin_confirmed(tx, known)
+            jobs.succeed(tx, known)
+            if healed:
+                desired.clear_errors(tx.connection, healed)
+            return generations.keys() - set(known)
+
+        for id in await self._database.write(write):
+            self._backend.forget(id)
+        for id in healed:
+            self._in_error.pop(id, None)
+        self._awaited -= generations.keys()
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        if self.live_nodes and not self._awaited:
+            self._caught_up.set()
+
+    async def _note_rejected(self, node_id: str, rejection: Rejected) -> None:
+        """Fail the jobs that the rejection is about. Without any, what was in force before cannot be again: ERROR."""
+        failure, reason = reasons.of_rejection(node_id, rejection)
+
+        def write(tx: Transaction) -> bool:
+            everything = ResourceRef(Kind.LOAD_BALANCER, rejection.load_balancer_id)
+            concerns = rejection.concerns | {everything}
+            about = jobs.touching(tx.connection, rejection.load_balancer_id, concerns, rejection.generation)
+            if about:
+                return jobs.fail(tx, about, failure, reason)
+            desired.set_error(tx.connection, rejection.concerns)
+            return False
+
+        if await self._database.write(write):
+            return
+        _log.warning(
+            "listener_rejected",
+            resources=sorted(map(str, rejection.concerns)),
+            load_balancer_id=rejection.load_balancer_id,
+            generation=rejection.generation,
+            reason=reason,
+        )
+        self._in_error[rejection.load_balancer_id] = rejection.generation
+        self._backend.acknowledge_rejection(rejection.load_balancer_id, rejection.generation)
+
+
+@dataclass(frozen=True, slots=True)
+class _NodeChanged:
+    node_id: str
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Confirmed:
+    node_id: str
+    generations: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _RejectedBy:
+    node_id: str
+    rejections: Sequence[Rejected]
+
+
+_Observation = _NodeChanged | _Confirmed | _RejectedBy
+
+
+def _merged(observations: Iterable[_Observation]) -> list[_Observation]:
+    """The same observations, neighbouring confirmations of a node as one: a flood of them costs one commit."""
+    merged: list[_Observation] = []
+    for observation in observations:
+        last = merged[-1] if merged else None
+        if isinstance(observation, _Confirmed) and isinstance(last, _Confirmed) and last.node_id == observation.node_id:
+            merged[-1] = _Confirmed(last.node_id, {**last.generations, **observation.generations})
+        else:
+            merged.append(observation)
+    return merged
