@@ -1,6 +1,7 @@
 """What status users see while a change is under way, once it is confirmed, and when it has failed."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -70,8 +71,11 @@ class Place:
         )
 
     async def update_load_balancer(self, **fields: object) -> Accepted:
+        administrator = replace(CALLER, may_freeze=True)
         return await self.stand.write(
-            lambda tx: classic_load_balancers.update_load_balancer(tx, CALLER, self.stand.policy, self.id, fields)
+            lambda tx: classic_load_balancers.update_load_balancer(
+                tx, administrator, self.stand.policy, self.id, fields
+            )
         )
 
     def generation(self) -> int:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from equipoise.domain.references import listeners
+from equipoise.domain.references import NOTHING, Scope, listeners
 from equipoise.proxy.model import ListenAddress, Transport
 from equipoise.proxy.rejections import Rejected
 from equipoise.xds.desired import Desired, DesiredStates, key_of
@@ -22,15 +22,17 @@ from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 from tests.unit.simulated_envoy import TCP, TLS, WHOLE, SimulatedEnvoy
 
 
-def a_resource(type_url: str, name: str, owner: str, *content: object, leads_to: str = "") -> Resource:
+def a_resource(
+    type_url: str, name: str, owner: str, *content: object, leads_to: str = "", concerns: Scope = NOTHING
+) -> Resource:
     body = b" ".join(each if isinstance(each, bytes) else repr(each).encode() for each in content)
     version = blake2b(body, digest_size=8).hexdigest()
-    return Resource(type_url, name, version, body, owner, leads_to, concerns=listeners(owner))
+    return Resource(type_url, name, version, body, owner, leads_to, concerns=concerns or listeners(owner))
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A listener as far as these tests care: contents are mere numbers."""
+    """A listener as far as these tests care: contents are mere numbers. `pool` is "" for one that is private to it."""
 
     listener_id: str
     port: int = 80
@@ -39,21 +41,30 @@ class Wanted:
     listener: object = 0
     filter: object = None
     secret: object = None
+    pool: str = ""
+
+    @property
+    def leads_to(self) -> str:
+        return self.pool or self.listener_id
+
+    def of_its_pool(self, users: Scope) -> list[Resource]:
+        return [
+            a_resource(CLUSTER, self.leads_to, self.leads_to, self.cluster, concerns=users),
+            a_resource(ENDPOINTS, self.leads_to, self.leads_to, self.members, concerns=users),
+        ]
 
     def resources(self, load_balancer_id: str) -> list[Resource]:
         name = self.listener_id
         kind = (b"" if self.filter is None else TCP) + (b"" if self.secret is None else TLS)
         built = [
-            a_resource(CLUSTER, name, name, self.cluster),
-            a_resource(ENDPOINTS, name, name, self.members),
             a_resource(
                 LISTENER,
                 listener_name(load_balancer_id, Transport.TCP, self.port),
                 name,
-                name,
+                self.leads_to,
                 self.listener,
                 kind,
-                leads_to=name,
+                leads_to=self.leads_to,
             ),
         ]
         if self.filter is not None:
@@ -69,7 +80,11 @@ def spoiled(wanted: Wanted, kind: str) -> Wanted:
 
 
 def desired(load_balancer_id: str, generation: int, *wanted: Wanted) -> Desired:
-    resources = [resource for each in wanted for resource in each.resources(load_balancer_id)]
+    resources: list[Resource] = []
+    # Of listeners on one pool the first says what that is.
+    for pool_id, first in {each.leads_to: each for each in reversed(wanted)}.items():
+        resources += first.of_its_pool(listeners(*(each.listener_id for each in wanted if each.leads_to == pool_id)))
+    resources += (resource for each in wanted for resource in each.resources(load_balancer_id))
     return Desired(load_balancer_id, generation, tuple(resources))
 
 
@@ -445,6 +460,41 @@ def test_nothing_is_built_on_a_cluster_that_was_refused() -> None:
     assert wire.confirmed == [("a", 1)]
 
 
+def test_all_that_lead_to_a_pool_wait_for_it_and_it_goes_with_the_last_of_them() -> None:
+    first, second = Wanted("l1", pool="p"), Wanted("l2", port=81, filter=1, pool="p")
+    wire = a_wire(desired("a", 1, first))
+    wire.publish(desired("a", 2, first, second))
+    wire.run()
+    # Nothing of the pool is sent again.
+    assert [(type_url, names) for type_url, names, _ in wire.pushed] == [(LISTENER, ("a/tcp/81",)), (FILTER, ("l2",))]
+    wire.pushed.clear()
+    changed = replace(first, listener=1, cluster=1)
+    wire.publish(desired("a", 3, changed, replace(second, listener=1)))
+    wire.run()
+    assert [type_url for type_url, _, _ in wire.pushed] == [CLUSTER, ENDPOINTS, LISTENER]
+    assert wire.confirmed == [("a", 1), ("a", 2), ("a", 3)]
+    wire.publish(desired("a", 4, replace(second, listener=1, cluster=1)))
+    wire.run()
+    assert wire.envoy.held[CLUSTER].keys() == {"p"}
+    wire.publish(desired("a", 5))
+    wire.run()
+    assert not wire.envoy.held[CLUSTER]
+    assert wire.confirmed[-1] == ("a", 5)
+
+
+def test_a_pool_that_is_refused_concerns_all_that_lead_to_it_and_nobody_else() -> None:
+    on_it = [Wanted(f"l{number}", port=80 + number, cluster=WHOLE, pool="p") for number in (1, 2)]
+    wire = a_wire(desired("a", 1, *on_it, Wanted("l3", port=83)))
+    assert wire.listening() == {"a/tcp/83"}
+    [refused] = wire.refused
+    assert (refused.resource, refused.concerns) == ("p", listeners("l1", "l2"))
+    assert wire.confirmed == []
+    wire.publish(desired("a", 2, *(replace(each, cluster=0) for each in on_it), Wanted("l3", port=83)))
+    wire.run()
+    assert wire.listening() == {"a/tcp/81", "a/tcp/82", "a/tcp/83"}
+    assert wire.confirmed == [("a", 2)]
+
+
 def test_a_stream_that_returns_is_sent_differences_and_all_members() -> None:
     states = [desired("a", 1, Wanted("l1")), desired("b", 1, Wanted("l2")), desired("gone", 1, Wanted("l3"))]
     wire = a_wire(*states)
@@ -611,6 +661,7 @@ def wanteds(draw: st.DrawFn, load_balancer_id: str) -> tuple[Wanted, ...]:
             draw(CONTENT),
             number % 2 or None,
             draw(CONTENT) if number < 3 else None,
+            draw(st.sampled_from(["", f"{load_balancer_id}-shared"])),
         )
         for number, port in zip(numbers, ports, strict=False)
     ]
@@ -692,7 +743,10 @@ class Life(RuleBasedStateMachine):
     def compare(self, state: Desired) -> None:
         envoy = self.wire.envoy
         for resource in state.resources:
-            assert envoy.held[resource.type_url].get(resource.name) == resource
+            held = envoy.held[resource.type_url].get(resource.name)
+            # Who uses a pool may change while that stays as it is.
+            assert held is not None
+            assert replace(held, concerns=NOTHING) == replace(resource, concerns=NOTHING)
             assert resource.name not in envoy.warming
         wanted = {key_of(resource) for resource in state.resources}
         for name, listener in envoy.held[LISTENER].items():

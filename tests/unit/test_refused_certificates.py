@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from equipoise.api.classic.codes import RuleBroken
+from equipoise.api.classic.errors import translated
 from equipoise.api.classic.rules import create_certificate
 from equipoise.certificates.pair import check_pair
 from equipoise.domain.errors import InvalidField
@@ -47,9 +49,11 @@ def upload(certificate: str, private_key: str) -> None:
 
 
 def detail(certificate: str, private_key: str) -> str:
-    with pytest.raises(InvalidField) as caught:
+    with pytest.raises((InvalidField, RuleBroken)) as caught:
         upload(certificate, private_key)
-    return caught.value.message
+    told = translated(caught.value, "createCertificate")
+    assert told is not None
+    return told.detail
 
 
 def test_every_reason_is_documented_and_every_documented_one_is_met() -> None:
