@@ -24,7 +24,7 @@ def recorder() -> Recorder:
 @pytest.fixture
 async def ads(tmp_path: Path, recorder: Recorder) -> AsyncIterator[AdsServer]:
     ads = AdsServer(tmp_path / "xds.sock")
-    await ads.start()
+    await ads.start(recorder)
     ads.ready()
     yield ads
     await ads.stop()
