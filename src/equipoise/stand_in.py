@@ -49,7 +49,7 @@ class StandIn:
 
     async def run(self, asked_to_end: asyncio.Event) -> None:
         """Stand in until the event is set; then let go of Envoy. Ends with Envoy if the data directory is removed."""
-        log.info("standing in", service=self._settings.service)
+        log.info("standby_took_over", service=self._settings.service)
         place = self._files.run.stat()
         files = await self._envoy.choose()
         files.create()
@@ -61,12 +61,12 @@ class StandIn:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asked_to_end.wait(), _LOOK_SECONDS)
             if not self._is_there(place):
-                log.warning("the data directory is gone", effect="Envoy is ended")
+                log.warning("data_directory_gone", effect="Envoy is ended")
                 await self._envoy.stop()
                 break
         await self._ads.stop()
         await self._envoy.release()
-        log.info("stood in no longer")
+        log.info("standby_let_go")
 
     async def _hold(self) -> bool:
         """Take Envoy over or start one; False if that could not be done now."""
@@ -87,11 +87,11 @@ class StandIn:
             desired = list(stored.load(self._unseal))
             stored.close()
         except (OSError, sqlite3.Error) as error:
-            log.error("what was last in force cannot be read", reason=str(error), effect="Envoy serves nothing")
+            log.error("last_good_configuration_unreadable", reason=str(error), effect="Envoy serves nothing")
             return
         self._ads.publish(desired)
         self._ads.ready()
-        log.info("told what was last in force", load_balancers=len(desired))
+        log.info("last_good_configuration_published", load_balancers=len(desired))
 
     def _unseal(self, sealed: str) -> str | None:
         # Not before: most have no private keys, and each module makes the time longer until Envoy is looked after.
@@ -103,7 +103,7 @@ class StandIn:
             self._vault = self._vault or Vault(self._settings.key_file.read_bytes().strip())
             return self._vault.unseal(sealed)
         except (OSError, ValueError, InvalidToken) as error:
-            log.error("private key not opened", reason=type(error).__name__, effect="its listener does not serve")
+            log.error("private_key_not_opened", reason=type(error).__name__, effect="its listener does not serve")
             return None
 
     def _is_there(self, place: os.stat_result) -> bool:

@@ -168,6 +168,6 @@ def test_a_password_on_the_command_line_is_taken_off_it(tmp_path: Path, postgres
         assert b"addresses.external" in of_service
         assert b"hunter2" not in of_service
         assert not list(service.data_dir.glob("*.db"))
-        (warning,) = [event for event in service.log_events() if event["event"] == "password on the command line"]
+        (warning,) = [event for event in service.log_events() if event["event"] == "password_on_command_line"]
         assert warning["variables"] == ["EQUIPOISE_DATABASE_URL"]
         assert "hunter2" not in service.log()

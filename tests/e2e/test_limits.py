@@ -159,7 +159,7 @@ def clients_of(place: tuple[str, int], count: int, held: ExitStack) -> list[sock
 def test_past_the_limits_new_clients_are_refused_and_nothing_dies(
     service: Service, backends: Backends, echoes: Echoes
 ) -> None:
-    warned = [event for event in service.log_events() if event["event"] == "low limit"]
+    warned = [event for event in service.log_events() if event["event"] == "low_limit"]
     assert any(event["value"] == DESCRIPTORS and "LimitNOFILE" in event["remedy"] for event in warned)
     with Api(service) as api, ExitStack() as held:
         tcp = serving(api, "TCP", backends.port, backends.addresses)

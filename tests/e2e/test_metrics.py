@@ -192,7 +192,7 @@ def test_every_family_of_the_reference_page_is_shown_by_a_service_that_serves(
 
 
 def packets_are_counted(service: Service) -> bool:
-    return not any(event["event"] == "packets not counted" for event in service.log_events())
+    return not any(event["event"] == "packets_not_counted" for event in service.log_events())
 
 
 def expressions(dashboard: Mapping[str, Any]) -> Iterator[str]:

@@ -157,7 +157,7 @@ def mean(samples: list[dict[str, Any]], name: str) -> float:
 
 def packets_are_counted(service: Service) -> bool:
     """Whether this machine lets the service use nftables; where it does not, the log says so."""
-    return not any(event["event"] == "packets not counted" for event in service.log_events())
+    return not any(event["event"] == "packets_not_counted" for event in service.log_events())
 
 
 def test_a_load_of_new_connections_over_http_is_measured_within_ten_percent(client: Api, backends: Backends) -> None:

@@ -84,7 +84,7 @@ def test_without_a_service_a_living_envoy_is_left_alone(
         eventually(lambda: '"node_connected"' in log.read_text())
         asker.more(20)
         assert own_service.envoy_pid == envoy
-        assert "told what was last in force" not in log.read_text()
+        assert "last_good_configuration_published" not in log.read_text()
         own_service.start()
         asker.more(20)
         assert own_service.envoy_pid == envoy

@@ -128,5 +128,5 @@ def test_who_may_not_read_counts_nothing_and_says_why(instance: str) -> None:
         "print(counter.is_counting)",
         instance,
     )
-    assert "packets not counted" in done.stdout
+    assert "packets_not_counted" in done.stdout
     assert done.stdout.endswith("False\n")

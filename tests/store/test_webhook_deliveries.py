@@ -124,7 +124,7 @@ async def test_refused_connections_are_tried_again(database_url: str) -> None:
                 async with delivering(stand, pauses=[0.01] * 10_000):
                     await put(stand, f"http://localhost:{port}/ended")
                     await stand.ended(await stand.create_load_balancer())
-                    await stand.until(lambda: any(line["event"] == "webhook not delivered" for line in logs))
+                    await stand.until(lambda: any(line["event"] == "webhook_not_delivered" for line in logs))
                     nobody.close()
                     with Receiver(port) as receiver:
                         await delivered(stand, receiver, 1)
@@ -140,8 +140,8 @@ async def test_after_the_last_attempt_it_is_given_up_with_a_log_line_that_names_
             job = await stand.ended(await stand.create_load_balancer())
             await delivered(stand, receiver, len(QUICK) + 1)
     assert len(receiver.received) == len(QUICK) + 1
-    [line] = [line for line in logs if line["event"] == "webhook given up"]
-    assert (line["log_level"], line["job_id"], line["cause"]) == ("warning", job.id, "status 503")
+    [line] = [line for line in logs if line["event"] == "webhook_given_up"]
+    assert (line["log_level"], line["job_id"], line["reason"]) == ("warning", job.id, "status 503")
     assert "password" not in str(logs)
 
 
@@ -195,7 +195,7 @@ async def test_a_receiver_that_never_answers_is_left_after_the_time_limit(databa
         async with open_stand(database_url) as stand, delivering(stand, HOURS, seconds=0.2):
             await put(stand, receiver.url)
             await stand.ended(await stand.create_load_balancer())
-            await stand.until(lambda: any(line.get("cause") == "no answer within 0.2 s" for line in logs))
+            await stand.until(lambda: any(line.get("reason") == "no answer within 0.2 s" for line in logs))
             assert pending(stand) == 1
 
 
@@ -217,7 +217,7 @@ async def test_nothing_is_sent_to_a_forbidden_address_whatever_its_name(tmp_path
         ):
             await put(stand, f"http://{host}:{receiver.port}/")
             await stand.ended(await stand.create_load_balancer())
-            await stand.until(lambda: any("forbidden" in str(line.get("cause")) for line in logs))
+            await stand.until(lambda: any("forbidden" in str(line.get("reason")) for line in logs))
     assert receiver.received == []
 
 

@@ -102,6 +102,6 @@ def test_a_file_that_cannot_be_written_is_tried_again(tmp_path: Path, capsys: py
     file.write_text(GO_ON)
     in_the_way.mkdir()
     with watching(guard):
-        eventually(lambda: "descriptors not guarded" in capsys.readouterr().out)
+        eventually(lambda: "descriptors_not_guarded" in capsys.readouterr().out)
         in_the_way.rmdir()
         eventually(lambda: file.read_text() == REFUSE)

@@ -1,5 +1,6 @@
 """The log: one line an event, whoever wrote it, and no secrets in it."""
 
+import ast
 import io
 import json
 import logging
@@ -14,6 +15,9 @@ import pytest
 import structlog
 
 from equipoise.logs import configure_logs
+
+PACKAGE = Path(__file__).parents[2] / "src" / "equipoise"
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
 @pytest.fixture
@@ -112,3 +116,25 @@ def test_less_important_messages_are_left_out(stream: io.StringIO) -> None:
     logging.getLogger("other").info("no")
     structlog.get_logger().warning("yes")
     assert [line["event"] for line in lines(stream)] == ["yes"]
+
+
+def logged() -> Iterator[tuple[str, ast.Call]]:
+    """Every call in the package that writes to the log, with the file that it is in."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS:
+                where = ast.unparse(node.func.value)
+                if where in {"log", "_log"} or "get_logger" in where:
+                    yield str(path.relative_to(PACKAGE)), node
+
+
+def test_events_are_names_and_their_reasons_have_one_name() -> None:
+    events = [
+        (where, text.value)
+        for where, call in logged()
+        for text in ast.walk(call.args[0])
+        if isinstance(text, ast.Constant)
+    ]
+    assert len(events) > 50
+    assert [each for each in events if not re.fullmatch("[a-z0-9]+(_[a-z0-9]+)*", str(each[1]))] == []
+    assert [where for where, call in logged() for keyword in call.keywords if keyword.arg == "cause"] == []

@@ -61,7 +61,7 @@ def up(data_dir: Path, listen: str, config: Path | None, overrides: tuple[str, .
     configure_logs(settings.log.format, settings.log.level)
     if secret := secret_overrides(overrides):
         structlog.get_logger("equipoise").warning(
-            "password on the command line",
+            "password_on_command_line",
             variables=sorted({variable for variable, _ in secret.values()}),
             effect="others could read it for a moment; the service starts again without it",
             remedy="give it in an environment variable or in the file of --config",

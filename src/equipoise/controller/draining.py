@@ -83,7 +83,7 @@ class Draining:
         try:
             waiting = await self._database.read(lambda connection: draining.unconfirmed(connection, looked_at))
         except StoreUnavailable as error:
-            _log.error("database unavailable", cause=str(error), effect="connections are cut a little later")
+            _log.error("database_unavailable", reason=str(error), effect="connections are cut a little later")
             return []
         self._unconfirmed |= {each.load_balancer_id for each in waiting}
         confirmed = [each for each in waiting if each.generation <= generations[each.load_balancer_id]]
@@ -98,7 +98,7 @@ class Draining:
         try:
             await self._cut(addresses)
         except OSError as error:
-            _log.warning("connections not cut yet", reason=str(error))
+            _log.warning("connections_not_cut_yet", reason=str(error))
         return []
 
     async def look(self) -> None:
@@ -112,7 +112,7 @@ class Draining:
             # The data plane is about to start; it may be one that an earlier service left with its connections.
             return
         except OSError as error:
-            _log.warning("connections of removed members stay", reason=str(error))
+            _log.warning("connections_not_cut", reason=str(error))
         await self._database.write(lambda tx: draining.forget(tx.connection, now - AFTERWARDS))
 
     async def _look_forever(self) -> None:
@@ -121,13 +121,13 @@ class Draining:
             try:
                 await self.look()
             except StoreUnavailable as error:
-                _log.error("database unavailable", cause=str(error), retry_in=_LOOK_SECONDS)
+                _log.error("database_unavailable", reason=str(error), retry_in=_LOOK_SECONDS)
 
     async def _cut(self, addresses: Mapping[str, Collection[str]]) -> None:
         for pool_id, each in addresses.items():
             count = await self._cutter.cut(pool_id, each)
             if count:
-                _log.info("connections cut", listener_id=pool_id, members=sorted(each), connections=count)
+                _log.info("connections_cut", listener_id=pool_id, members=sorted(each), connections=count)
 
     def _follow(self, events: list[Event]) -> None:
         self._unconfirmed.update(event.load_balancer_id for event in events if isinstance(event, DrainingBegan))

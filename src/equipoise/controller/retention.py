@@ -52,7 +52,7 @@ class Retention:
             try:
                 await self.forget()
             except StoreUnavailable as error:
-                _log.warning("nothing forgotten", cause=str(error), retry_in=_PERIOD)
+                _log.warning("nothing_forgotten", reason=str(error), retry_in=_PERIOD)
             await asyncio.sleep(_PERIOD)
 
     def _forget_some(self, tx: Transaction) -> int:

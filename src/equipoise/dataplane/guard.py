@@ -108,7 +108,7 @@ class DescriptorGuard:
                 seconds = pause(open_now, self._descriptors, time.monotonic() - before)
             except OSError as error:
                 # The disk is full, or the directory gone with its data.
-                log.error("descriptors not guarded", reason=str(error), open=open_now, retry_in=_AGAIN_SECONDS)
+                log.error("descriptors_not_guarded", reason=str(error), open=open_now, retry_in=_AGAIN_SECONDS)
                 seconds = _AGAIN_SECONDS
 
     def _open(self) -> int:
@@ -130,7 +130,7 @@ class DescriptorGuard:
         self.shortages += refused
         if refused:
             log.warning(
-                "few descriptors left",
+                "few_descriptors_left",
                 open=open_now,
                 limit=self._descriptors,
                 effect="new connections are refused until some are closed",

@@ -75,7 +75,7 @@ class LastGood:
                     "DELETE FROM load_balancer WHERE load_balancer_id = ?", [(id,) for id in lost]
                 )
         except sqlite3.Error as error:
-            log.error("last good configuration not stored", reason=str(error), load_balancers=len(rows) + len(lost))
+            log.error("last_good_configuration_not_stored", reason=str(error), load_balancers=len(rows) + len(lost))
             return
         self._digests.update((id, digest) for id, digest, _ in rows)
         for id in lost:

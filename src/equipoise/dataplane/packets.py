@@ -74,7 +74,7 @@ class PacketCounter:
             await self._counted(_REQUESTS)
         except KernelRefusedError as error:
             self._enabled = False
-            _log.info("packets not counted", reason=str(error), effect="in_pps and out_pps are 0")
+            _log.info("packets_not_counted", reason=str(error), effect="in_pps and out_pps are 0")
 
     async def stop(self) -> None:
         """Take the table away."""
@@ -82,7 +82,7 @@ class PacketCounter:
             try:
                 await carry_out(f"add table ip {self._table}\ndelete table ip {self._table}\n")
             except KernelRefusedError as error:
-                _log.warning("packet counters left", table=self._table, reason=str(error))
+                _log.warning("packet_counters_left", table=self._table, reason=str(error))
 
     async def follow(self, places: Iterable[CountedAddress]) -> None:
         """Count at exactly these places from now on; a counter that is there goes on."""
@@ -97,12 +97,12 @@ class PacketCounter:
                 return
         except KernelRefusedError as error:
             # Somebody else took it away, by loading a firewall anew for example.
-            _log.info("packet counters lost", table=self._table, reason=str(error), effect="they begin anew")
+            _log.info("packet_counters_lost", table=self._table, reason=str(error), effect="they begin anew")
         try:
             await self._load(wanted)
         except KernelRefusedError as error:
             self._held = None
-            _log.warning("packets not counted", reason=str(error), effect="in_pps and out_pps are 0")
+            _log.warning("packets_not_counted", reason=str(error), effect="in_pps and out_pps are 0")
 
     async def read(self) -> Packets:
         """What was counted at the places that are followed."""

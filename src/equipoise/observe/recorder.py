@@ -58,7 +58,7 @@ class HealthRecorder:
             try:
                 await self._database.write(partial(self._observe, seen=seen))
             except StoreUnavailable as error:
-                _log.error("health not written", cause=str(error), retry_in=_RETRY_SECONDS)
+                _log.error("health_not_written", reason=str(error), retry_in=_RETRY_SECONDS)
                 # What was said since is newer and wins.
                 self._pending = seen | self._pending
                 self._something_pending.set()

@@ -98,7 +98,7 @@ class TrafficObserver:
             try:
                 await self._look()
             except StoreUnavailable as error:
-                _log.warning("traffic not written", cause=str(error))
+                _log.warning("traffic_not_written", reason=str(error))
             await asyncio.sleep(self._interval)
 
     async def _look(self) -> None:
@@ -142,7 +142,7 @@ class TrafficObserver:
             async for piece in self._admin.pieces("/clusters"):
                 members.add(piece)
         except AdminUnavailableError as error:
-            _log.info("traffic unknown", reason=str(error))
+            _log.info("traffic_unknown", reason=str(error))
             return None
         figures = statistics.figures()
         if not figures:

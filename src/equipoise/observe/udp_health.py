@@ -237,7 +237,7 @@ class UdpHealthChecker:
         try:
             found = await self._database.read(read)
         except StoreUnavailable as error:
-            _log.error("checks not read", cause=str(error), retry_in=_RETRY_SECONDS)
+            _log.error("checks_not_read", reason=str(error), retry_in=_RETRY_SECONDS)
             self._moved.update(ids)
             return now + _RETRY_SECONDS
         self._put(found, ids)

@@ -117,7 +117,7 @@ class Deliveries:
                 for project_id in await self._database.read(webhooks.projects_with_deliveries):
                     self._serve(project_id)
             except StoreUnavailable as error:
-                _log.warning("deliveries not looked for", cause=str(error), retry_in=_LOOK_SECONDS)
+                _log.warning("deliveries_not_looked_for", reason=str(error), retry_in=_LOOK_SECONDS)
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _serve(self, project_id: str) -> None:
@@ -148,7 +148,7 @@ class Deliveries:
                         continue
                 due = await self._database.read(partial(webhooks.next_time, project_id=project_id))
             except StoreUnavailable as error:
-                _log.warning("deliveries wait", project_id=project_id, cause=str(error), retry_in=_RETRY_SECONDS)
+                _log.warning("deliveries_wait", project_id=project_id, reason=str(error), retry_in=_RETRY_SECONDS)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if due is not None:
@@ -179,13 +179,13 @@ class Deliveries:
         cause = await self._send(one, self._render(job))
         known = {"project_id": job.project_id, "delivery_id": one.id, "job_id": job.id, "attempt": one.attempt}
         if cause is None:
-            _log.debug("webhook delivered", **known)
+            _log.debug("webhook_delivered", **known)
             return one.id, None
         if one.attempt > len(self._pauses):
-            _log.warning("webhook given up", cause=cause, **known)
+            _log.warning("webhook_given_up", reason=cause, **known)
             return one.id, None
         pause = self._pauses[one.attempt - 1]
-        _log.info("webhook not delivered", cause=cause, retry_in=pause, **known)
+        _log.info("webhook_not_delivered", reason=cause, retry_in=pause, **known)
         return one.id, pause
 
     async def _send(self, one: webhooks.Claimed, body: bytes) -> str | None:
