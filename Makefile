@@ -52,7 +52,7 @@ docs: setup ## write the generated pages below docs/reference
 	@mkdir -p docs/reference
 	@page() { $(BIN)/python -c "from equipoise.$$2 import $$3 as page; print(page(), end='')" > $(READY).page && \
 		mv $(READY).page docs/reference/$$1.md; }; \
-	page settings settings settings_reference; \
+	page settings settings.reference settings_reference; \
 	page metrics metrics.families metrics_reference; \
 	page errors api.classic.errors_page errors_reference
 

@@ -18,7 +18,7 @@ from equipoise.domain.commands import CreateHealthMonitor, CreateListener, Creat
 from equipoise.domain.jobs import Job, JobStatus
 from equipoise.domain.model import EXTERNAL, Algorithm, Protocol
 from equipoise.domain.quotas import Quotas
-from equipoise.settings import Settings
+from equipoise.settings.table import Settings
 from equipoise.store.database import Transaction
 from equipoise.store.waiting import JobWaiters
 from equipoise.usecases import health_monitors, listeners, load_balancers, members

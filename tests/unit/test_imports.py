@@ -10,6 +10,7 @@ PACKAGE = ROOT / "src" / "equipoise"
 
 ROOMS = {
     "client": set(),
+    "settings": {"domain"},
     "domain": set(),
     "store": {"domain"},
     "identity": {"domain"},

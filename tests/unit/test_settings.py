@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.settings import Settings, SettingsError, secret_overrides, settings_reference
+from equipoise.settings.load import SettingsError, load, secret_overrides
+from equipoise.settings.reference import settings_reference
+from equipoise.settings.table import Settings
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 
 
 def problems_of(*overrides: str, config: Path | None = None, environ: dict[str, str] | None = None) -> str:
     with pytest.raises(SettingsError) as error:
-        Settings.load(config, environ, overrides)
+        load(config, environ, overrides)
     return str(error.value)
 
 
@@ -23,7 +25,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_the_defaults_are_usable_as_they_are() -> None:
-    settings = Settings.load()
+    settings = load()
     assert settings == Settings()
     assert settings.addresses.external == IPv4Network("127.77.0.0/16")
     assert settings.api.sync_wait == 2.0
@@ -33,7 +35,7 @@ def test_the_defaults_are_usable_as_they_are() -> None:
 def test_a_later_source_wins(tmp_path: Path) -> None:
     config = written(tmp_path, "[quotas]\nelb = 1\nlistener = 1\nmember = 1\n")
     environ = {"EQUIPOISE_QUOTAS_LISTENER": "2", "EQUIPOISE_QUOTAS_MEMBER": "2", "PATH": "ignored"}
-    quotas = Settings.load(config, environ, ["quotas.member=3"]).quotas
+    quotas = load(config, environ, ["quotas.member=3"]).quotas
     assert (quotas.elb, quotas.listener, quotas.member) == (1, 2, 3)
 
 
@@ -41,8 +43,8 @@ def test_every_type_is_read_from_a_text_and_from_toml(tmp_path: Path) -> None:
     config = written(
         tmp_path, '[addresses]\nexternal = "10.1.0.0/16"\n[api]\nsync_wait = 3\n[log]\nformat = "console"\n'
     )
-    from_file = Settings.load(config)
-    from_text = Settings.load(overrides=["addresses.external=10.1.0.0/16", "api.sync_wait=3", "log.format=console"])
+    from_file = load(config)
+    from_text = load(overrides=["addresses.external=10.1.0.0/16", "api.sync_wait=3", "log.format=console"])
     assert from_file == from_text
     assert isinstance(from_file.api.sync_wait, float)
 
@@ -98,12 +100,12 @@ def test_a_project_can_have_quotas_of_its_own_from_every_source(tmp_path: Path) 
     config = written(tmp_path, f"[quotas]\nlistener = 7\n[quotas.projects.{PROJECT}]\nelb = 5\n")
     text = f'{{"{PROJECT}": {{"elb": 5}}}}'
     for settings in (
-        Settings.load(config),
-        Settings.load(overrides=["quotas.listener=7", f"quotas.projects={text}"]),
-        Settings.load(environ={"EQUIPOISE_QUOTAS_LISTENER": "7", "EQUIPOISE_QUOTAS_PROJECTS": text}),
+        load(config),
+        load(overrides=["quotas.listener=7", f"quotas.projects={text}"]),
+        load(environ={"EQUIPOISE_QUOTAS_LISTENER": "7", "EQUIPOISE_QUOTAS_PROJECTS": text}),
     ):
         (own,) = settings.quotas.projects
-        quotas = own.above(settings.quotas)
+        quotas = settings.quotas.of_project(own)
         assert own.project_id == PROJECT
         assert (quotas.elb, quotas.listener, quotas.member) == (5, 7, 1000)
 
@@ -118,7 +120,7 @@ def test_quotas_of_a_project_that_make_no_sense_are_told(value: str) -> None:
 
 def test_variables_that_a_cluster_adds_by_itself_are_ignored() -> None:
     environ = {"EQUIPOISE_SERVICE_HOST": "10.0.0.1", "EQUIPOISE_PORT": "tcp://x", "EQUIPOISE_PORT_80_TCP_ADDR": "x"}
-    assert Settings.load(environ=environ) == Settings()
+    assert load(environ=environ) == Settings()
 
 
 def test_pools_that_overlap_are_refused() -> None:
@@ -127,7 +129,7 @@ def test_pools_that_overlap_are_refused() -> None:
 
 def test_the_hard_mark_is_above_the_busy_mark() -> None:
     assert "jobs.hard_mark (5)" in problems_of("jobs.busy_mark=5", "jobs.hard_mark=5")
-    assert Settings.load(overrides=["jobs.busy_mark=0", "jobs.hard_mark=5"]).jobs.hard_mark == 5
+    assert load(overrides=["jobs.busy_mark=0", "jobs.hard_mark=5"]).jobs.hard_mark == 5
 
 
 @pytest.mark.parametrize(
@@ -141,7 +143,7 @@ def test_the_hard_mark_is_above_the_busy_mark() -> None:
     ],
 )
 def test_the_password_of_the_database_is_never_shown(url: str, shown: str) -> None:
-    settings = Settings.load(overrides=[f"database.url={url}"])
+    settings = load(overrides=[f"database.url={url}"])
     assert settings.database.url == url
     assert settings.database.redacted_url == settings.shown()["database.url"] == shown
     assert url not in repr(settings)
@@ -166,9 +168,9 @@ subnet-2 = "127.78.2.0/24"
 
 
 def test_networks_are_read_from_toml_and_from_json(tmp_path: Path) -> None:
-    from_file = Settings.load(written(tmp_path, NETWORKS))
+    from_file = load(written(tmp_path, NETWORKS))
     text = '{"vpc-1": {"subnets": {"subnet-1": "127.78.1.0/24", "subnet-2": "127.78.2.0/24"}}, "vpc-2": {}}'
-    assert from_file == Settings.load(environ={"EQUIPOISE_NETWORKS_VPCS": text})
+    assert from_file == load(environ={"EQUIPOISE_NETWORKS_VPCS": text})
     assert from_file.networks.vpcs.subnets["vpc-1"]["subnet-2"] == IPv4Network("127.78.2.0/24")
     assert from_file.shown()["networks.vpcs"] == (
         "vpc-1: subnet-1 127.78.1.0/24, subnet-2 127.78.2.0/24; vpc-2: no subnet"
@@ -200,7 +202,7 @@ def test_pools_must_not_overlap_whatever_their_vpc() -> None:
 
 def test_the_secret_of_the_gateway_is_never_shown() -> None:
     secret = "correct-horse-battery"
-    settings = Settings.load(environ={"EQUIPOISE_HTTP_GATEWAY_SECRET": secret})
+    settings = load(environ={"EQUIPOISE_HTTP_GATEWAY_SECRET": secret})
     assert settings.http.gateway_secret == secret
     assert settings.shown()["http.gateway_secret"] == "***"
     assert secret not in repr(settings)
@@ -228,7 +230,7 @@ def test_overrides_with_a_password_are_told_from_others() -> None:
 
 @pytest.mark.parametrize("given", ["", "*", "0" * 32, f"{'0' * 32}, {'a' * 32}"])
 def test_listeners_with_an_access_log_are_none_all_or_those_named(given: str) -> None:
-    listeners = Settings.load(overrides=[f"access_log.listeners={given}"]).access_log.listeners
+    listeners = load(overrides=[f"access_log.listeners={given}"]).access_log.listeners
     assert listeners.names("0" * 32) == (given != "")
     assert listeners.names("b" * 32) == (given == "*")
     assert str(listeners) == given.replace(" ", "")

@@ -36,8 +36,8 @@ from equipoise.identity.external import ExternalKeystone
 from equipoise.identity.service import Identity
 from equipoise.metrics.page import Page
 from equipoise.metrics.token import TOKEN_FILE, read_or_make
-from equipoise.settings import Quotas as QuotaSettings
-from equipoise.settings import Settings
+from equipoise.settings.table import Quotas as QuotaSettings
+from equipoise.settings.table import Settings
 from equipoise.store.backlog import Backlog
 from equipoise.store.database import Database
 from equipoise.store.waiting import JobWaiters
@@ -106,7 +106,7 @@ def _policy(settings: Settings) -> Policy:
     return Policy(
         pools={EXTERNAL: settings.addresses.external, INTERNAL: settings.addresses.internal},
         quotas=_quotas(settings.quotas),
-        project_quotas={own.project_id: _quotas(own.above(settings.quotas)) for own in settings.quotas.projects},
+        project_quotas={own.project_id: _quotas(settings.quotas.of_project(own)) for own in settings.quotas.projects},
         job_time_limit=settings.jobs.time_limit,
         networks=replace(settings.networks.vpcs, zones=settings.networks.zones),
     )

@@ -26,7 +26,7 @@ from equipoise.observe.recorder import HealthRecorder
 from equipoise.observe.traffic import TrafficObserver
 from equipoise.observe.udp_health import UdpHealthChecker
 from equipoise.proxy.backend import NodeObserver
-from equipoise.settings import Settings
+from equipoise.settings.table import Settings
 from equipoise.store import members, udp_checks
 from equipoise.store.database import Database
 from equipoise.xds.backend import EnvoyBackend

@@ -27,7 +27,7 @@ from equipoise.identity import credentials
 from equipoise.identity.external import ExternalKeystone
 from equipoise.identity.service import Identity
 from equipoise.journal import write_transitions
-from equipoise.settings import Settings
+from equipoise.settings.table import Settings
 from equipoise.store import certificates, desired, migrate, webhooks
 from equipoise.store.database import Database, sqlite_url
 from equipoise.webhooks.delivery import Deliveries

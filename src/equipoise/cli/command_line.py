@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NoReturn
 
-from equipoise.settings import Override
+from equipoise.settings.load import Override
 
 _OPTION: Final = "--set"
 

@@ -20,7 +20,8 @@ from equipoise.http.server import ListenError
 from equipoise.identity.files import IdentityFileError
 from equipoise.logs import configure_logs
 from equipoise.metrics.token import MetricsTokenError
-from equipoise.settings import Settings, SettingsError, secret_overrides
+from equipoise.settings.load import SettingsError, load, secret_overrides
+from equipoise.settings.table import Settings
 from equipoise.store.database import StoreUnavailable
 from equipoise.store.migrate import SchemaTooNewError
 
@@ -55,7 +56,7 @@ def up(data_dir: Path, listen: str, config: Path | None, overrides: tuple[str, .
     give_back_what_is_freed()
     address = _address(listen)
     try:
-        settings = Settings.load(config, os.environ, overrides)
+        settings = load(config, os.environ, overrides)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     configure_logs(settings.log.format, settings.log.level)

@@ -15,7 +15,7 @@ from equipoise.dataplane.envoy import EnvoyNotRunningError, EnvoySettings, Envoy
 from equipoise.dataplane.files import DataPlaneFiles
 from equipoise.dataplane.standby import end_standby
 from equipoise.identity.credentials import FILE_NAME
-from equipoise.settings import ENVIRONMENT_PREFIX
+from equipoise.settings.load import ENVIRONMENT_PREFIX
 
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 20.0
