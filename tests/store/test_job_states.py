@@ -9,8 +9,9 @@ from pathlib import Path
 from sqlalchemy import update
 
 from equipoise.domain.jobs import SOURCES, UNFINISHED, FailureReason, JobStatus
-from equipoise.store import jobs, nodes
+from equipoise.store import nodes
 from equipoise.store.database import Transaction
+from equipoise.store.jobs import rollback, transitions
 from equipoise.store.tables import jobs as job_table
 from equipoise.usecases import load_balancers
 from equipoise.usecases.context import Policy
@@ -22,10 +23,13 @@ ARROW = re.compile(r"^\s*(\w+) --> (\w+): ([\w, ]+)$", re.MULTILINE)
 
 Statement = Callable[[Transaction, str, str], object]
 STATEMENTS: dict[str, tuple[JobStatus, Statement]] = {
-    "begin": (JobStatus.RUNNING, lambda tx, load_balancer, _: jobs.begin(tx, [load_balancer])),
-    "begin_confirmed": (JobStatus.RUNNING, lambda tx, load_balancer, _: jobs.begin_confirmed(tx, [load_balancer])),
-    "succeed": (JobStatus.SUCCESS, lambda tx, load_balancer, _: jobs.succeed(tx, [load_balancer])),
-    "fail": (JobStatus.FAIL, lambda tx, _, job: jobs.fail(tx, [job], FailureReason.REJECTED, "a reason")),
+    "begin": (JobStatus.RUNNING, lambda tx, load_balancer, _: transitions.begin(tx, [load_balancer])),
+    "begin_confirmed": (
+        JobStatus.RUNNING,
+        lambda tx, load_balancer, _: transitions.begin_confirmed(tx, [load_balancer]),
+    ),
+    "succeed": (JobStatus.SUCCESS, lambda tx, load_balancer, _: transitions.succeed(tx, [load_balancer])),
+    "fail": (JobStatus.FAIL, lambda tx, _, job: rollback.fail(tx, [job], FailureReason.REJECTED, "a reason")),
 }
 
 
@@ -35,7 +39,7 @@ def test_the_diagram_shows_the_transitions_of_the_table_and_names_functions_that
     assert drawn.keys() == table
     named = {name for names in drawn.values() for name in names}
     assert named >= STATEMENTS.keys()
-    assert all(callable(getattr(jobs, name)) for name in named)
+    assert all(callable(getattr(transitions, name, None) or getattr(rollback, name)) for name in named)
 
 
 async def test_a_statement_moves_a_job_only_along_the_table(database_url: str) -> None:

@@ -12,7 +12,7 @@ from equipoise.api.classic.wire import jobs as wire
 from equipoise.domain.commands import NewMember
 from equipoise.domain.errors import NotCancellable, ServiceError
 from equipoise.domain.jobs import FailureReason, Job, JobStatus, MembersSubject
-from equipoise.store import jobs as job_store
+from equipoise.store.jobs import queries, rollback
 from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted
 from tests.store.controller_stand import CALLER, PATIENCE, PROJECT, Stand, open_stand
@@ -113,7 +113,7 @@ async def test_when_the_last_part_is_cancelled_the_job_ends_at_once(database_url
         whole = await stand.ended(accepted)
         assert (whole.status, whole.failure) == (FAIL, FailureReason.SUB_JOBS_FAILED)
         assert present(stand, listener_id) == {}
-        assert stand.read(job_store.count_unfinished) == 0
+        assert stand.read(queries.count_unfinished) == 0
 
 
 async def test_a_part_that_runs_or_has_ended_cannot_be_cancelled(database_url: str) -> None:
@@ -138,7 +138,7 @@ async def test_the_guard_is_in_the_statement_itself(database_url: str) -> None:
         whole = await stand.ended(await add_members(stand, listener_id, 2))
         for id in (whole.id, whole.sub_jobs[0].id):
             assert not await stand.write(
-                partial(job_store.cancel_part, id=id, failure=FailureReason.CANCELLED, reason="never")
+                partial(rollback.cancel_part, id=id, failure=FailureReason.CANCELLED, reason="never")
             )
         assert len(present(stand, listener_id)) == 2
 

@@ -18,9 +18,9 @@ from equipoise.domain.jobs import (
     MemberSubject,
     Subject,
 )
-from equipoise.store import jobs
 from equipoise.store.backlog import Backlog
 from equipoise.store.database import sqlite_url
+from equipoise.store.jobs import queries
 from equipoise.usecases import load_balancers, members
 from equipoise.usecases.context import Accepted
 from tests.store.controller_stand import CALLER, Stand, open_stand
@@ -149,7 +149,7 @@ async def test_sub_jobs_do_not_count_as_work_that_waits(database_url: str) -> No
         stand.node.confirms_at_once = False
         backlog = await Backlog.open(stand.database)
         accepted = await add_members(stand, listener.resource_id, *(f"127.0.1.{n}" for n in range(1, 51)))
-        assert stand.read(jobs.count_unfinished) == 1
+        assert stand.read(queries.count_unfinished) == 1
         await stand.until(lambda: backlog.unfinished == 1)
         await stand.handed_over(stand.job(accepted).load_balancer_id)
         stand.node.confirm_all()

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from equipoise.controller import reasons
 from equipoise.controller.patience import PatientDatabase
 from equipoise.domain.jobs import FailureReason, JobStatus
-from equipoise.store import jobs
 from equipoise.store.database import Database, StoreUnavailable, Transaction
+from equipoise.store.jobs import queries, rollback, transitions
 
 _LOOK_SECONDS: Final = 0.25
 
@@ -40,7 +40,7 @@ class Deadlines:
     async def _any_overdue(self) -> bool:
         def look(connection: Connection) -> bool:
             now = self._database.now()
-            return jobs.has_late(connection, now, self._latest(now))
+            return queries.has_late(connection, now, self._latest(now))
 
         try:
             return await self._database.read(look)
@@ -52,7 +52,7 @@ class Deadlines:
         return now + int(self._time_limit * 1000)
 
     def _fail_overdue(self, tx: Transaction) -> None:
-        jobs.limit_deadlines(tx, self._latest(tx.now))
-        for id, status in jobs.overdue(tx.connection, tx.now):
+        transitions.limit_deadlines(tx, self._latest(tx.now))
+        for id, status in queries.overdue(tx.connection, tx.now):
             reason = reasons.of_time_limit(JobStatus(status), self._time_limit, self._live_nodes())
-            jobs.fail(tx, [id], FailureReason.NOT_CONFIRMED, reason)
+            rollback.fail(tx, [id], FailureReason.NOT_CONFIRMED, reason)

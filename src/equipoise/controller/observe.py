@@ -18,8 +18,9 @@ from equipoise.controller.reconcile import LAST_GENERATION, batches
 from equipoise.domain.references import Kind, ResourceRef
 from equipoise.proxy.backend import Backend
 from equipoise.proxy.rejections import Rejected
-from equipoise.store import desired, jobs, nodes
+from equipoise.store import desired, nodes
 from equipoise.store.database import Transaction
+from equipoise.store.jobs import queries, rollback, transitions
 
 _log = structlog.get_logger("equipoise.controller")
 
@@ -109,10 +110,10 @@ class Observer:
     async def _note_node(self, node_id: str, live: bool) -> None:
         def write(tx: Transaction) -> Sequence[str]:
             nodes.set_live(tx.connection, node_id, live)
-            waiting = jobs.waiting_load_balancers(tx.connection)
+            waiting = queries.waiting_load_balancers(tx.connection)
             if not live:
                 # The others may have confirmed all that was still missing from this one.
-                jobs.succeed(tx, waiting)
+                transitions.succeed(tx, waiting)
             return waiting
 
         _log.info("node_live" if live else "node_gone", node_id=node_id)
@@ -128,9 +129,9 @@ class Observer:
         def write(tx: Transaction) -> set[str]:
             known = nodes.observe(tx.connection, node_id, generations)
             for removal in unkept:
-                jobs.warn(tx, [removal.job_id], reasons.of_connections(removal.reason))
-            jobs.begin_confirmed(tx, known)
-            jobs.succeed(tx, known)
+                transitions.warn(tx, [removal.job_id], reasons.of_connections(removal.reason))
+            transitions.begin_confirmed(tx, known)
+            transitions.succeed(tx, known)
             if healed:
                 desired.clear_errors(tx.connection, healed)
             return generations.keys() - set(known)
@@ -153,9 +154,9 @@ class Observer:
         def write(tx: Transaction) -> bool:
             everything = ResourceRef(Kind.LOAD_BALANCER, rejection.load_balancer_id)
             concerns = rejection.concerns | {everything}
-            about = jobs.touching(tx.connection, rejection.load_balancer_id, concerns, rejection.generation)
+            about = queries.touching(tx.connection, rejection.load_balancer_id, concerns, rejection.generation)
             if about:
-                return jobs.fail(tx, about, failure, reason)
+                return rollback.fail(tx, about, failure, reason)
             desired.set_error(tx.connection, rejection.concerns)
             return False
 

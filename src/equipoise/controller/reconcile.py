@@ -15,8 +15,9 @@ from equipoise.controller.patience import PatientDatabase
 from equipoise.controller.slow_start import SlowStart
 from equipoise.proxy.backend import Backend, Published
 from equipoise.proxy.model import ProxyLoadBalancer
-from equipoise.store import desired, jobs
+from equipoise.store import desired
 from equipoise.store.events import Event, HealthMoved, LoadBalancerGone, LoadBalancerMoved
+from equipoise.store.jobs import queries, transitions
 
 BATCH: Final = 256
 """Load balancers compiled in one go: bounds how long other work of the event loop waits."""
@@ -120,7 +121,7 @@ class Reconciler:
             )
             # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it
             # goes out with the next batch, which follows at once.
-            await self._database.write(partial(jobs.begin, load_balancer_ids=batch))
+            await self._database.write(partial(transitions.begin, load_balancer_ids=batch))
 
     async def _warn(self, load_balancer_ids: Sequence[str]) -> None:
         """Where limits are not in force, let jobs say so before they can succeed."""
@@ -128,9 +129,9 @@ class Reconciler:
         if reason is None:
             return
         warned = reasons.of_bandwidth(reason)
-        look = partial(jobs.without_warning, load_balancer_ids=load_balancer_ids, warned=warned)
+        look = partial(queries.without_warning, load_balancer_ids=load_balancer_ids, warned=warned)
         if silent := await self._database.read(look):
-            await self._database.write(partial(jobs.warn, ids=silent, warned=warned))
+            await self._database.write(partial(transitions.warn, ids=silent, warned=warned))
 
 
 def batches(ids: Iterable[str]) -> Iterable[list[str]]:

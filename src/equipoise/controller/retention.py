@@ -5,8 +5,9 @@ from typing import Final
 
 import structlog
 
-from equipoise.store import idempotency, jobs
+from equipoise.store import idempotency
 from equipoise.store.database import Database, StoreUnavailable, Transaction
+from equipoise.store.jobs import queries
 
 _log = structlog.get_logger("equipoise.retention")
 
@@ -57,4 +58,4 @@ class Retention:
 
     def _forget_some(self, tx: Transaction) -> int:
         idempotency.forget(tx, tx.now - _KEY_LIFETIME)
-        return jobs.forget_ended(tx, tx.now - self._job_milliseconds, _BATCH)
+        return queries.forget_ended(tx, tx.now - self._job_milliseconds, _BATCH)

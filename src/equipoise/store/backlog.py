@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Self
 
 from equipoise.domain.jobs import JobStatus
-from equipoise.store import jobs
 from equipoise.store.database import Database
 from equipoise.store.events import Event, JobMoved
+from equipoise.store.jobs import queries
 
 
 class Backlog:
@@ -18,7 +18,7 @@ class Backlog:
     @classmethod
     async def open(cls, database: Database) -> Self:
         """Count what is there, then follow the commits. Nobody may write in between: open it before serving."""
-        backlog = cls(await database.read(jobs.count_unfinished))
+        backlog = cls(await database.read(queries.count_unfinished))
         database.on_commit(backlog._count)
         return backlog
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 
 from equipoise.domain.jobs import UNFINISHED, Job, JobStatus
-from equipoise.store import jobs
 from equipoise.store.database import Database
 from equipoise.store.events import Event, JobMoved, PartsMoved
+from equipoise.store.jobs import queries
 
 _Watch = tuple[asyncio.Event, tuple[JobStatus, ...]]
 
@@ -61,7 +61,7 @@ class JobWaiters:
                 del self._waiting[job_id]
 
     async def _look(self, project_id: str, job_id: str) -> Job | None:
-        return await self._database.read(lambda connection: jobs.get(connection, project_id, job_id))
+        return await self._database.read(lambda connection: queries.get(connection, project_id, job_id))
 
     def _wake(self, events: Iterable[Event]) -> None:
         for event in events:

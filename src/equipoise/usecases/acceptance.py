@@ -7,8 +7,9 @@ from equipoise.domain.changes import Change, Updated
 from equipoise.domain.commands import Column
 from equipoise.domain.jobs import JobType, Subject
 from equipoise.domain.references import Scope
-from equipoise.store import inheritance, jobs, load_balancers, rows, tables
+from equipoise.store import inheritance, load_balancers, rows, tables
 from equipoise.store.database import Transaction
+from equipoise.store.jobs import transitions
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 
 
@@ -22,7 +23,7 @@ def accept_change(
     changes: Sequence[Change],
     scope: Scope,
     subject: Subject = None,
-    parts: Sequence[jobs.NewPart] = (),
+    parts: Sequence[transitions.NewPart] = (),
 ) -> Accepted:
     """Raise the generation of the load balancer and accept the job that promises it.
 
@@ -33,7 +34,7 @@ def accept_change(
         subject: what the job tells of what it is about; None for the synchronous changes.
         parts: its sub-jobs.
     """
-    job = jobs.NewJob(
+    job = transitions.NewJob(
         id=new_id(),
         project_id=caller.project_id,
         job_type=job_type,
@@ -47,7 +48,7 @@ def accept_change(
         time_limit=policy.job_time_limit,
         parts=parts,
     )
-    jobs.accept(tx, job)
+    transitions.accept(tx, job)
     return Accepted(job.id, resource_id)
 
 

@@ -13,8 +13,9 @@ from equipoise.domain.jobs import JobType
 from equipoise.domain.model import Certificate, CertificateContent
 from equipoise.domain.references import Kind, ResourceRef
 from equipoise.domain.references import listeners as listener_refs
-from equipoise.store import certificates, jobs, rows, tables
+from equipoise.store import certificates, rows, tables
 from equipoise.store.database import Transaction
+from equipoise.store.jobs import queries
 from equipoise.usecases import lookup
 from equipoise.usecases.acceptance import Write, accept_change, write_changes
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
@@ -132,7 +133,7 @@ def delete_certificate(tx: Transaction, caller: Caller, id: str) -> Accepted:
             ResourceRef(Kind.LISTENER, users[0].id),
             f"Listener {users[0].id} uses certificate {id}; give it another one or delete it first.",
         )
-    if jobs.gives_up_certificate(tx.connection, id):
+    if queries.gives_up_certificate(tx.connection, id):
         raise InUse(Kind.CERTIFICATE, id, None, f"Certificate {id} is still being given up by a listener; try again.")
     rows.delete_rows(tx.connection, tables.certificates, [id])
     return Accepted("", id)

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from equipoise.domain.errors import NotCancellable, NotFound
 from equipoise.domain.jobs import FailureReason, Job, JobFilters, JobStatus, MembersSubject
 from equipoise.domain.references import Kind
-from equipoise.store import jobs
 from equipoise.store.database import Transaction
+from equipoise.store.jobs import queries, rollback, transitions
 from equipoise.usecases.context import Caller
 
 _NAMED: Final = 20
@@ -19,14 +19,14 @@ _NAMED: Final = 20
 
 def show_job(connection: Connection, caller: Caller, id: str) -> Job:
     """One job. Raises NotFound, also for a job of another project."""
-    return present(jobs.get(connection, caller.project_id, id), id)
+    return present(queries.get(connection, caller.project_id, id), id)
 
 
 def list_jobs(
     connection: Connection, caller: Caller, filters: JobFilters, limit: int | None, marker: str | None
 ) -> Sequence[Job]:
     """One page of the project's jobs, the newest first."""
-    return jobs.list_of(connection, caller.project_id, filters, limit, marker)
+    return queries.list_of(connection, caller.project_id, filters, limit, marker)
 
 
 def cancel_job(tx: Transaction, caller: Caller, id: str) -> Job:
@@ -42,8 +42,8 @@ def cancel_job(tx: Transaction, caller: Caller, id: str) -> Job:
         raise NotCancellable(f"Job {id} is {job.status}; only a job that is still INIT can be cancelled.")
     reason = "The job was cancelled before it began. Everything that it had changed was taken back."
     if job.parent_id is None:
-        jobs.fail(tx, [id], FailureReason.CANCELLED, reason)
-    elif jobs.cancel_part(tx, id, FailureReason.CANCELLED, reason):
+        rollback.fail(tx, [id], FailureReason.CANCELLED, reason)
+    elif rollback.cancel_part(tx, id, FailureReason.CANCELLED, reason):
         _let_whole_fail(tx, show_job(tx.connection, caller, job.parent_id))
     else:
         raise NotCancellable(
@@ -64,9 +64,9 @@ def _let_whole_fail(tx: Transaction, whole: Job) -> None:
     )
     about = _members(whole)
     members = tuple(replace(one, rolled_back=one.rolled_back or one.id in gone) for one in about.members)
-    jobs.mark_as_failing(tx, whole.id, FailureReason.SUB_JOBS_FAILED, reason, replace(about, members=members))
+    transitions.mark_as_failing(tx, whole.id, FailureReason.SUB_JOBS_FAILED, reason, replace(about, members=members))
     if len(failed) == len(whole.sub_jobs):
-        jobs.fail(tx, [whole.id], FailureReason.SUB_JOBS_FAILED, reason)
+        rollback.fail(tx, [whole.id], FailureReason.SUB_JOBS_FAILED, reason)
 
 
 def _members(job: Job) -> MembersSubject:

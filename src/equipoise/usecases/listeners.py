@@ -14,8 +14,9 @@ from equipoise.domain.model import Listener, LoadBalancer, Pool, Protocol, Statu
 from equipoise.domain.references import NOTHING, Kind
 from equipoise.domain.references import listeners as listener_refs
 from equipoise.domain.references import pools as pool_refs
-from equipoise.store import certificates, jobs, listeners, pools, rows, tables
+from equipoise.store import certificates, listeners, pools, rows, tables
 from equipoise.store.database import Transaction
+from equipoise.store.jobs import queries
 from equipoise.store.listeners import ListenerAndPool, UsedPort
 from equipoise.usecases import lookup
 from equipoise.usecases.acceptance import Write, accept_change, write_changes, written
@@ -236,7 +237,9 @@ class _Context:
         taken = next((one.listener_id for one in alike if one.port == port), None)
         if taken is not None:
             raise PortTaken(port, f"is taken by listener {taken} of this load balancer.")
-        leaving = {id for id, left in jobs.ports_to_be_freed(self._connection, self._load_balancer_id) if left == port}
+        leaving = {
+            id for id, left in queries.ports_to_be_freed(self._connection, self._load_balancer_id) if left == port
+        }
         if any(one.listener_id in leaving for one in alike):
             raise PortTaken(port, "is still being given up by another listener.")
         self._fits.add(("port", protocol, port))

@@ -23,8 +23,9 @@ from equipoise.domain.jobs import (
 )
 from equipoise.domain.model import EXTERNAL, Address, LoadBalancer, Status
 from equipoise.domain.references import NOTHING, Kind, ResourceRef
-from equipoise.store import addresses, jobs, load_balancers, rows, tables
+from equipoise.store import addresses, load_balancers, rows, tables
 from equipoise.store.database import Transaction
+from equipoise.store.jobs import rollback, transitions
 from equipoise.usecases import lookup
 from equipoise.usecases.acceptance import Write, accept_change, write_changes, written
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
@@ -141,15 +142,15 @@ def _subject(record: LoadBalancer) -> LoadBalancerSubject:
     )
 
 
-def _deletion_of(below: load_balancers.Below) -> jobs.NewPart:
+def _deletion_of(below: load_balancers.Below) -> transitions.NewPart:
     """The sub-job for a thing that goes with its load balancer; it has no changes of its own, the row goes as well."""
     match below:
         case load_balancers.Below(Kind.MEMBER, id, str(pool_id)):
-            return jobs.NewPart(JobType.REMOVE_MEMBER, MembersSubject(pool_id, (MemberSubject(id),)))
+            return transitions.NewPart(JobType.REMOVE_MEMBER, MembersSubject(pool_id, (MemberSubject(id),)))
         case load_balancers.Below(Kind.HEALTH_MONITOR, id, str(pool_id)):
-            return jobs.NewPart(JobType.DELETE_HEALTH_MONITOR, HealthMonitorSubject(pool_id, id))
+            return transitions.NewPart(JobType.DELETE_HEALTH_MONITOR, HealthMonitorSubject(pool_id, id))
         case _:
-            return jobs.NewPart(JobType.DELETE_LISTENER, ListenerSubject(below.id))
+            return transitions.NewPart(JobType.DELETE_LISTENER, ListenerSubject(below.id))
 
 
 def _new_record(tx: Transaction, caller: Caller, command: CreateLoadBalancer, id: str, address: str) -> LoadBalancer:
@@ -219,7 +220,7 @@ def _fail_for_want_of_address(
     tx: Transaction, caller: Caller, policy: Policy, record: LoadBalancer, pool: IPv4Network
 ) -> Accepted:
     external = record.type == EXTERNAL
-    job = jobs.NewJob(
+    job = transitions.NewJob(
         id=new_id(),
         project_id=caller.project_id,
         job_type=JobType.CREATE_LOAD_BALANCER,
@@ -232,8 +233,8 @@ def _fail_for_want_of_address(
         request_id=caller.request_id,
         time_limit=policy.job_time_limit,
     )
-    jobs.accept(tx, job)
-    jobs.fail(
+    transitions.accept(tx, job)
+    rollback.fail(
         tx,
         [job.id],
         FailureReason.NO_ELASTIC_IP_LEFT if external else FailureReason.NO_ADDRESS_LEFT,

@@ -16,7 +16,7 @@ from equipoise.domain.references import pools as pool_refs
 from equipoise.store import draining as draining_store
 from equipoise.store import inheritance, members, pools, rows, tables
 from equipoise.store.database import Transaction
-from equipoise.store.jobs import NewPart
+from equipoise.store.jobs.transitions import NewPart
 from equipoise.usecases import lookup
 from equipoise.usecases.acceptance import accept_change
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id

@@ -15,9 +15,10 @@ import httpx
 import structlog
 
 from equipoise.domain.jobs import Job
-from equipoise.store import jobs, webhooks
+from equipoise.store import webhooks
 from equipoise.store.database import Database, StoreUnavailable
 from equipoise.store.events import DeliveryWanted, Event
+from equipoise.store.jobs import queries
 from equipoise.webhooks import signing
 from equipoise.webhooks.targets import TargetForbidden, Targets
 
@@ -165,7 +166,7 @@ class Deliveries:
         if not claimed:
             return False
         found = await self._database.read(
-            lambda connection: [jobs.get(connection, project_id, one.job_id) for one in claimed]
+            lambda connection: [queries.get(connection, project_id, one.job_id) for one in claimed]
         )
         sent = [self._attempt(one, job) for one, job in zip(claimed, found, strict=True) if job is not None]
         pauses = dict(await asyncio.gather(*sent))

@@ -1,8 +1,13 @@
 """The reference page of error codes, made from the catalogue."""
 
 from collections.abc import Iterable
+from textwrap import wrap
+from typing import Final
 
 from equipoise.api.classic.errors import ENTRIES, Entry
+
+LINE: Final = 110
+"""Characters of the longest line of prose."""
 
 
 def errors_reference() -> str:
@@ -22,10 +27,10 @@ def errors_reference() -> str:
         "A status of `job` means that the code stands in the record of a job, as `error_code` or in a warning.",
         "",
         "## Reserved",
-        "The service never gives these. They are about inner components of the original cloud, or their condition",
-        "cannot come about here.",
+        "The service never gives these codes. They concern internal components of the original cloud, or a condition",
+        "that cannot occur here.",
         "",
-        ", ".join(dict.fromkeys(entry.code for entry in reserved)),
+        *wrap(", ".join(dict.fromkeys(entry.code for entry in reserved)), LINE),
     ]
     return "\n".join(lines) + "\n"
 

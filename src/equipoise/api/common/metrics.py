@@ -14,8 +14,8 @@ from equipoise.domain.errors import TokenMissing
 from equipoise.http.routing import Operation
 from equipoise.metrics.exposition import CONTENT_TYPE
 from equipoise.metrics.page import Page
-from equipoise.store import jobs
 from equipoise.store.database import Database, StoreUnavailable
+from equipoise.store.jobs import queries
 
 PATH: Final = "/metrics"
 
@@ -71,7 +71,7 @@ class Metrics:
                 challenge='Bearer realm="metrics"',
             )
         try:
-            unfinished = await self._database.read(jobs.unfinished_by_type)
+            unfinished = await self._database.read(queries.unfinished_by_type)
         except StoreUnavailable:
             # Figures are wanted most of all when something is down.
             unfinished = None

@@ -1,0 +1,1 @@
+"""Statements about jobs: how they move, how they fail, and reads of them."""
