@@ -108,13 +108,13 @@ def _measure(console: Console, service: Service, number: int, rounds: int) -> No
     console.print(memory_table(again))
     programs = ("envoy", "equipoise", "equipoise.standby")
     most = {name: max(each.of(name) for each in (weight, again)) for name in programs}
-    with_stand_in = most["equipoise"] + most["equipoise.standby"]
+    with_standby = most["equipoise"] + most["equipoise.standby"]
     console.print(
         verdicts_table(
             [
                 Verdict("memory (PSS) of Envoy", most["envoy"], _ENVOY_MIB, "MiB"),
                 Verdict("memory (PSS) of the service", most["equipoise"], _SERVICE_MIB, "MiB"),
-                Verdict("memory (PSS) of it with its stand-in", with_stand_in, _SERVICE_MIB, "MiB"),
+                Verdict("memory (PSS) of it with its standby", with_standby, _SERVICE_MIB, "MiB"),
                 Verdict("a cold Envoy serves all, median", median(cold), _COLD_SECONDS, "s"),
             ]
         )

@@ -101,7 +101,7 @@ class Service:
         self.wait()
 
     def stop(self) -> None:
-        """End it whatever state it is in, its stand-in and its Envoy."""
+        """End it whatever state it is in, its standby and its Envoy."""
         if self._process is None:
             return
         if self._process.poll() is None:
@@ -109,7 +109,7 @@ class Service:
             self.wait()
         else:
             self._out.close()
-        # The stand-in first, which would start Envoy again.
+        # The standby first, which would start Envoy again.
         for name in ("standby.pid", "envoy.pid"):
             file = self.data_dir / "run" / name
             if file.exists() and process_is_there(pid := int(file.read_text())):

@@ -28,7 +28,7 @@ class Fault(StrEnum):
     KILL_SERVICE = "kill -9 service"
     KILL_ENVOY = "kill -9 Envoy"
     KILL_BOTH = "kill -9 both"
-    KILL_ALL = "kill -9 both and the stand-in"
+    KILL_ALL = "kill -9 both and the standby"
     STOP_ENVOY = "stop Envoy"
     FULL_DISK = "disk quota full"
     READ_ONLY = "database read-only"
@@ -135,7 +135,7 @@ class Injector:
                 self._kill_service()
                 if planned.fault is Fault.KILL_ALL:
                     # Before Envoy, which it would start again.
-                    self._kill(stand_in_of(self._service))
+                    self._kill(standby_of(self._service))
                 if planned.fault is not Fault.KILL_SERVICE:
                     self._kill(envoy_of(self._service))
                 threading.Event().wait(planned.length)
@@ -175,16 +175,16 @@ class Injector:
 
     @contextmanager
     def _file_limit(self, size: int) -> Iterator[None]:
-        """No file of the service, its stand-in or its Envoy may grow beyond `size` bytes; with 0 none at all."""
+        """No file of the service, its standby or its Envoy may grow beyond `size` bytes; with 0 none at all."""
         with ExitStack() as undoing:
-            for pid in (self._service.pid, stand_in_of(self._service), envoy_of(self._service)):
+            for pid in (self._service.pid, standby_of(self._service), envoy_of(self._service)):
                 undoing.callback(limit_files, pid, resource.RLIM_INFINITY)
                 limit_files(pid, size)
             try:
                 yield
             finally:
                 # Those that were started meanwhile have inherited it.
-                for pid in (stand_in_of(self._service), envoy_of(self._service)):
+                for pid in (standby_of(self._service), envoy_of(self._service)):
                     limit_files(pid, resource.RLIM_INFINITY)
 
     # Database
@@ -236,7 +236,7 @@ def envoy_of(service: Service) -> int | None:
     return _pid_in(service.data_dir / "run" / "envoy.pid")
 
 
-def stand_in_of(service: Service) -> int | None:
+def standby_of(service: Service) -> int | None:
     """The process id of what looks after Envoy while there is no service."""
     return _pid_in(service.data_dir / "run" / "standby.pid")
 

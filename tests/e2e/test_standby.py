@@ -1,4 +1,4 @@
-"""Without the service traffic goes on, and so it does when Envoy dies as well: a stand-in starts it again."""
+"""Without the service traffic goes on, and so it does when Envoy dies as well: a standby starts it again."""
 
 import os
 import shutil
@@ -62,7 +62,7 @@ def test_an_envoy_that_dies_without_a_service_is_started_again_with_all_that_was
         await_service_by(place[1], backends.addresses[:2])
         assert not can_connect(gone["vip_address"], 8080)
         assert served((place[1], 8443)) == pair.record.public_bytes(Encoding.DER)
-    # The next service finds what the stand-in started, and what it has to tell it is nothing.
+    # The next service finds what the standby started, and what it has to tell it is nothing.
     envoy = service.envoy_pid
     with asking(place[1], 8080) as asker:
         service.start()

@@ -58,7 +58,7 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
         self.confirmations: list[tuple[str, str, int]] = []
-        self.refusals: list[Rejected] = []
+        self.rejections: list[Rejected] = []
         self._waiting: list[asyncio.Future[None]] = []
 
     def node_connected(self, node_id: str) -> None:
@@ -73,8 +73,8 @@ class Recorder:
         self.confirmations.extend((node_id, load_balancer_id, each) for load_balancer_id, each in generations.items())
         self._wake()
 
-    def rejected(self, _node_id: str, refusals: Sequence[Rejected]) -> None:
-        self.refusals.extend(refusals)
+    def rejected(self, _node_id: str, rejections: Sequence[Rejected]) -> None:
+        self.rejections.extend(rejections)
         self._wake()
 
     def _wake(self) -> None:
@@ -139,7 +139,7 @@ class Member:
 async def talk(address: str, port: int, request: bytes = b"", client: str | None = None) -> bytes:
     """Open a connection (from the address `client`), say something, and return all that comes back.
 
-    Raises OSError if it is refused or cut.
+    Raises OSError if it is rejected or cut.
     """
     async with asyncio.timeout(DEADLINE_SECONDS):
         reader, writer = await asyncio.open_connection(address, port, local_addr=client and (client, 0))
@@ -208,9 +208,9 @@ class Stand:
         wanted = (NODE, load_balancer_id, generation)
         await self.recorder.wait(lambda: wanted in self.recorder.confirmations)
 
-    async def refused(self, resource: str) -> Rejected:
-        await self.recorder.wait(lambda: any(each.resource == resource for each in self.recorder.refusals))
-        return next(each for each in self.recorder.refusals if each.resource == resource)
+    async def rejected(self, resource: str) -> Rejected:
+        await self.recorder.wait(lambda: any(each.resource == resource for each in self.recorder.rejections))
+        return next(each for each in self.recorder.rejections if each.resource == resource)
 
     async def publish(self, wanted: Desired) -> None:
         """Publish one load balancer and wait until the node has it."""

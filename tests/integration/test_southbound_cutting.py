@@ -121,7 +121,7 @@ async def two_members() -> AsyncIterator[tuple[int, Echo, Echo]]:
 async def serve(stand: Stand, generation: int, address: str, *listeners: Served) -> None:
     stand.ads.publish([desired("lb", generation, address, *listeners)])
     await stand.confirmed("lb", generation)
-    assert stand.recorder.refusals == []
+    assert stand.recorder.rejections == []
 
 
 def cutter_of(stand: Stand) -> EnvoyCutter:

@@ -1,4 +1,4 @@
-"""Publish, and look at the sockets: what is confirmed is in force, and what is refused harms nobody else."""
+"""Publish, and look at the sockets: what is confirmed is in force, and what is rejected harms nobody else."""
 
 import asyncio
 import itertools
@@ -195,10 +195,10 @@ async def test_a_port_that_is_held_is_refused_with_a_reason_and_the_others_serve
     ports = [free_port(vip) for _ in range(5)]
     states = [to_member(f"lb-{number}", 1, vip, port, member) for number, port in enumerate(ports)]
     stand.ads.publish([*states[:2], to_member("unlucky", 1, vip, taken_port, member), *states[2:]])
-    refused = await stand.refused(f"unlucky/tcp/{taken_port}")
-    assert (refused.load_balancer_id, refused.generation) == ("unlucky", 1)
-    assert refused.concerns == listeners("l-unlucky") | pools("l-unlucky")
-    assert refused.reason == f"cannot listen on {vip}:{taken_port}: the port is in use already"
+    rejected = await stand.rejected(f"unlucky/tcp/{taken_port}")
+    assert (rejected.load_balancer_id, rejected.generation) == ("unlucky", 1)
+    assert rejected.concerns == listeners("l-unlucky") | pools("l-unlucky")
+    assert rejected.reason == f"cannot listen on {vip}:{taken_port}: the port is in use already"
     for number, port in enumerate(ports):
         await stand.confirmed(f"lb-{number}", 1)
         assert await talk(vip, port) == b"one"
@@ -212,13 +212,13 @@ async def test_a_port_held_by_another_envoy_is_refused_too(
     await stand.publish(to_member("lb", 1, vip, port, member))
     async with a_stand(tmp_path / "other") as other:
         other.ads.publish([to_member("other", 1, vip, port, member)])
-        await other.refused(f"other/tcp/{port}")
+        await other.rejected(f"other/tcp/{port}")
 
 
 async def test_an_address_that_is_nowhere_is_refused_with_a_reason(stand: Stand, member: Member) -> None:
     stand.ads.publish([to_member("lb", 1, "192.0.2.250", 8080, member)])
-    refused = await stand.refused("lb/tcp/8080")
-    assert refused.reason == "cannot listen on 192.0.2.250:8080: the address is not on any interface of this node"
+    rejected = await stand.rejected("lb/tcp/8080")
+    assert rejected.reason == "cannot listen on 192.0.2.250:8080: the address is not on any interface of this node"
 
 
 async def test_a_freed_port_is_taken_with_the_next_generation(stand: Stand, member: Member, vip: str) -> None:
@@ -227,7 +227,7 @@ async def test_a_freed_port_is_taken_with_the_next_generation(stand: Stand, memb
         holder.listen()
         port: int = holder.getsockname()[1]
         stand.ads.publish([to_member("lb", 1, vip, port, member)])
-        await stand.refused(f"lb/tcp/{port}")
+        await stand.rejected(f"lb/tcp/{port}")
     await stand.publish(to_member("lb", 2, vip, port, member))
     assert await talk(vip, port) == b"one"
 
@@ -238,7 +238,7 @@ async def test_a_refused_new_port_leaves_the_old_one_serving(
     port = free_port(vip)
     await stand.publish(to_member("lb", 1, vip, port, member))
     stand.ads.publish([to_member("lb", 2, vip, taken_port, member)])
-    await stand.refused(f"lb/tcp/{taken_port}")
+    await stand.rejected(f"lb/tcp/{taken_port}")
     assert await talk(vip, port) == b"one"
     await stand.publish(to_member("lb", 3, vip, port, member))
     assert await talk(vip, port) == b"one"
@@ -248,13 +248,13 @@ async def test_a_resource_that_cannot_be_decoded_holds_up_nobody_else(stand: Sta
     ports = [free_port(vip) for _ in range(7)]
     states = [to_member(f"lb-{number}", 1, vip, port, member) for number, port in enumerate(ports)]
     stand.ads.publish([*states[:3], spoiled(states[3]), *states[4:]])
-    refused = await stand.refused("l-lb-3")
-    assert refused.load_balancer_id == "lb-3"
+    rejected = await stand.rejected("l-lb-3")
+    assert rejected.load_balancer_id == "lb-3"
     for number, port in enumerate(ports):
         if number != 3:
             await stand.confirmed(f"lb-{number}", 1)
             assert await talk(vip, port) == b"one"
-    assert len(stand.recorder.refusals) == 1
+    assert len(stand.recorder.rejections) == 1
 
 
 async def test_deleting_a_listener_and_creating_one_on_its_port_never_closes_the_port(
@@ -289,7 +289,7 @@ async def test_the_address_of_a_deleted_load_balancer_can_be_given_to_another_at
         assert await talk(vip, port) == b"one"
         await stand.publish(desired(f"lb-{number}", 2, vip))
         stand.ads.forget(f"lb-{number}")
-    assert not stand.recorder.refusals
+    assert not stand.recorder.rejections
 
 
 async def test_envoy_killed_is_started_again_and_told_everything(stand: Stand, member: Member, vip: str) -> None:
@@ -315,10 +315,10 @@ async def test_a_starting_envoy_listens_wherever_it_is_confirmed_to(
     listeners = {id: a_listener(f"l-{id}", port, 80, protocol=next(protocols)) for id, port in ports.items()}
     stand.ads.publish(desired(id, 1, vip, listener) for id, listener in listeners.items())
     await asyncio.gather(*(stand.confirmed(id, 1) for id in ports))
-    refused: list[str] = []
+    rejected: list[str] = []
 
     def confirmed(_node_id: str, generations: Mapping[str, int]) -> None:
-        refused.extend(id for id in generations if not is_listening(vip, ports[id]))
+        rejected.extend(id for id in generations if not is_listening(vip, ports[id]))
         seen.update(generations)
 
     seen: set[str] = set()
@@ -327,7 +327,7 @@ async def test_a_starting_envoy_listens_wherever_it_is_confirmed_to(
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
     await until(lambda: seen == ports.keys())
-    assert not refused
+    assert not rejected
 
 
 async def test_what_could_not_be_reported_is_reported_on_the_next_stream(
@@ -372,7 +372,7 @@ async def test_a_acknowledged_refusal_lets_its_generation_be_confirmed(
     stand: Stand, member: Member, vip: str, taken_port: int
 ) -> None:
     stand.ads.publish([to_member("lb", 1, vip, taken_port, member)])
-    await stand.refused(f"lb/tcp/{taken_port}")
+    await stand.rejected(f"lb/tcp/{taken_port}")
     stand.ads.acknowledge_rejection("lb", 1)
     await stand.confirmed("lb", 1)
 

@@ -89,6 +89,6 @@ async def test_a_place_given_up_a_moment_ago_is_taken_again_without_losing_a_dat
                 flow.send()
                 flow.close()
                 assert echo.datagrams == received
-            assert stand.recorder.refusals == []
+            assert stand.recorder.rejections == []
         finally:
             echo.close()

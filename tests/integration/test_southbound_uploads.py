@@ -36,7 +36,7 @@ async def taking(address: str) -> AsyncIterator[int]:
 
 
 @contextmanager
-def refusing(_address: str, _port: int) -> Iterator[None]:
+def rejecting(_address: str, _port: int) -> Iterator[None]:
     """Nobody listens there."""
     yield
 
@@ -77,7 +77,7 @@ async def statuses(vip: str, port: int, size: int, count: int = UPLOADS) -> Coun
     return Counter(await asyncio.gather(*(upload(vip, port, size) for _ in range(count))))
 
 
-@pytest.mark.parametrize("unreachable", [refusing, silent])
+@pytest.mark.parametrize("unreachable", [rejecting, silent])
 @pytest.mark.parametrize("size", [250_000, 1_000_000])
 async def test_uploads_beside_a_member_that_cannot_be_reached_go_to_another(
     tmp_path: Path, unreachable: Callable[[str, int], AbstractContextManager[None]], size: int

@@ -138,7 +138,7 @@ async def test_the_guard_is_in_the_statement_itself(database_url: str) -> None:
         whole = await stand.ended(await add_members(stand, listener_id, 2))
         for id in (whole.id, whole.sub_jobs[0].id):
             assert not await stand.write(
-                partial(rollback.cancel_part, id=id, failure=FailureReason.CANCELLED, reason="never")
+                partial(rollback.cancel_sub_job, id=id, failure=FailureReason.CANCELLED, reason="never")
             )
         assert len(present(stand, listener_id)) == 2
 

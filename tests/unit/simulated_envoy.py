@@ -11,7 +11,7 @@ from equipoise.xds.exchange import Push, Request
 from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 
-WHOLE = b"refuses the whole push"
+WHOLE = b"rejects the whole push"
 TCP = b"tcp"
 TLS = b"tls"
 

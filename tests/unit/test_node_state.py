@@ -96,7 +96,7 @@ class Wire:
         self.states.ready = True
         self.envoy = SimulatedEnvoy()
         self.confirmed: list[tuple[str, int]] = []
-        self.refused: list[Rejected] = []
+        self.rejected: list[Rejected] = []
         self.pushed: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
         self.connect()
 
@@ -128,7 +128,7 @@ class Wire:
     def advance(self) -> Outcome:
         outcome = self.node.advance()
         self.confirmed += outcome.confirmed.items()
-        self.refused += outcome.refused
+        self.rejected += outcome.rejected
         for push in outcome.pushes:
             self.pushed.append((push.type_url, tuple(each.name for each in push.resources), push.removed))
             self.envoy.send(push)
@@ -191,9 +191,9 @@ def test_a_listener_whose_place_somebody_else_has_is_refused_and_never_sent() ->
     wire.publish(at_place(desired("a", 1, Wanted("l1"))), desired("b", 1, Wanted("l2", port=81)))
     wire.run()
     assert wire.listening() == {"b/tcp/81"}
-    [refused] = wire.refused
-    assert (refused.load_balancer_id, refused.generation, refused.concerns) == ("a", 1, listeners("l1"))
-    assert refused.reason == "cannot listen on 10.0.0.5:80: the port is in use already"
+    [rejected] = wire.rejected
+    assert (rejected.load_balancer_id, rejected.generation, rejected.concerns) == ("a", 1, listeners("l1"))
+    assert rejected.reason == "cannot listen on 10.0.0.5:80: the port is in use already"
     assert wire.confirmed == [("b", 1)]
     wire.acknowledge_rejection("a", 1)
     wire.run()
@@ -209,7 +209,7 @@ def test_a_listener_that_the_node_has_is_changed_in_place_without_asking_whose_i
     free = False
     wire.publish(at_place(desired("a", 2, Wanted("l1", listener=1))))
     wire.run()
-    assert wire.refused == []
+    assert wire.rejected == []
     assert wire.confirmed == [("a", 1), ("a", 2)]
 
 
@@ -359,11 +359,11 @@ def test_a_new_port_that_is_refused_does_not_take_the_old_one_away() -> None:
     wire.envoy.taken.add("a/tcp/81")
     wire.publish(desired("a", 2, Wanted("l1", port=81)))
     wire.run()
-    assert wire.listening() == {"a/tcp/80"}, "l2 was deleted and has nothing to do with the refusal"
+    assert wire.listening() == {"a/tcp/80"}, "l2 was deleted and has nothing to do with the rejection"
     assert wire.confirmed == [("a", 1)]
-    [refused] = wire.refused
-    assert (refused.load_balancer_id, refused.generation, refused.concerns) == ("a", 2, listeners("l1"))
-    assert refused.resource == "a/tcp/81"
+    [rejected] = wire.rejected
+    assert (rejected.load_balancer_id, rejected.generation, rejected.concerns) == ("a", 2, listeners("l1"))
+    assert rejected.resource == "a/tcp/81"
 
 
 def test_a_deleted_listener_and_a_new_one_on_its_port_are_one_change_in_place() -> None:
@@ -389,7 +389,7 @@ def test_what_was_refused_is_not_sent_again_before_a_higher_generation() -> None
     wire.run()
     wire.publish(desired("a", 1, Wanted("l1")), desired("b", 1, Wanted("l2")))
     wire.run()
-    assert len(wire.refused) == 1
+    assert len(wire.rejected) == 1
     wire.envoy.taken.clear()
     wire.publish(desired("a", 2, Wanted("l1")))
     wire.run()
@@ -403,7 +403,7 @@ def test_what_was_refused_is_sent_again_on_a_new_stream() -> None:
     wire.run()
     wire.connect()
     wire.run()
-    assert len(wire.refused) == 2
+    assert len(wire.rejected) == 2
 
 
 def test_a_acknowledged_refusal_does_not_hold_its_generation_up_but_the_next_one() -> None:
@@ -418,7 +418,7 @@ def test_a_acknowledged_refusal_does_not_hold_its_generation_up_but_the_next_one
     wire.acknowledge_rejection("a", 1)
     wire.run()
     assert wire.confirmed == [("a", 1)]
-    assert [refused.generation for refused in wire.refused] == [1, 2]
+    assert [rejected.generation for rejected in wire.rejected] == [1, 2]
 
 
 def test_settling_before_the_refusal_counts_as_well() -> None:
@@ -448,8 +448,8 @@ def test_a_bad_resource_is_found_among_good_ones() -> None:
         others = [desired(f"good-{number}", 1, Wanted(f"l{number}", filter=1)) for number in range(9)]
         wire = a_wire(*others[:4], desired("x", 1, bad), *others[4:])
         assert {name for name, _ in wire.confirmed} == {each.load_balancer_id for each in others}
-        [refused] = wire.refused
-        assert (refused.load_balancer_id, refused.concerns) == ("x", listeners("bad"))
+        [rejected] = wire.rejected
+        assert (rejected.load_balancer_id, rejected.concerns) == ("x", listeners("bad"))
 
 
 def test_nothing_is_built_on_a_cluster_that_was_refused() -> None:
@@ -486,8 +486,8 @@ def test_a_pool_that_is_refused_concerns_all_that_lead_to_it_and_nobody_else() -
     on_it = [Wanted(f"l{number}", port=80 + number, cluster=WHOLE, pool="p") for number in (1, 2)]
     wire = a_wire(desired("a", 1, *on_it, Wanted("l3", port=83)))
     assert wire.listening() == {"a/tcp/83"}
-    [refused] = wire.refused
-    assert (refused.resource, refused.concerns) == ("p", listeners("l1", "l2"))
+    [rejected] = wire.rejected
+    assert (rejected.resource, rejected.concerns) == ("p", listeners("l1", "l2"))
     assert wire.confirmed == []
     wire.publish(desired("a", 2, *(replace(each, cluster=0) for each in on_it), Wanted("l3", port=83)))
     wire.run()
@@ -570,7 +570,7 @@ def test_a_refused_certificate_keeps_what_else_would_change_of_its_listener_and_
     wire = a_wire(desired("a", 1, Wanted("l1", secret=1)), desired("b", 1, Wanted("l2", secret=1)))
     wire.publish(desired("a", 2, Wanted("l1", port=81, secret=WHOLE)), desired("b", 2, Wanted("l2", secret=2)))
     wire.run()
-    assert [(each.load_balancer_id, each.concerns) for each in wire.refused] == [("a", listeners("l1"))]
+    assert [(each.load_balancer_id, each.concerns) for each in wire.rejected] == [("a", listeners("l1"))]
     assert wire.confirmed[-1] == ("b", 2)
     assert wire.listening() == {"a/tcp/80", "b/tcp/80"}
     wire.publish(desired("a", 3, Wanted("l1", secret=1)))
@@ -639,7 +639,7 @@ def test_an_answer_to_another_push_and_an_unknown_kind_are_ignored() -> None:
     wire.node.receive(Request("type.googleapis.com/envoy.other", subscribe=("x",)))
     wire.advance()
     assert not wire.pushed
-    assert not wire.refused
+    assert not wire.rejected
 
 
 IDS = st.sampled_from(["a", "b", "c"])
@@ -671,7 +671,7 @@ def wanteds(draw: st.DrawFn, load_balancer_id: str) -> tuple[Wanted, ...]:
 
 
 class Life(RuleBasedStateMachine):
-    """Publish, refuse, cut the stream and restart at random; compare whenever something is said to be in force."""
+    """Publish, reject, cut the stream and restart at random; compare whenever something is said to be in force."""
 
     @initialize()
     def begin(self) -> None:
@@ -720,7 +720,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def rest(self) -> None:
-        """At rest the node has all that is desired, but for what it refused; without refusals, exactly that."""
+        """At rest the node has all that is desired, but for what it rejected; without rejections, exactly that."""
         self.wire.envoy.taken.clear()
         for load_balancer_id, state in self.newest.items():
             self.generation += 1

@@ -30,7 +30,7 @@ class DataPlaneFiles:
 
     @property
     def run(self) -> Path:
-        """What service, stand-in and every Envoy have in common, and the home of the first Envoy."""
+        """What service, standby and every Envoy have in common, and the home of the first Envoy."""
         return self.data_directory / "run"
 
     @property

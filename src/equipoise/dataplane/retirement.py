@@ -1,6 +1,6 @@
 """Envoys whose place was taken: they take in nothing new, keep the connections that they have, and end after a time.
 
-Until when is written into the home of each, so that whoever comes next, service or stand-in, goes on from there.
+Until when is written into the home of each, so that whoever comes next, service or standby, goes on from there.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""Keeps one stand-in at hand for one data directory: the process that looks after Envoy while there is no service.
+"""Keeps one standby at hand for one data directory: the process that looks after Envoy while there is no service.
 
-What a stand-in is, `equipoise.standby` tells. Here it is ended when a service begins, started anew by it, watched,
+What a standby is, `equipoise.standby` tells. Here it is ended when a service begins, started anew by it, watched,
 and ended for good when the service is stopped. As with Envoy, a lock that it inherits tells whether one exists.
 """
 
@@ -31,10 +31,10 @@ _LOG_BYTES: Final = 1024 * 1024
 
 
 class StandbySettings(msgspec.Struct, frozen=True):
-    """All that a stand-in is told; as JSON it is the argument of its process.
+    """All that a standby is told; as JSON it is the argument of its process.
 
     `envoy` is what the service would start: only then is the Envoy of one the Envoy of the other. `key_file` opens the
-    private keys that are stored. `service` is the process whose end makes the stand-in begin.
+    private keys that are stored. `service` is the process whose end makes the standby begin.
     """
 
     envoy: EnvoySettings
@@ -51,7 +51,7 @@ class StandbySettings(msgspec.Struct, frozen=True):
 
 
 class Standby:
-    """The stand-in of one data directory. To be used on one event loop."""
+    """The standby of one data directory. To be used on one event loop."""
 
     def __init__(self, envoy: EnvoySettings, key_file: Path) -> None:
         self._files = DataPlaneFiles(envoy.data_directory)
@@ -64,7 +64,7 @@ class Standby:
         return self._watched.pid
 
     async def start(self) -> None:
-        """End the stand-in of an earlier service, which lets go of Envoy and the control stream, and start one.
+        """End the standby of an earlier service, which lets go of Envoy and the control stream, and start one.
 
         Raises OSError if it cannot be started.
         """
@@ -110,7 +110,7 @@ class Standby:
             process = start_unless_running(self._files.standby_lock, self._spawn)
             if process is not None:
                 return process
-        raise BlockingIOError(f"{self._files.standby_lock} is held, but not by a stand-in that can be found")
+        raise BlockingIOError(f"{self._files.standby_lock} is held, but not by a standby that can be found")
 
     def _spawn(self, lock: int) -> Process:
         cap(self._files.standby_log, _LOG_BYTES)
@@ -124,14 +124,14 @@ class Standby:
 
 
 async def end_standby(data_directory: Path) -> None:
-    """End the stand-in that a killed service left, if there is one, and leave Envoy as it is."""
+    """End the standby that a killed service left, if there is one, and leave Envoy as it is."""
     async for found in _while_others_are_ended(data_directory):
         if not found:
             return
 
 
 async def _while_others_are_ended(data_directory: Path) -> AsyncIterator[int]:
-    """End all stand-ins that are found, and yield before each look how many the last one has found; first 1."""
+    """End all standbys that are found, and yield before each look how many the last one has found; first 1."""
     deadline = asyncio.get_running_loop().time() + _BIRTH_SECONDS
     found = 1
     while asyncio.get_running_loop().time() < deadline:

@@ -59,7 +59,7 @@ SOURCES: Final[dict[JobStatus, tuple[JobStatus, ...]]] = {
 
 UNFINISHED: Final = (JobStatus.INIT, JobStatus.RUNNING)
 
-PARTS_FAIL_ALONE: Final = (JobType.CREATE_MEMBER, JobType.REMOVE_MEMBER)
+SUB_JOBS_FAIL_ALONE: Final = (JobType.CREATE_MEMBER, JobType.REMOVE_MEMBER)
 """The jobs of which a part may fail while the others succeed. What is deleted with its load balancer goes with it."""
 
 

@@ -31,7 +31,7 @@ class Backend(Protocol):
         """It does not exist any more, and whatever was in force of it is gone."""
 
     def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
-        """Whatever was refused of this or an earlier generation is known and need not hold it up."""
+        """Whatever was rejected of this or an earlier generation is known and need not hold it up."""
 
     def ready(self) -> None:
         """All that is desired has been published: what is not among it is superfluous."""
@@ -41,7 +41,7 @@ class NodeObserver(Protocol):
     """Called on the event loop, never from within a call of the backend; must not block and must not raise."""
 
     def node_connected(self, node_id: str) -> None:
-        """A stream of that node was opened; everything will be confirmed or refused on it anew."""
+        """A stream of that node was opened; everything will be confirmed or rejected on it anew."""
 
     def node_disconnected(self, node_id: str) -> None:
         """Its stream is gone, or was replaced by a newer one, whose `node_connected` then follows."""
@@ -49,5 +49,5 @@ class NodeObserver(Protocol):
     def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
         """The generation of each of these load balancers, by id, is now fully in force on that node."""
 
-    def rejected(self, node_id: str, refusals: Sequence[Rejected]) -> None:
-        """That node refused these resources and keeps what it had; they are not sent to it again unasked."""
+    def rejected(self, node_id: str, rejections: Sequence[Rejected]) -> None:
+        """That node rejected these resources and keeps what it had; they are not sent to it again unasked."""

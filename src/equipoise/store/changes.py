@@ -25,7 +25,7 @@ def from_json(value: Sequence[dict[str, Any]]) -> list[Change]:
     return [_KINDS[entry["kind"]](**{k: v for k, v in entry.items() if k != "kind"}) for entry in value]
 
 
-def make_final(connection: Connection, changes: Sequence[Change]) -> None:
+def finalize(connection: Connection, changes: Sequence[Change]) -> None:
     """The job succeeded: what it created is ACTIVE, what it removed is gone."""
     for group in _alike(changes):
         match group:
@@ -37,7 +37,7 @@ def make_final(connection: Connection, changes: Sequence[Change]) -> None:
                 addresses.keep(connection, load_balancer_id)
 
 
-def take_back(connection: Connection, changes: Sequence[Change]) -> None:
+def roll_back(connection: Connection, changes: Sequence[Change]) -> None:
     """The job failed: rows return to what they were, but only where they still hold what the job wrote."""
     for group in _alike(reversed(changes)):
         match group:

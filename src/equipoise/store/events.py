@@ -52,7 +52,7 @@ class JobMoved:
 
 
 @dataclass(frozen=True, slots=True)
-class PartsMoved:
+class SubJobsMoved:
     """Sub-jobs entered another state, with their job or alone."""
 
     job_ids: tuple[str, ...]
@@ -65,4 +65,4 @@ class DeliveryWanted:
     project_id: str
 
 
-Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | DrainingBegan | JobMoved | PartsMoved | DeliveryWanted
+Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | DrainingBegan | JobMoved | SubJobsMoved | DeliveryWanted

@@ -55,7 +55,7 @@ def rows_under_way(connection: Connection, load_balancer_id: str, table: str) ->
     }
 
 
-def left_to_take_back(connection: Connection, failed: Sequence[Row[Any]]) -> list[Change]:
+def left_to_roll_back(connection: Connection, failed: Sequence[Row[Any]]) -> list[Change]:
     """The changes of failed jobs without what unfinished jobs have written over since; those inherit what was there."""
     made = [(row.generation, change) for row in failed for change in changes.from_json(row.changes)]
     if not any(_may_be_inherited(change) for _, change in made):
@@ -67,7 +67,7 @@ def left_to_take_back(connection: Connection, failed: Sequence[Row[Any]]) -> lis
     return [change for change in reversed(left) if change is not None]
 
 
-def left_to_make_final(connection: Connection, succeeded: Sequence[Row[Any]]) -> list[Change]:
+def left_to_finalize(connection: Connection, succeeded: Sequence[Row[Any]]) -> list[Change]:
     """The changes of jobs that succeeded without the removals of what later jobs have wanted again.
 
     A later job that is unfinished has then made the row, for the case that it fails.

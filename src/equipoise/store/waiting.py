@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from equipoise.domain.jobs import UNFINISHED, Job, JobStatus
 from equipoise.store.database import Database
-from equipoise.store.events import Event, JobMoved, PartsMoved
+from equipoise.store.events import Event, JobMoved, SubJobsMoved
 from equipoise.store.jobs import queries
 
 _Watch = tuple[asyncio.Event, tuple[JobStatus, ...]]
@@ -68,7 +68,7 @@ class JobWaiters:
             match event:
                 case JobMoved():
                     self._wake_those_of(event.job_id, event.status)
-                case PartsMoved() if self._waiting:
+                case SubJobsMoved() if self._waiting:
                     for job_id in event.job_ids:
                         self._wake_those_of(job_id)
 

@@ -23,7 +23,7 @@ def accept_change(
     changes: Sequence[Change],
     scope: Scope,
     subject: Subject = None,
-    parts: Sequence[transitions.NewPart] = (),
+    parts: Sequence[transitions.NewSubJob] = (),
 ) -> Accepted:
     """Raise the generation of the load balancer and accept the job that promises it.
 

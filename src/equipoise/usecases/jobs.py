@@ -43,7 +43,7 @@ def cancel_job(tx: Transaction, caller: Caller, id: str) -> Job:
     reason = "The job was cancelled before it began. Everything that it had changed was taken back."
     if job.parent_id is None:
         rollback.fail(tx, [id], FailureReason.CANCELLED, reason)
-    elif rollback.cancel_part(tx, id, FailureReason.CANCELLED, reason):
+    elif rollback.cancel_sub_job(tx, id, FailureReason.CANCELLED, reason):
         _let_whole_fail(tx, show_job(tx.connection, caller, job.parent_id))
     else:
         raise NotCancellable(

@@ -142,15 +142,15 @@ def _subject(record: LoadBalancer) -> LoadBalancerSubject:
     )
 
 
-def _deletion_of(below: load_balancers.Below) -> transitions.NewPart:
+def _deletion_of(below: load_balancers.Below) -> transitions.NewSubJob:
     """The sub-job for a thing that goes with its load balancer; it has no changes of its own, the row goes as well."""
     match below:
         case load_balancers.Below(Kind.MEMBER, id, str(pool_id)):
-            return transitions.NewPart(JobType.REMOVE_MEMBER, MembersSubject(pool_id, (MemberSubject(id),)))
+            return transitions.NewSubJob(JobType.REMOVE_MEMBER, MembersSubject(pool_id, (MemberSubject(id),)))
         case load_balancers.Below(Kind.HEALTH_MONITOR, id, str(pool_id)):
-            return transitions.NewPart(JobType.DELETE_HEALTH_MONITOR, HealthMonitorSubject(pool_id, id))
+            return transitions.NewSubJob(JobType.DELETE_HEALTH_MONITOR, HealthMonitorSubject(pool_id, id))
         case _:
-            return transitions.NewPart(JobType.DELETE_LISTENER, ListenerSubject(below.id))
+            return transitions.NewSubJob(JobType.DELETE_LISTENER, ListenerSubject(below.id))
 
 
 def _new_record(tx: Transaction, caller: Caller, command: CreateLoadBalancer, id: str, address: str) -> LoadBalancer:

@@ -16,7 +16,7 @@ from equipoise.domain.references import pools as pool_refs
 from equipoise.store import draining as draining_store
 from equipoise.store import inheritance, members, pools, rows, tables
 from equipoise.store.database import Transaction
-from equipoise.store.jobs.transitions import NewPart
+from equipoise.store.jobs.transitions import NewSubJob
 from equipoise.usecases import lookup
 from equipoise.usecases.acceptance import accept_change
 from equipoise.usecases.context import Accepted, Caller, Policy, new_id
@@ -76,7 +76,7 @@ def add_members(tx: Transaction, caller: Caller, policy: Policy, pool_id: str, w
         rows.insert(tx.connection, tables.members, *new)
     changes |= {member.id: Created("members", member.id) for member in new}
     parts = _parts(
-        NewPart(
+        NewSubJob(
             JobType.CREATE_MEMBER, MembersSubject(pool_id, (_subject(member),)), [changes[id]] if id in changes else []
         )
         for id, member in {member.id: member for member in named}.items()
@@ -139,7 +139,9 @@ def remove_members(tx: Transaction, caller: Caller, policy: Policy, pool_id: str
     changes: dict[str, list[Change]] = {id: [Removed("members", id)] for id in ids}
     for id, one in zip(ids, draining, strict=False):
         changes[id].append(Created("draining_members", one.id))
-    parts = _parts(NewPart(JobType.REMOVE_MEMBER, _removal(pool_id, [id]), changes) for id, changes in changes.items())
+    parts = _parts(
+        NewSubJob(JobType.REMOVE_MEMBER, _removal(pool_id, [id]), changes) for id, changes in changes.items()
+    )
     accepted = accept_change(
         tx,
         caller,
@@ -169,7 +171,7 @@ def _removal(pool_id: str, ids: Iterable[str]) -> MembersSubject:
     return MembersSubject(pool_id, tuple(map(MemberSubject, ids)))
 
 
-def _parts(each: Iterable[NewPart]) -> list[NewPart]:
+def _parts(each: Iterable[NewSubJob]) -> list[NewSubJob]:
     """One sub-job a member, for a request about several; for one the job itself says it all."""
     parts = list(each)
     return parts if len(parts) > 1 else []

@@ -70,7 +70,7 @@ class DesiredStates:
         return next(resource for resource in self._by_id[owner].resources if key_of(resource) == key)
 
     def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
-        """Note that whatever was refused of this or an earlier generation is known and need not hold it up."""
+        """Note that whatever was rejected of this or an earlier generation is known and need not hold it up."""
         if load_balancer_id in self._by_id:
             self._acknowledged[load_balancer_id] = max(generation, self._acknowledged.get(load_balancer_id, generation))
 

@@ -10,7 +10,7 @@ from equipoise.xds.resource import Resource
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """From the node: its wishes, and the acceptance or (with an `error`) the refusal of the push of this `nonce`."""
+    """From the node: its wishes, and the acceptance or (with an `error`) the rejection of the push of this `nonce`."""
 
     type_url: str
     subscribe: tuple[str, ...] = ()
@@ -44,5 +44,5 @@ class Outcome:
 
     pushes: list[Push] = field(default_factory=list)
     confirmed: dict[str, int] = field(default_factory=dict)
-    refused: list[Rejected] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
     in_force: list[str] = field(default_factory=list)

@@ -31,7 +31,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     version: str
     generation: int
 
@@ -74,7 +74,7 @@ class Kind:
     """One kind of resource.
 
     `reported` came with the stream and was not compared yet; `asked` are names that Envoy waits for and that
-    nobody wants as far as is known; `suspects` are the parts in which a push refused as a whole is sent again,
+    nobody wants as far as is known; `halves` are the parts in which a push rejected as a whole is sent again,
     and while there are any, the names of the first one are all that is sent.
     """
 
@@ -85,8 +85,8 @@ class Kind:
     subscribed: set[str] = field(default_factory=set)
     asked: dict[str, None] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
-    refused: dict[str, Refusal] = field(default_factory=dict)
-    suspects: deque[frozenset[str]] = field(default_factory=deque)
+    rejected: dict[str, Rejection] = field(default_factory=dict)
+    halves: deque[frozenset[str]] = field(default_factory=deque)
     in_flight: InFlight | None = None
 
     @property
@@ -101,7 +101,7 @@ class Kind:
         return self.type_url in WILDCARD or name in self.subscribed
 
     def may_send(self, name: str) -> bool:
-        return self.is_free and self.wants(name) and (not self.suspects or name in self.suspects[0])
+        return self.is_free and self.wants(name) and (not self.halves or name in self.halves[0])
 
     def subscribe(self, names: Iterable[str]) -> None:
         """A name that is asked for must be answered, even if we think that Envoy has it."""
@@ -123,15 +123,15 @@ class Kind:
         if self.in_flight is not None:
             self.in_flight.void.add(name)
 
-    def suspect(self, names: Iterable[str]) -> None:
-        """Take a push that was refused as a whole apart: the halves are sent one after the other."""
+    def bisect(self, names: Iterable[str]) -> None:
+        """Take a push that was rejected as a whole apart: the halves are sent one after the other."""
         ordered = sorted(names)
         middle = len(ordered) // 2
-        if self.suspects:
-            self.suspects.popleft()
-        self.suspects.extendleft((frozenset(ordered[middle:]), frozenset(ordered[:middle])))
+        if self.halves:
+            self.halves.popleft()
+        self.halves.extendleft((frozenset(ordered[middle:]), frozenset(ordered[:middle])))
 
-    def acquit(self) -> None:
+    def drop_half(self) -> None:
         """Note that the part which was sent has been answered for good."""
-        if self.suspects:
-            self.suspects.popleft()
+        if self.halves:
+            self.halves.popleft()

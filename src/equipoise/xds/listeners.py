@@ -70,7 +70,7 @@ def listener(name: str, load_balancer: ProxyLoadBalancer, each: ProxyListener, p
         filter_chains=[_filter_chain(proxy, each)],
         per_connection_buffer_limit_bytes=UInt32Value(value=BUFFER_BYTES),
         tcp_backlog_size=UInt32Value(value=_BACKLOG),
-        # Part of a listener that Envoy refuses to change: another value means another Envoy (`dataplane.bootstrap`).
+        # Part of a listener that Envoy rejects to change: another value means another Envoy (`dataplane.bootstrap`).
         socket_options=of_clients(each.keepalive),
         # With SO_REUSEPORT another process of the same user could hold the port too, and silently take a share.
         enable_reuse_port=BoolValue(value=False),

@@ -9,14 +9,14 @@ which asks for filters one by one, do not each cost a look at all of the others.
 Order. A listener is sent when its cluster and its members are in force, so that a port opens only when there is
 something behind it; a certificate that takes the place of another one comes before the listener, too. A listener
 that nobody wants any more is removed when the one that takes its place (of the same listener, under another name)
-is in force; a new port that is refused thus never takes the old one away. A cluster is removed when no listener
+is in force; a new port that is rejected thus never takes the old one away. A cluster is removed when no listener
 leads to it. A cluster that is sent makes Envoy wait for its members again, so these are sent once more after it;
 for the same reason a new stream is sent all members: what happened to the last pushes of the stream before it is
 not known.
 
 A port of UDP can be shared: Envoy opens it so that its workers can, and the kernel then lets any process of the same
 user join in. So before a node is sent a listener that is new to it, `may_occupy` is asked whether its place is free;
-if not, the listener counts as refused, in the words that Envoy has for a port of TCP.
+if not, the listener counts as rejected, in the words that Envoy has for a port of TCP.
 """
 
 from collections import Counter
@@ -27,9 +27,9 @@ from equipoise.proxy.model import ListenAddress
 from equipoise.proxy.rejections import Rejected
 from equipoise.xds.desired import Desired, DesiredStates, Key
 from equipoise.xds.exchange import Outcome, Push, Request
-from equipoise.xds.kind import Draft, Held, InFlight, Kind, Refusal, Sent
+from equipoise.xds.kind import Draft, Held, InFlight, Kind, Rejection, Sent
 from equipoise.xds.names import load_balancer_of
-from equipoise.xds.refusals import Reason, port_in_use, read_reason, verdict
+from equipoise.xds.rejections import Reason, port_in_use, read_reason, verdict
 from equipoise.xds.resource import Resource
 from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, IN_ORDER, LISTENER, SECRET, WILDCARD
 
@@ -42,7 +42,7 @@ Drafts = Mapping[str, Draft]
 class _Standing(Enum):
     IN_FORCE = auto()
     OPEN = auto()
-    REFUSED = auto()
+    REJECTED = auto()
 
 
 class NodeState:
@@ -61,7 +61,7 @@ class NodeState:
         self._holdings: dict[str, dict[Key, None]] = {}
         # How many listeners lead to a cluster; None counts those of which that is not known.
         self._leading_to: Counter[str | None] = Counter()
-        self._refused: list[Rejected] = []
+        self._rejected: list[Rejected] = []
         self._nonce = 0
 
     def moved(self, load_balancer_ids: Iterable[str]) -> None:
@@ -102,7 +102,7 @@ class NodeState:
             self._look_up(kind)
         outcome = Outcome()
         drafts = self._drafts(outcome)
-        outcome.refused, self._refused = self._refused, []
+        outcome.rejected, self._rejected = self._rejected, []
         for kind in self._kinds.values():
             push = self._push(kind, drafts[kind.type_url])
             if push is not None:
@@ -125,41 +125,41 @@ class NodeState:
         self._reconsider(self._waiting[kind.type_url])
         self._waiting[kind.type_url].clear()
         if error is None or not push.sent:
-            kind.acquit()
+            kind.drop_half()
             self._accepted(kind, push, push.sent)
             return
         read = verdict(error, push.sent)
-        refused = read.refused
-        if not refused and len(push.sent) == 1:
-            refused = dict.fromkeys(push.sent, error)
-        if not refused:
-            kind.suspect(push.sent)
+        rejected = read.rejected
+        if not rejected and len(push.sent) == 1:
+            rejected = dict.fromkeys(push.sent, error)
+        if not rejected:
+            kind.bisect(push.sent)
             return
-        kind.acquit()
-        self._note_refusals(kind, push, refused)
+        kind.drop_half()
+        self._note_rejections(kind, push, rejected)
         if read.rest_applies:
-            self._accepted(kind, push, push.sent.keys() - refused.keys())
+            self._accepted(kind, push, push.sent.keys() - rejected.keys())
 
     def _accepted(self, kind: Kind, push: InFlight, names: Iterable[str]) -> None:
         for name in names:
             if name in push.void:
                 continue
             sent = push.sent[name]
-            kind.refused.pop(name, None)
+            kind.rejected.pop(name, None)
             self._hold(kind, name, _held(sent.resource, sent.load_balancer_id))
         for name in push.removed:
             self._release(kind, name)
 
-    def _note_refusals(self, kind: Kind, push: InFlight, reasons: Mapping[str, str]) -> None:
-        for name in [name for name in kind.refused if self._desired.owner((kind.type_url, name)) is None]:
-            del kind.refused[name]
+    def _note_rejections(self, kind: Kind, push: InFlight, reasons: Mapping[str, str]) -> None:
+        for name in [name for name in kind.rejected if self._desired.owner((kind.type_url, name)) is None]:
+            del kind.rejected[name]
         for name, reason in reasons.items():
-            self._refuse(kind, push.sent[name], read_reason(reason))
+            self._reject(kind, push.sent[name], read_reason(reason))
 
-    def _refuse(self, kind: Kind, sent: Sent, reason: Reason) -> None:
+    def _reject(self, kind: Kind, sent: Sent, reason: Reason) -> None:
         resource = sent.resource
-        kind.refused[resource.name] = Refusal(resource.version, sent.generation)
-        self._refused.append(
+        kind.rejected[resource.name] = Rejection(resource.version, sent.generation)
+        self._rejected.append(
             Rejected(
                 sent.load_balancer_id, sent.generation, resource.concerns, resource.name, reason.kind, reason.words
             )
@@ -201,7 +201,7 @@ class NodeState:
     def _drafts(self, outcome: Outcome) -> Drafts:
         # What nobody wants waits for any listener; and a part under suspicion can wait for anybody.
         self._reconsider([_NOBODY])
-        if any(kind.suspects for kind in self._kinds.values()):
+        if any(kind.halves for kind in self._kinds.values()):
             self._due.update(self._open)
         drafts = self._compare_all(self._due, outcome)
         self._due.clear()
@@ -213,13 +213,13 @@ class NodeState:
             for load_balancer_id in load_balancer_ids:
                 if load_balancer_id in self._open:
                     self._compare(load_balancer_id, drafts, outcome)
-            idle = [kind for kind in self._kinds.values() if kind.suspects and kind.is_free]
+            idle = [kind for kind in self._kinds.values() if kind.halves and kind.is_free]
             idle = [kind for kind in idle if not drafts[kind.type_url].add]
             if not idle:
                 return drafts
             # Nothing of this part is wanted any more; the next one must not wait for it.
             for kind in idle:
-                kind.acquit()
+                kind.drop_half()
 
     def _compare(self, load_balancer_id: str, drafts: Drafts, outcome: Outcome) -> None:
         desired = self._desired.get(load_balancer_id)
@@ -249,7 +249,7 @@ class NodeState:
         """Return whether anything is still to be sent or answered.
 
         Fills `lagging` with the listeners whose own resource is not in force, and `failed` with those of which
-        something was refused.
+        something was rejected.
         """
         behind: set[str] = set()
         awaited: set[str] = set()
@@ -260,7 +260,7 @@ class NodeState:
             is_listener = resource.type_url == LISTENER
             if is_listener:
                 lagging.add(resource.owner)
-            if standing is _Standing.REFUSED:
+            if standing is _Standing.REJECTED:
                 failed.add(resource.owner)
                 continue
             has_to_wait = is_listener and not awaited.isdisjoint((resource.owner, resource.leads_to))
@@ -280,11 +280,11 @@ class NodeState:
         return bool(behind)
 
     def _is_kept_out(self, sent: Sent) -> bool:
-        """Whether somebody else has the place of a listener; it is then refused on behalf of the node."""
+        """Whether somebody else has the place of a listener; it is then rejected on behalf of the node."""
         kind, place = self._kinds[sent.resource.type_url], sent.resource.place
         if place is None or sent.resource.name in kind.held or self._may_occupy(place):
             return False
-        self._refuse(kind, sent, port_in_use(f"{place.address}:{place.port}"))
+        self._reject(kind, sent, port_in_use(f"{place.address}:{place.port}"))
         return True
 
     def _standing(self, resource: Resource, generation: int, drafts: Drafts, failed: set[str]) -> _Standing:
@@ -298,14 +298,14 @@ class NodeState:
             if held.owner is None:
                 self._hold(kind, name, _held(resource, held.load_balancer_id))
             return _Standing.IN_FORCE
-        refusal = kind.refused.get(name)
-        if refusal is not None and refusal.version == resource.version and refusal.generation >= generation:
-            return _Standing.REFUSED
-        # Nothing is built on what was refused; Envoy will not even ask for the members of a cluster it does not have.
+        rejection = kind.rejected.get(name)
+        if rejection is not None and rejection.version == resource.version and rejection.generation >= generation:
+            return _Standing.REJECTED
+        # Nothing is built on what was rejected; Envoy will not even ask for the members of a cluster it does not have.
         if not failed.isdisjoint((resource.owner, resource.leads_to)) and (
             resource.type_url == LISTENER or not kind.wants(name)
         ):
-            return _Standing.REFUSED
+            return _Standing.REJECTED
         return _Standing.OPEN
 
     def _draft_removals(self, load_balancer_id: str, drafts: Drafts, lagging: set[str]) -> bool:
@@ -354,8 +354,8 @@ class NodeState:
 
     def _draft_removal(self, load_balancer_id: str, type_url: str, name: str, drafts: Drafts) -> None:
         kind = self._kinds[type_url]
-        # A part under suspicion travels alone: a removal in it would be refused with it.
-        if kind.is_free and not kind.suspects:
+        # A part under suspicion travels alone: a removal in it would be rejected with it.
+        if kind.is_free and not kind.halves:
             drafts[type_url].remove[name] = None
         else:
             self._waiting[type_url][load_balancer_id] = None

@@ -83,7 +83,7 @@ async def vacated(places: Iterable[ListenAddress]) -> None:
     """Wait until nobody listens on these places any more, or for as long as that can be Envoy's doing.
 
     Envoy accepts the end of a listener when it has told its workers; each closes its part at its next turn. The
-    end is to be reported when a client is refused. Datagrams are not waited for: none was served after the acceptance,
+    end is to be reported when a client is rejected. Datagrams are not waited for: none was served after the acceptance,
     and the socket stays open until Envoy has drained the listener.
     """
     deadline = asyncio.get_running_loop().time() + _CHANGE_SECONDS

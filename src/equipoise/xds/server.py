@@ -149,9 +149,9 @@ class AdsServer:
         self._moved([load_balancer_id])
 
     def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
-        """Say that what was refused of this generation is known: it is then confirmed apart from that.
+        """Say that what was rejected of this generation is known: it is then confirmed apart from that.
 
-        Says nothing about later generations; a refusal in one of those holds it up again.
+        Says nothing about later generations; a rejection in one of those holds it up again.
         """
         self._desired.acknowledge_rejection(load_balancer_id, generation)
         self._moved([load_balancer_id])
@@ -187,8 +187,8 @@ class AdsServer:
                 session.vacating[push.nonce] = push.vacates
         if outcome.in_force:
             self._keep_in_force(session.node_id, outcome.in_force)
-        if outcome.refused:
-            self._observer.rejected(session.node_id, tuple(outcome.refused))
+        if outcome.rejected:
+            self._observer.rejected(session.node_id, tuple(outcome.rejected))
         if outcome.confirmed:
             session.opening.confirmed(outcome.confirmed)
 

@@ -32,7 +32,7 @@ _EXTENDED = (
 )
 
 CIPHERS = {CipherSet.STRICT: _STRICT, CipherSet.DEFAULT: _DEFAULT, CipherSet.EXTENDED: _EXTENDED}
-"""What BoringSSL still offers of each published set, strongest first; one name that it refuses refuses the listener.
+"""What BoringSSL still offers of each published set, strongest first; one name that it rejects rejects the listener.
 
 Each suite stands beside its form for ECDSA keys. See docs/reference/tls.md for what was left out, and why.
 """

@@ -1,7 +1,7 @@
 """To which protocols a connection over HTTP can change, and what becomes of offers of others.
 
 RFC 9110 (7.8) lets a server ignore an offer, and that is what happens: it is taken out, and the request goes on without
-it. Envoy would refuse the request with 403.
+it. Envoy would reject the request with 403.
 """
 
 from collections.abc import Iterable

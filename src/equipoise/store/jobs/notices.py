@@ -13,7 +13,7 @@ from equipoise.domain.jobs import (
 )
 from equipoise.store import webhooks
 from equipoise.store.database import Transaction
-from equipoise.store.events import JobMoved, PartsMoved
+from equipoise.store.events import JobMoved, SubJobsMoved
 
 
 def tell_of_end(tx: Transaction, rows: Sequence[Row[Any]]) -> None:
@@ -30,7 +30,7 @@ def tell(tx: Transaction, rows: Iterable[Row[Any]]) -> None:
         else:
             part_ids.append(row.id)
     if part_ids:
-        tx.emit(PartsMoved(tuple(part_ids)))
+        tx.emit(SubJobsMoved(tuple(part_ids)))
 
 
 def _moved(tx: Transaction, row: Row[Any]) -> JobMoved:

@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from equipoise.domain.changes import Change, Updated
 from equipoise.domain.jobs import (
-    PARTS_FAIL_ALONE,
+    SUB_JOBS_FAIL_ALONE,
     FailureReason,
     JobStatus,
     JobType,
@@ -62,13 +62,13 @@ _FAIL = (
     .returning(*ENDED_COLUMNS)
 )
 _wholes = jobs.alias()
-_CANCEL_PART = (
+_CANCEL_SUB_JOB = (
     update(jobs)
     .where(
         jobs.c.id == bindparam("part_id"),
         jobs.c.status == JobStatus.INIT,
         exists(
-            select(_wholes.c.id).where(_wholes.c.id == jobs.c.parent_id, _wholes.c.job_type.in_(PARTS_FAIL_ALONE))
+            select(_wholes.c.id).where(_wholes.c.id == jobs.c.parent_id, _wholes.c.job_type.in_(SUB_JOBS_FAIL_ALONE))
         ).correlate(jobs),
     )
     .values(status=JobStatus.FAIL, end_time=TIME, failure=bindparam("because"), fail_reason=bindparam("reason"))
@@ -109,7 +109,7 @@ def fail(tx: Transaction, ids: Sequence[str], failure: FailureReason, reason: st
     values = {"ids": together, "now": tx.now, "because": failure.name, "reason": reason}
     ended = in_order(tx.connection.execute(_FAIL, values).all())
     made = changes_of(ended)
-    changes.take_back(tx.connection, inheritance.left_to_take_back(tx.connection, ended))
+    changes.roll_back(tx.connection, inheritance.left_to_roll_back(tx.connection, ended))
     prune_certificates(tx.connection, made)
     # Of a renewed certificate, those whose own job has succeeded already have to go back, too.
     touched = {row.load_balancer_id for row in ended} | _users_of_renewed(tx.connection, made)
@@ -119,14 +119,14 @@ def fail(tx: Transaction, ids: Sequence[str], failure: FailureReason, reason: st
     return bool(ended)
 
 
-def cancel_part(tx: Transaction, id: str, failure: FailureReason, reason: str) -> bool:
+def cancel_sub_job(tx: Transaction, id: str, failure: FailureReason, reason: str) -> bool:
     """INIT to FAIL for one part alone, with what it changed taken back as a new generation; its job goes on.
 
-    Returns whether it was: not one that has begun or ended, nor one that goes with its job (`PARTS_FAIL_ALONE`).
+    Returns whether it was: not one that has begun or ended, nor one that goes with its job (`SUB_JOBS_FAIL_ALONE`).
     """
     values = {"part_id": id, "now": tx.now, "because": failure.name, "reason": reason}
-    ended = tx.connection.execute(_CANCEL_PART, values).all()
-    changes.take_back(tx.connection, inheritance.left_to_take_back(tx.connection, ended))
+    ended = tx.connection.execute(_CANCEL_SUB_JOB, values).all()
+    changes.roll_back(tx.connection, inheritance.left_to_roll_back(tx.connection, ended))
     tell(tx, ended)
     for row in ended:
         _close_after_failure(tx, row.load_balancer_id, failure, reason)

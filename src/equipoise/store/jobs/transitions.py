@@ -104,7 +104,7 @@ _LIMIT_DEADLINES = (
 
 
 @dataclass(frozen=True, slots=True)
-class NewPart:
+class NewSubJob:
     """A sub-job to accept with its job. `changes` are those of this part alone; the job has those of no part."""
 
     job_type: JobType
@@ -127,7 +127,7 @@ class NewJob:
     changes: Sequence[Change]
     request_id: str
     time_limit: float
-    parts: Sequence[NewPart] = ()
+    parts: Sequence[NewSubJob] = ()
 
 
 def accept(tx: Transaction, job: NewJob) -> None:
@@ -189,7 +189,7 @@ def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     ended = in_order(tx.connection.execute(_SUCCEED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
     # A job that fails here has no changes of its own: they are those of its parts.
     made = changes_of(ended)
-    changes.make_final(tx.connection, inheritance.left_to_make_final(tx.connection, ended))
+    changes.finalize(tx.connection, inheritance.left_to_finalize(tx.connection, ended))
     prune_certificates(tx.connection, made)
     tell_of_end(tx, ended)
     for row in ended:
@@ -208,5 +208,5 @@ def limit_deadlines(tx: Transaction, latest: int) -> None:
     tx.connection.execute(_LIMIT_DEADLINES, {"latest": latest})
 
 
-def _own(job: NewJob | NewPart) -> dict[str, Any]:
+def _own(job: NewJob | NewSubJob) -> dict[str, Any]:
     return {"job_type": job.job_type, "subject": subjects.to_json(job.subject), "changes": changes.to_json(job.changes)}

@@ -1,7 +1,7 @@
-"""What Envoy's refusals (NACK texts) mean: which resources they are about, and the reason in words for a person.
+"""What Envoy's rejections (NACK texts) mean: which resources they are about, and the reason in words for a person.
 
 Envoy applies a list of listeners or clusters one by one and names those it would not take; the others count. A
-message that cannot be decoded or violates a rule refuses the whole list instead, without a reliable name.
+message that cannot be decoded or violates a rule rejects the whole list instead, without a reliable name.
 """
 
 import re
@@ -13,7 +13,7 @@ from equipoise.proxy.rejections import RejectionKind
 _ONE_BY_ONE = re.compile(r"Error adding/updating (?:listener|cluster)\(s\) ")
 _CANNOT_BIND = re.compile(r"cannot bind '(?P<address>[^']+)': (?P<cause>.+)", re.DOTALL)
 _CUT_OFF = "...(truncated)"
-"""Envoy shortens texts to 4 KiB; names behind that may have been refused as well."""
+"""Envoy shortens texts to 4 KiB; names behind that may have been rejected as well."""
 
 _DUMP = "goo.gle/debugproto"
 """What follows this word is a dump of the message."""
@@ -35,27 +35,27 @@ _CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`refused` maps names to reasons; the rest of the push `applies`, unless that is uncertain or untrue."""
+    """`rejected` maps names to reasons; the rest of the push `applies`, unless that is uncertain or untrue."""
 
-    refused: dict[str, str] = field(default_factory=dict)
+    rejected: dict[str, str] = field(default_factory=dict)
     rest_applies: bool = False
 
 
 def verdict(error: str, names: Iterable[str]) -> Verdict:
-    """Read a refusal of a push that held resources of these names."""
+    """Read a rejection of a push that held resources of these names."""
     if not _ONE_BY_ONE.match(error):
         return Verdict()
     found = sorted((start, name) for name in names if (start := _position(error, name)) is not None)
     starts = [start for start, _ in found]
-    refused = {
+    rejected = {
         name: error[start + len(name) + 2 : end].strip(" ,\n")
         for (start, name), end in zip(found, [*starts[1:], len(error)], strict=False)
     }
     is_cut_off = error.endswith(_CUT_OFF)
-    if is_cut_off and len(refused) > 1:
+    if is_cut_off and len(rejected) > 1:
         # Its reason is incomplete; sent again with the rest, it will be told in full.
-        refused.popitem()
-    return Verdict(refused, rest_applies=bool(refused) and not is_cut_off)
+        rejected.popitem()
+    return Verdict(rejected, rest_applies=bool(rejected) and not is_cut_off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Reason:
 
 
 def read_reason(reason: str) -> Reason:
-    """Return what a refusal means; the words of one that is not understood are handed on as they are."""
+    """Return what a rejection means; the words of one that is not understood are handed on as they are."""
     bind = _CANNOT_BIND.search(reason)
     if bind is None:
         return Reason(RejectionKind.STRUCTURE, " ".join(reason.partition(_DUMP)[0].split()).removesuffix(":"))

@@ -1,7 +1,7 @@
 """Texts as Envoy 1.40 sends them, and what they mean."""
 
 from equipoise.proxy.rejections import RejectionKind
-from equipoise.xds.refusals import Reason, Verdict, port_in_use, read_reason, verdict
+from equipoise.xds.rejections import Reason, Verdict, port_in_use, read_reason, verdict
 
 TWO = (
     "Error adding/updating listener(s) b/tcp/1: cannot bind '127.9.0.1:1': Permission denied\n"
@@ -13,7 +13,7 @@ CUT = "Error adding/updating listener(s) a: reason one\nb: reas...(truncated)"
 def test_the_listeners_that_are_named_are_refused_and_the_rest_applies() -> None:
     read = verdict(TWO, ["a/tcp/2", "b/tcp/1", "c/tcp/3"])
     assert read.rest_applies
-    assert read.refused == {
+    assert read.rejected == {
         "a/tcp/2": "cannot bind '127.9.0.1:2': Address already in use",
         "b/tcp/1": "cannot bind '127.9.0.1:1': Permission denied",
     }
@@ -21,11 +21,11 @@ def test_the_listeners_that_are_named_are_refused_and_the_rest_applies() -> None
 
 def test_clusters_are_named_in_the_same_way() -> None:
     text = "Error adding/updating cluster(s) one: cluster 'one' is bad, two: is worse"
-    assert verdict(text, ["one", "two", "ne", "wo"]).refused == {"one": "cluster 'one' is bad", "two": "is worse"}
+    assert verdict(text, ["one", "two", "ne", "wo"]).rejected == {"one": "cluster 'one' is bad", "two": "is worse"}
 
 
 def test_a_name_within_another_name_is_not_taken_for_it() -> None:
-    assert verdict("Error adding/updating listener(s) xa: no\n", ["a", "xa"]).refused == {"xa": "no"}
+    assert verdict("Error adding/updating listener(s) xa: no\n", ["a", "xa"]).rejected == {"xa": "no"}
 
 
 def test_nothing_is_concluded_from_a_text_without_names() -> None:

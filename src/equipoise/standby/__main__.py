@@ -1,13 +1,13 @@
-"""The stand-in: `python -m equipoise.standby SETTINGS`. Looks after Envoy while there is no service, and only then.
+"""The standby: `python -m equipoise.standby SETTINGS`. Looks after Envoy while there is no service, and only then.
 
 The service starts it beside Envoy (`equipoise.dataplane.standby`). It sleeps until the process of the service is gone
 without having ended it, then keeps Envoy running as the service did. To an Envoy that it had to start it hands what was
 last in force (`equipoise.dataplane.last_good`), over the control stream that the service would have opened. One that
-lives is told nothing: it may know more than was stored. The next service ends the stand-in, which then leaves Envoy
+lives is told nothing: it may know more than was stored. The next service ends the standby, which then leaves Envoy
 and the traffic as they are.
 
 While it sleeps only a few modules of the standard library are loaded, which keeps it at 5 MiB; what it does then is in
-`equipoise.stand_in`.
+`equipoise.standby.takeover`.
 """
 
 import json
@@ -21,9 +21,9 @@ def main() -> int:
     # Until the service is gone there is nothing that has to be put in order at the end.
     given = sys.argv[1]
     _await_end(json.loads(given)["service"])
-    from equipoise.stand_in import stand_in
+    from equipoise.standby.takeover import take_over
 
-    stand_in(given)
+    take_over(given)
     return 0
 
 
