@@ -81,7 +81,7 @@ async def test_a_part_can_be_cancelled_alone_and_the_others_stay(database_url: s
         whole = await stand.ended(accepted)
         assert [one.status for one in whole.sub_jobs] == [SUCCESS, FAIL, SUCCESS]
         assert (whole.status, whole.failure) == (FAIL, FailureReason.SUB_JOBS_FAILED)
-        assert f"1 of 3 parts failed, those about the members {gone}" in (whole.fail_reason or "")
+        assert f"1 of 3 sub-jobs failed, those about the members {gone}" in (whole.fail_reason or "")
         assert present(stand, listener_id) == {id: "ACTIVE" for id in named(whole) if id != gone}
         assert stand.story(accepted) == ["INIT", "RUNNING", "FAIL"]
 

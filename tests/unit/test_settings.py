@@ -77,11 +77,11 @@ def test_a_value_of_the_wrong_type_in_a_file_is_told(tmp_path: Path, value: str)
 
 
 def test_an_unknown_name_is_told_with_its_neighbours(tmp_path: Path) -> None:
-    assert "quota.elb is no setting. Near it: quotas.elb" in problems_of("quota.elb=5")
+    assert "there is no setting quota.elb. Near it: quotas.elb" in problems_of("quota.elb=5")
     assert "There are: addresses.external" in problems_of("zzz=5")
     assert "Near it: EQUIPOISE_API_SYNC_WAIT" in problems_of(environ={"EQUIPOISE_API_SYNCWAIT": "1"})
-    assert "quotas.lb is no setting" in problems_of(config=written(tmp_path, "[quotas]\nlb = 1\n"))
-    assert "elb is no setting" in problems_of(config=written(tmp_path, "elb = 1\n"))
+    assert "there is no setting quotas.lb" in problems_of(config=written(tmp_path, "[quotas]\nlb = 1\n"))
+    assert "there is no setting elb" in problems_of(config=written(tmp_path, "elb = 1\n"))
 
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:

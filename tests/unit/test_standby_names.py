@@ -8,7 +8,8 @@ from equipoise.standby import takeover
 
 def test_a_standby_of_0_1_0_finds_its_work() -> None:
     assert importlib.import_module("equipoise.stand_in").stand_in is takeover.take_over
-    told = '{"envoy": {"data_directory": "/data", "node_id": "local", "concurrency": null}, "key_file": "/k", "service": 7}'
+    envoy = '{"data_directory": "/data", "node_id": "local", "concurrency": null}'
+    told = f'{{"envoy": {envoy}, "key_file": "/key", "service": 7}}'
     assert StandbySettings.from_json(told).service == 7
 
 

@@ -40,10 +40,10 @@ def of_time_limit(status: JobStatus, seconds: float, live_nodes: Collection[str]
     limit = f"within its time limit of {seconds:g} s"
     if not live_nodes:
         return (
-            f"No data-plane node was connected {limit}. The change was taken back; "
-            "see that the data plane runs, then try again."
+            f"No data-plane node was connected {limit}. The change was rolled back; "
+            "check that the data plane runs, then try again."
         )
     names = ", ".join(sorted(live_nodes))
     if status == JobStatus.INIT:
-        return f"The change could not be handed to the data plane ({names}) {limit}. It was taken back; try again."
-    return f"The data plane ({names}) did not confirm the change {limit}. It was taken back; try again later."
+        return f"The change could not be handed to the data plane ({names}) {limit}. It was rolled back; try again."
+    return f"The data plane ({names}) did not confirm the change {limit}. It was rolled back; try again later."

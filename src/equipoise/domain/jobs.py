@@ -10,7 +10,7 @@ from typing import Final
 
 
 class JobStatus(StrEnum):
-    """INIT accepted, RUNNING handed to the nodes, SUCCESS in force on every live node, FAIL taken back."""
+    """INIT accepted, RUNNING handed to the nodes, SUCCESS in force on every live node, FAIL rolled back."""
 
     INIT = "INIT"
     RUNNING = "RUNNING"

@@ -105,7 +105,7 @@ RESOURCES = Family(
 )
 ACKS = Family("equipoise_control_stream_acks_total", "counter", _PUSH, "Messages that the node accepted.")
 REFUSALS = Family(
-    "equipoise_control_stream_refusals_total", "counter", _PUSH, "Messages of which the node refused something."
+    "equipoise_control_stream_refusals_total", "counter", _PUSH, "Messages of which the node rejected something."
 )
 ACK_TIME = Family(
     "equipoise_control_stream_answer_seconds",
@@ -125,9 +125,7 @@ LAG = Family(
 )
 
 DATABASE_UP = Family("equipoise_database_up", "gauge", (), "1 while the database answers, else 0.")
-SAMPLE_TIME = Family(
-    "equipoise_traffic_sample_timestamp_seconds", "gauge", (), "When figures of traffic were last taken."
-)
+SAMPLE_TIME = Family("equipoise_traffic_sample_timestamp_seconds", "gauge", (), "Time of the last traffic sample.")
 ENVOY_UP = Family("equipoise_envoy_up", "gauge", ("node",), "1 while Envoy answers, else 0.")
 ENVOY_CPU = Family("equipoise_envoy_cpu_seconds_total", "counter", ("node",), "CPU time of the Envoy that runs now.")
 ENVOY_MEMORY = Family("equipoise_envoy_resident_memory_bytes", "gauge", ("node",), "Memory of Envoy.")
@@ -146,7 +144,7 @@ ENVOY_SHORTAGES = Family(
     "equipoise_envoy_descriptor_shortages_total",
     "counter",
     ("node",),
-    "Times that new connections began to be refused because few file descriptors were left.",
+    "Times that Envoy began to reject new connections because few file descriptors were left.",
 )
 
 CPU = Family("process_cpu_seconds_total", "counter", (), "CPU time of the service.")

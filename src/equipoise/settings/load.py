@@ -106,7 +106,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Iterat
         if variable in names:
             yield variable, names[variable], value
         elif variable.startswith(ENVIRONMENT_PREFIX) and not _FOREIGN_VARIABLE.fullmatch(variable):
-            problems.append(f"The environment variable {variable} is no setting.{_near(variable, names)}")
+            problems.append(f"{variable}: there is no setting for this environment variable.{_near(variable, names)}")
 
 
 def _from_overrides(overrides: Sequence[str], problems: list[str]) -> Iterator[Given]:
@@ -121,7 +121,7 @@ def _from_overrides(overrides: Sequence[str], problems: list[str]) -> Iterator[G
 def _take(source: str, name: str, given: object, values: dict[str, Any], problems: list[str]) -> None:
     row = _TABLE.get(name)
     if row is None:
-        problems.append(f"{source}: {name} is no setting.{_near(name, _TABLE)}")
+        problems.append(f"{source}: there is no setting {name}.{_near(name, _TABLE)}")
         return
     if source == COMMAND_LINE and row.hide is hide_all and given:
         problems.append(

@@ -75,15 +75,15 @@ class Networks:
     vpcs: Vpcs = _setting(  # noqa: RUF009 - makes a field, not a value
         "",
         NetworkTable(),
-        "The VPCs and IPv4 subnets that there are; then no others are taken, and an Internal load balancer gets its "
-        "address from the pool of its subnet. Empty: every well-formed id is taken, addresses come from "
-        "`addresses.internal`.",
+        "The VPCs and IPv4 subnets that exist. The service then accepts no others, and an Internal load balancer "
+        "gets its address from the pool of its subnet. Empty: the service accepts every well-formed id, and "
+        "addresses come from `addresses.internal`.",
     )
     zones: NameTuple = _setting(  # noqa: RUF009 - a field, as every setting; a tuple, as frozen as any
         "",
         ReferenceList(),
-        "The availability zones that there are; then an Internal load balancer with another `az` is refused with 501. "
-        "Empty: every well-formed one is taken. It is shown again and changes nothing else.",
+        "The availability zones that exist. An Internal load balancer with another `az` is then rejected with "
+        "501. Empty: every well-formed zone is accepted. The service stores and shows it; it has no other effect.",
     )
 
 
@@ -154,9 +154,9 @@ class Jobs:
     hard_mark: int = _setting(
         10_000,
         Integer(1, 10_000_000),
-        "Unfinished jobs from which a task is refused with 503. Must be above `busy_mark`.",
+        "Unfinished jobs from which a task is rejected with 503. Must be above `busy_mark`.",
     )
-    retention: float = _setting(30.0, Number(0, 36_500), "Days for which an ended job can still be asked for.")
+    retention: float = _setting(30.0, Number(0, 36_500), "Days for which the service keeps an ended job.")
     time_limit: float = _setting(
         300.0, Number(0.1, 86_400), "Seconds after which a job that the data plane has not confirmed fails."
     )
@@ -173,9 +173,9 @@ class Webhooks:
     forbidden: NetworkTuple = _setting(  # noqa: RUF009 - a field, as every setting; a tuple, as frozen as any
         "169.254.0.0/16,fe80::/10,fd00:ec2::254/128",
         NetworkList(),
-        "Addresses to which no webhook leads, whatever its name: what users themselves may not reach. By default those "
-        "where machines of a cloud find their credentials; with tenants that are not trusted also 127.0.0.0/8, ::1/128 "
-        "and the networks of your own.",
+        "Networks to which the service never sends a webhook, whatever the host name. By default the addresses "
+        "where machines of a cloud find their credentials. If you do not trust the tenants, add 127.0.0.0/8, "
+        "::1/128 and your own networks.",
     )
     timeout: float = _setting(5.0, Number(0.1, 60), "Seconds in which a webhook must answer.")
 
@@ -187,7 +187,7 @@ class Identity:
         Text(r"[A-Za-z0-9-]{1,64}", "1 to 64 letters, digits and hyphens"),
         "Region id in the catalogue. The first project is called REGION_demo.",
     )
-    token_lifetime: int = _setting(86_400, Integer(1, 31_536_000), "Seconds for which a token counts.")
+    token_lifetime: int = _setting(86_400, Integer(1, 31_536_000), "Seconds for which a token is valid.")
     keystone_url: str = _setting(
         "",
         Text(r"|https?://[^/?#@\s]+(/[^?#\s]*)?", "empty, or a URL that begins with http:// or https://"),
@@ -197,7 +197,8 @@ class Identity:
     keystone_cache: float = _setting(
         60.0,
         Number(0, 3600),
-        "Seconds for which the answer of Keystone about a token counts: so long a token may outlive its revocation.",
+        "Seconds for which the service caches Keystone's answer about a token. A revoked token stays valid for up "
+        "to this time.",
     )
 
 
@@ -210,8 +211,9 @@ class Http:
     gateway_secret: str = _setting(
         "",
         Text(r"|[!-~]{16,256}", "empty, or 16 to 256 printable ASCII characters without spaces"),
-        "The password with which an authenticating gateway passes requests on (`Proxy-Authorization: Basic`, any user "
-        "name); 407 without it. Empty: everybody may ask. Refused by `--set`: other users can read command lines.",
+        "The password with which an authenticating gateway passes requests on (`Proxy-Authorization: Basic`, any "
+        "user name); 407 without it. Empty: no gateway is needed. `--set` rejects it: other users can read "
+        "command lines.",
         hide=hide_all,
     )
 
@@ -222,15 +224,15 @@ class Envoy:
     tcp_keepalive: int = _setting(
         300,
         Integer(0, 32_767),
-        "Seconds for which the other end of a TCP connection, client or member, may say nothing until the kernel asks "
-        "whether it is there; if 4 questions, up to 15 s apart, stay without an answer, the connection is ended. 0: it "
-        "is never asked. Another value means another Envoy: connections of the old one live on for `envoy.drain_time`.",
+        "Seconds of silence after which the kernel probes the other side of a TCP connection, client or member. "
+        "After 4 unanswered probes, up to 15 s apart, it ends the connection. 0: no probes. A new value starts a "
+        "new Envoy; connections of the old one continue for `envoy.drain_time`.",
     )
     drain_time: float = _setting(
         600.0,
         Number(0, 604_800),
-        "Seconds for which connections live on in an Envoy whose place another one has taken, after an upgrade or with "
-        "other settings; then they are cut.",
+        "Seconds for which an Envoy that was replaced, by an upgrade or by other settings, keeps its connections; "
+        "then it cuts them.",
     )
 
 
@@ -239,16 +241,16 @@ class Members:
     slow_start: int = _setting(
         10,
         Integer(0, 300),
-        "Seconds in which a member that has failed its health check and passes it again comes to its full share of an "
-        "HTTP, HTTPS or TCP listener with roundrobin, from a tenth of it on. 0: at once. A member that is added has it "
-        "at once.",
+        "Seconds in which the share of a member that failed its health check and passes it again rises from a "
+        "tenth to its full share, on HTTP, HTTPS and TCP listeners with roundrobin. 0: at once. A new member has "
+        "its full share at once.",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monitor:
     interval: float = _setting(
-        15.0, Number(0.5, 300), "Seconds between two samples of the traffic figures, and over which a rate is told."
+        15.0, Number(0.5, 300), "Seconds between two traffic samples; per-second values cover this time."
     )
     packets: Literal["auto", "off"] = _setting(
         "auto",
@@ -273,9 +275,9 @@ class Metrics:
     access: Literal["local", "token", "open"] = _setting(
         "local",
         Choice(("local", "token", "open")),
-        "Who may read `/metrics`, which tells of all projects. local: whoever asks from this machine, by its loopback "
-        "address and through no proxy, and others with the token; with `http.gateway_secret` the same as token. "
-        "token: whoever has the token. open: everybody.",
+        "Who may read `/metrics`, which covers all projects. local: anyone who asks from this machine, by its "
+        "loopback address and through no proxy, and others with the token; with `http.gateway_secret` the same as "
+        "token. token: anyone who has the token. open: anyone.",
     )
     token_file: str = _setting(
         "",

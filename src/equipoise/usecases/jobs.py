@@ -40,7 +40,7 @@ def cancel_job(tx: Transaction, caller: Caller, id: str) -> Job:
     job = show_job(tx.connection, caller, id)
     if job.status != JobStatus.INIT:
         raise NotCancellable(f"Job {id} is {job.status}; only a job that is still INIT can be cancelled.")
-    reason = "The job was cancelled before it began. Everything that it had changed was taken back."
+    reason = "The job was cancelled before it began. Everything that it had changed was rolled back."
     if job.parent_id is None:
         rollback.fail(tx, [id], FailureReason.CANCELLED, reason)
     elif rollback.cancel_sub_job(tx, id, FailureReason.CANCELLED, reason):
@@ -57,10 +57,10 @@ def _let_whole_fail(tx: Transaction, whole: Job) -> None:
     failed = [part for part in whole.sub_jobs if part.status == JobStatus.FAIL]
     gone = [member.id for part in failed for member in _members(part).members]
     names = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
-    others = "The other parts stay." if len(failed) < len(whole.sub_jobs) else "Nothing is left of the request."
+    others = "The other sub-jobs stay." if len(failed) < len(whole.sub_jobs) else "Nothing is left of the request."
     reason = (
-        f"{len(failed)} of {len(whole.sub_jobs)} parts failed, those about the members {names}, and were taken back: "
-        f"{failed[-1].fail_reason} {others}"
+        f"{len(failed)} of {len(whole.sub_jobs)} sub-jobs failed, those about the members {names}, and were rolled "
+        f"back: {failed[-1].fail_reason} {others}"
     )
     about = _members(whole)
     members = tuple(replace(one, rolled_back=one.rolled_back or one.id in gone) for one in about.members)

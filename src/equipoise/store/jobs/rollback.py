@@ -100,7 +100,7 @@ _ANY_RENEWAL = (
 
 
 def fail(tx: Transaction, ids: Sequence[str], failure: FailureReason, reason: str) -> bool:
-    """To FAIL, with everything these jobs changed taken back as a new generation.
+    """To FAIL, with everything these jobs changed rolled back as a new generation.
 
     Jobs about something that is thereby gone (a listener whose creation failed) fail with it, and so do all that
     renew the same certificate. Returns whether any job was failed; one that has ended already stays as it is.
@@ -120,7 +120,7 @@ def fail(tx: Transaction, ids: Sequence[str], failure: FailureReason, reason: st
 
 
 def cancel_sub_job(tx: Transaction, id: str, failure: FailureReason, reason: str) -> bool:
-    """INIT to FAIL for one part alone, with what it changed taken back as a new generation; its job goes on.
+    """INIT to FAIL for one sub-job alone, with what it changed rolled back as a new generation; its job goes on.
 
     Returns whether it was: not one that has begun or ended, nor one that goes with its job (`SUB_JOBS_FAIL_ALONE`).
     """
@@ -174,7 +174,7 @@ def _close_after_failure(tx: Transaction, load_balancer_id: str, failure: Failur
         if not _needs(row.job_type, row.scope, row.resource_id, load_balancer_id) <= present
     ]
     if orphaned:
-        fail(tx, orphaned, failure, f"What it was about does not exist: {reason}")
+        fail(tx, orphaned, failure, f"The resource that this job is about no longer exists: {reason}")
     elif present:
         load_balancers.raise_generation(tx, load_balancer_id)
     else:
