@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.client import create_listener, create_load_balancer, logged_in
-from equipoise.dataplane.admin import EnvoyAdmin
-from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.node.admin import EnvoyAdmin
+from equipoise.node.files import DataPlaneFiles
 from stand import Service, eventually, running_backends
 
 INTERVAL: Final = 15.0

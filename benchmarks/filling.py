@@ -13,9 +13,9 @@ from typing import Any, Final
 from equipoise.api.classic.handlers.listeners import create_listener
 from equipoise.api.classic.rules import load_balancer as load_balancer_rules
 from equipoise.api.classic.rules import member as member_rules
+from equipoise.core.model import EXTERNAL
+from equipoise.core.quotas import LARGEST, Quotas
 from equipoise.data_directory import DataDirectory
-from equipoise.domain.model import EXTERNAL
-from equipoise.domain.quotas import LARGEST, Quotas
 from equipoise.store.database import Database, Transaction, sqlite_url
 from equipoise.usecases import load_balancers, members
 from equipoise.usecases.context import Caller, Policy

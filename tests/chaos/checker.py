@@ -11,7 +11,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from equipoise.dataplane.admin import EnvoyAdmin
+from equipoise.node.admin import EnvoyAdmin
 from stand import Api, Service, can_connect, eventually
 from tests.chaos.expected import (
     Effect,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from equipoise.domain.addresses import usable
+from equipoise.core.addresses import usable
 from stand import Api, running_backends, unused_network
 from tests.chaos.checker import Checker
 from tests.chaos.clocked import write_offset

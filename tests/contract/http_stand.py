@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from equipoise.api.classic.errors import render
-from equipoise.domain.errors import TokenMissing
+from equipoise.core.errors import TokenMissing
 from equipoise.http.body import decoded, raw_body
 from equipoise.http.middleware import RequestBoundary
 from equipoise.http.protocol import Limits

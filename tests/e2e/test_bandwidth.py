@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from equipoise.data_directory import DataDirectory
-from equipoise.dataplane.bandwidth import BandwidthEnforcer
+from equipoise.node.bandwidth import BandwidthEnforcer
 from stand import Api, Service, can_connect, eventually, process_is_there, running_service
 from tests.streams import (
     DOWN,

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from benchmarks.filling import PORT, fill
-from equipoise.xds.listening import is_listening
+from equipoise.backends.envoy.xds.listening import is_listening
 from stand import Api, running_service, unused_network
 
 

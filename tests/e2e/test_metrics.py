@@ -16,10 +16,10 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from equipoise.dataplane.admin import EnvoyAdmin
-from equipoise.dataplane.figures import READ
-from equipoise.dataplane.files import ADMIN_SOCKET
 from equipoise.metrics import families
+from equipoise.node.admin import EnvoyAdmin
+from equipoise.node.counters import READ
+from equipoise.node.files import ADMIN_SOCKET
 from stand import Api, Backends, Service, eventually, running_service
 from stand.certificates import rsa_pair
 

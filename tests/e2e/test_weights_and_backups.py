@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from equipoise.app.service import Equipoise
-from equipoise.domain.commands import CreateHealthMonitor, CreateListener, CreateLoadBalancer, NewMember, PoolFields
-from equipoise.domain.jobs import Job, JobStatus
-from equipoise.domain.model import EXTERNAL, Algorithm, Protocol
-from equipoise.domain.quotas import Quotas
+from equipoise.core.commands import CreateHealthMonitor, CreateListener, CreateLoadBalancer, NewMember, PoolFields
+from equipoise.core.jobs import Job, JobStatus
+from equipoise.core.model import EXTERNAL, Algorithm, Protocol
+from equipoise.core.quotas import Quotas
 from equipoise.settings.table import Settings
 from equipoise.store.database import Transaction
 from equipoise.store.waiting import JobWaiters

@@ -13,6 +13,9 @@ from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.json_format import MessageToDict
 
+from equipoise.backends.envoy.build.builders import build
+from equipoise.backends.envoy.build.resource import Resource
+from equipoise.backends.envoy.build.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 from equipoise.proxy.model import (
     Algorithm,
     CipherSet,
@@ -25,9 +28,6 @@ from equipoise.proxy.model import (
     ProxyPool,
     ProxyTls,
 )
-from equipoise.xds.builders import build
-from equipoise.xds.resource import Resource
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 
 CASES = Path(__file__).parent / "xds"
 MESSAGES = {

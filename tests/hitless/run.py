@@ -22,7 +22,7 @@ RATE: Final = 50
 """Changes in a second."""
 
 CUT_AFTER: Final = 6.0
-"""Seconds after which a change has cut what it is going to cut: Envoy's time for draining (dataplane/envoy.py), and
+"""Seconds after which a change has cut what it is going to cut: Envoy's time for draining (node/supervisor.py), and
 one more."""
 
 _AT_ONCE: Final = 48

@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
-from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.backends.envoy.build.builders import build
+from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.server import AdsServer
+from equipoise.node.files import DataPlaneFiles
+from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
 from equipoise.proxy.model import Algorithm, Protocol, ProxyHealthCheck
 from equipoise.proxy.rejections import Rejected
-from equipoise.xds.builders import build
-from equipoise.xds.desired import Desired
-from equipoise.xds.server import AdsServer
 from tests.proxies import Served, serving
 
 NODE = "node-1"

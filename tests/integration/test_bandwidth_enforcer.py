@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.dataplane import bandwidth, nft, nft_reading
-from equipoise.dataplane.bandwidth import BandwidthEnforcer
+from equipoise.node import bandwidth, nft, nft_reading
+from equipoise.node.bandwidth import BandwidthEnforcer
 from equipoise.proxy.model import Algorithm, Protocol, ProxyLoadBalancer
 from tests.proxies import Served, serving
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
-from equipoise.dataplane import nft_reading
-from equipoise.dataplane.packets import CountedAddress, PacketCounter
+from equipoise.node import nft_reading
+from equipoise.node.packets import CountedAddress, PacketCounter
 
 ADDRESS, OTHER = "127.99.202.1", "127.99.202.2"
 
@@ -115,14 +115,14 @@ def without_rights(code: str, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def test_who_may_not_read_is_told_so_and_not_that_nothing_is_there() -> None:
-    done = without_rights("from equipoise.dataplane.nft_reading import has_chain; has_chain('equipoise', 'output')")
+    done = without_rights("from equipoise.node.nft_reading import has_chain; has_chain('equipoise', 'output')")
     assert "PermissionError" in done.stderr
 
 
 def test_who_may_not_read_counts_nothing_and_says_why(instance: str) -> None:
     done = without_rights(
         "import asyncio, sys\n"
-        "from equipoise.dataplane.packets import PacketCounter\n"
+        "from equipoise.node.packets import PacketCounter\n"
         "counter = PacketCounter(sys.argv[1])\n"
         "asyncio.run(counter.start())\n"
         "print(counter.is_counting)",

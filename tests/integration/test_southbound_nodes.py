@@ -10,9 +10,9 @@ from envoy.config.core.v3.base_pb2 import Node
 from envoy.service.discovery.v3.ads_pb2_grpc import AggregatedDiscoveryServiceStub
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
+from equipoise.backends.envoy.build.type_urls import CLUSTER, LISTENER
+from equipoise.backends.envoy.xds.server import AdsServer
 from equipoise.unix_path import short_path
-from equipoise.xds.server import AdsServer
-from equipoise.xds.type_urls import CLUSTER, LISTENER
 from tests.integration.southbound import Recorder, desired, until
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.domain.references import listeners, pools
+from equipoise.backends.envoy.build.type_urls import CLUSTER
+from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.listening import is_listening
+from equipoise.core.references import listeners, pools
 from equipoise.proxy.model import Algorithm, Protocol
-from equipoise.xds.desired import Desired
-from equipoise.xds.listening import is_listening
-from equipoise.xds.type_urls import CLUSTER
 from tests.integration.southbound import (
     NODE,
     Member,

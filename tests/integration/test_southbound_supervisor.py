@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.dataplane import envoy as envoy_module
-from equipoise.dataplane import handover
-from equipoise.dataplane.admin import EnvoyAdmin
-from equipoise.dataplane.envoy import EnvoyNotRunningError, EnvoySettings, EnvoySupervisor
-from equipoise.dataplane.files import DataPlaneFiles
+from equipoise.node import handover
+from equipoise.node import supervisor as envoy_module
+from equipoise.node.admin import EnvoyAdmin
+from equipoise.node.files import DataPlaneFiles
+from equipoise.node.supervisor import EnvoyNotRunningError, EnvoySettings, EnvoySupervisor
 from tests.integration.southbound import (
     Member,
     a_listener,
@@ -31,7 +31,7 @@ from tests.integration.southbound import (
 SERVICE = """
 import asyncio, sys
 from pathlib import Path
-from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
+from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
 
 async def main():
     await EnvoySupervisor(EnvoySettings(Path(sys.argv[1]), "node", 1)).start()

@@ -12,15 +12,17 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Connection
 
 from equipoise.api.classic.handlers.listeners import create_listener
+from equipoise.backends.envoy.backend import desired_of
+from equipoise.backends.envoy.xds.desired import Desired
 from equipoise.certificates.vault import Vault
 from equipoise.controller.compile import ProxySettings
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
 from equipoise.controller.slow_start import SlowStart
-from equipoise.domain.commands import CreateLoadBalancer, NewMember
-from equipoise.domain.jobs import Job
-from equipoise.domain.quotas import Quotas
-from equipoise.domain.references import listeners, pools
+from equipoise.core.commands import CreateLoadBalancer, NewMember
+from equipoise.core.jobs import Job
+from equipoise.core.quotas import Quotas
+from equipoise.core.references import listeners, pools
 from equipoise.proxy.backend import NodeObserver, Published
 from equipoise.proxy.model import ProxyLoadBalancer
 from equipoise.proxy.rejections import Rejected, RejectionKind
@@ -30,8 +32,6 @@ from equipoise.store.migrate import upgrade
 from equipoise.store.waiting import JobWaiters
 from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted, Caller, Policy
-from equipoise.xds.backend import desired_of
-from equipoise.xds.desired import Desired
 
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from equipoise.api.classic.handlers.listeners import update_listener
-from equipoise.domain.commands import CreateCertificate, UpdateCertificate
-from equipoise.domain.errors import ChangedMeanwhile, InUse, ServiceError
-from equipoise.domain.jobs import JobStatus
+from equipoise.core.commands import CreateCertificate, UpdateCertificate
+from equipoise.core.errors import ChangedMeanwhile, InUse, ServiceError
+from equipoise.core.jobs import JobStatus
 from equipoise.store.tables import certificate_contents, load_balancers
 from equipoise.usecases import certificates, listeners
 from equipoise.usecases.certificates import CertificateView, Renewal

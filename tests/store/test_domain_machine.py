@@ -23,12 +23,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from equipoise.api.classic.handlers import health_checks as classic_health_checks
 from equipoise.api.classic.handlers import listeners as classic_listeners
 from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
-from equipoise.domain.errors import AlreadyExists, InUse, PortTaken, ServiceError
-from equipoise.domain.jobs import JobStatus
+from equipoise.backends.envoy.build.type_urls import ENDPOINTS
+from equipoise.core.errors import AlreadyExists, InUse, PortTaken, ServiceError
+from equipoise.core.jobs import JobStatus
 from equipoise.store.database import Transaction, sqlite_url
 from equipoise.usecases import health_monitors, jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
-from equipoise.xds.type_urls import ENDPOINTS
 from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
 
 TIME_LIMIT = 300

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from equipoise.controller.draining import AFTERWARDS
-from equipoise.domain.jobs import JobStatus, WarningReason
+from equipoise.core.jobs import JobStatus, WarningReason
 from equipoise.store.tables import draining_members
 from tests.store.controller_stand import Stand, open_stand
 

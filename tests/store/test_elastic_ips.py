@@ -1,9 +1,9 @@
 """What failing jobs do with elastic IPs: they return as they were."""
 
 from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
-from equipoise.domain.commands import CreateElasticIp
-from equipoise.domain.jobs import JobStatus
-from equipoise.domain.model import Address
+from equipoise.core.commands import CreateElasticIp
+from equipoise.core.jobs import JobStatus
+from equipoise.core.model import Address
 from equipoise.usecases import elastic_ips, load_balancers
 from tests.store.controller_stand import CALLER, Stand, open_stand
 

@@ -11,9 +11,9 @@ from sqlalchemy import select
 from equipoise.api.classic.handlers import listeners as classic
 from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
 from equipoise.api.classic.handlers.health_checks import create_health_check, update_health_check
-from equipoise.domain.errors import QuotaExceeded
-from equipoise.domain.jobs import JobStatus
-from equipoise.domain.quotas import Quotas
+from equipoise.core.errors import QuotaExceeded
+from equipoise.core.jobs import JobStatus
+from equipoise.core.quotas import Quotas
 from equipoise.store.database import Transaction, sqlite_url
 from equipoise.store.tables import jobs as job_table
 from equipoise.usecases import health_monitors, jobs, listeners, load_balancers, members, quotas

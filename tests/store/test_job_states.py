@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from equipoise.domain.jobs import SOURCES, UNFINISHED, FailureReason, JobStatus
+from equipoise.core.jobs import SOURCES, UNFINISHED, FailureReason, JobStatus
 from equipoise.store import nodes
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import rollback, transitions

@@ -11,10 +11,10 @@ from equipoise.api.classic.handlers import load_balancers as classic_load_balanc
 from equipoise.api.classic.handlers.listeners import update_listener
 from equipoise.controller import reconcile
 from equipoise.controller.retention import Retention
-from equipoise.domain.commands import NewMember
-from equipoise.domain.errors import AddressTaken, BeingDeleted, NotCancellable, QuotaExceeded, ServiceError
-from equipoise.domain.jobs import FailureReason, JobStatus, Warned, WarningReason
-from equipoise.domain.quotas import Quotas
+from equipoise.core.commands import NewMember
+from equipoise.core.errors import AddressTaken, BeingDeleted, NotCancellable, QuotaExceeded, ServiceError
+from equipoise.core.jobs import FailureReason, JobStatus, Warned, WarningReason
+from equipoise.core.quotas import Quotas
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.tables import observations
 from equipoise.usecases import jobs, listeners, load_balancers, members

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, Table, insert, select, text
 
-from equipoise.domain.model import LoadBalancer, Status
+from equipoise.core.model import LoadBalancer, Status
 from equipoise.store import load_balancers, migrate
 from equipoise.store.database import open_engine, sqlite_url
 from equipoise.store.migrate import SchemaTooNewError, upgrade

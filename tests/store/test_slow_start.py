@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
+from equipoise.backends.envoy.build.type_urls import ENDPOINTS
 from equipoise.controller.slow_start import Shares, SlowStart
-from equipoise.domain.commands import CreateHealthMonitor, NewMember
-from equipoise.domain.model import Protocol
+from equipoise.core.commands import CreateHealthMonitor, NewMember
+from equipoise.core.model import Protocol
 from equipoise.store import desired as desired_store
 from equipoise.store import members as members_store
 from equipoise.usecases import health_monitors, members
-from equipoise.xds.type_urls import ENDPOINTS
 from tests.store.controller_stand import CALLER, Stand, open_stand
 
 ONE, TWO, THREE = "127.0.1.1", "127.0.1.2", "127.0.1.3"

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from sqlalchemy import Connection, Engine, event
 
-from equipoise.domain.commands import NewMember, PutWebhook
+from equipoise.core.commands import NewMember, PutWebhook
 from equipoise.store.database import Database, Transaction
 from equipoise.store.transaction import Outcome, Unit
 from equipoise.usecases import jobs, listeners, load_balancers, members, webhooks

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from equipoise.api.classic.handlers import health_checks as classic_health_checks
 from equipoise.api.classic.handlers import listeners as classic_listeners
 from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
-from equipoise.domain.commands import Filter
-from equipoise.domain.jobs import JobStatus
-from equipoise.domain.model import Status
+from equipoise.core.commands import Filter
+from equipoise.core.jobs import JobStatus
+from equipoise.core.model import Status
 from equipoise.store.tables import nodes, observations
 from equipoise.usecases import health_monitors, jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted

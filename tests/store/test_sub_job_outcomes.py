@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from equipoise.api.classic.wire import jobs as wire
-from equipoise.domain.commands import NewMember
-from equipoise.domain.errors import NotCancellable, ServiceError
-from equipoise.domain.jobs import FailureReason, Job, JobStatus, MembersSubject
+from equipoise.core.commands import NewMember
+from equipoise.core.errors import NotCancellable, ServiceError
+from equipoise.core.jobs import FailureReason, Job, JobStatus, MembersSubject
 from equipoise.store.jobs import queries, rollback
 from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted

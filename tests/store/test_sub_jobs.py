@@ -7,8 +7,8 @@ import pytest
 
 from equipoise.api.classic.handlers.health_checks import create_health_check
 from equipoise.api.classic.wire import jobs as wire
-from equipoise.domain.commands import NewMember
-from equipoise.domain.jobs import (
+from equipoise.core.commands import NewMember
+from equipoise.core.jobs import (
     HealthMonitorSubject,
     Job,
     JobStatus,

@@ -2,11 +2,11 @@
 
 from equipoise.api.classic.handlers.health_checks import create_health_check
 from equipoise.api.classic.handlers.listeners import update_listener
+from equipoise.backends.envoy.build.type_urls import ENDPOINTS
 from equipoise.store import members as members_store
 from equipoise.store import udp_checks
 from equipoise.usecases import health_monitors, members
 from equipoise.usecases.context import Accepted
-from equipoise.xds.type_urls import ENDPOINTS
 from tests.store.controller_stand import CALLER, Stand, open_stand
 
 ONE, TWO = "127.0.1.1", "127.0.1.2"

@@ -14,8 +14,8 @@ from sqlalchemy import MetaData
 from equipoise.api.classic.wire import jobs as job_wire
 from equipoise.api.classic.wire import resources as wire
 from equipoise.certificates.vault import Vault
-from equipoise.domain.jobs import FailureReason, JobStatus
-from equipoise.domain.model import Algorithm, PersistenceType
+from equipoise.core.jobs import FailureReason, JobStatus
+from equipoise.core.model import Algorithm, PersistenceType
 from equipoise.store import certificates, idempotency
 from equipoise.store.database import open_engine
 from equipoise.store.migrate import upgrade

@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 
 from equipoise.api.classic.wire import jobs as wire
 from equipoise.controller.retention import Retention
-from equipoise.domain.commands import PutWebhook
-from equipoise.domain.jobs import JobFilters
+from equipoise.core.commands import PutWebhook
+from equipoise.core.jobs import JobFilters
 from equipoise.store import webhooks as store
 from equipoise.store.database import sqlite_url
 from equipoise.usecases import jobs, load_balancers, webhooks

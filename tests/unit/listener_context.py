@@ -1,6 +1,6 @@
 """What a listener must fit beside itself, as a test wants it."""
 
-from equipoise.domain.model import EXTERNAL, LoadBalancer, Status
+from equipoise.core.model import EXTERNAL, LoadBalancer, Status
 
 
 def load_balancer(id: str, type: str = EXTERNAL) -> LoadBalancer:

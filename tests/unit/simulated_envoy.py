@@ -7,9 +7,9 @@ cluster taken away from under a listener, a second push of a kind before the fir
 from collections import deque
 from dataclasses import dataclass, field
 
-from equipoise.xds.exchange import Push, Request
-from equipoise.xds.resource import Resource
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
+from equipoise.backends.envoy.build.resource import Resource
+from equipoise.backends.envoy.build.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
+from equipoise.backends.envoy.xds.exchange import Push, Request
 
 WHOLE = b"rejects the whole push"
 TCP = b"tcp"

@@ -10,7 +10,7 @@ from envoy.extensions.resource_monitors.injected_resource.v3 import injected_res
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2  # noqa: F401
 from google.protobuf.json_format import ParseDict
 
-from equipoise.dataplane.bootstrap import bootstrap, max_connections
+from equipoise.node.bootstrap import bootstrap, max_connections
 
 
 def test_it_is_a_bootstrap_as_envoy_defines_it() -> None:

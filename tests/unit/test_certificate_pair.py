@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from equipoise.certificates.pair import check_pair
-from equipoise.domain.errors import InvalidField, ServiceError
+from equipoise.core.errors import InvalidField, ServiceError
 from stand.certificates import Key, chain, ec_key, ec_pair, issue, private_pem, rsa_key, rsa_pair
 
 EC_PARAMETERS = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"

@@ -31,7 +31,7 @@ from equipoise.api.classic.handlers.listeners import Listeners
 from equipoise.api.classic.handlers.load_balancers import LoadBalancers
 from equipoise.api.classic.handlers.members import Members
 from equipoise.api.classic.handlers.networks import Networks
-from equipoise.domain.errors import (
+from equipoise.core.errors import (
     AlreadyExists,
     InvalidField,
     NotFound,
@@ -40,8 +40,8 @@ from equipoise.domain.errors import (
     TokenExpired,
     TokenMissing,
 )
-from equipoise.domain.jobs import FailureReason, WarningReason
-from equipoise.domain.references import Kind, ResourceRef
+from equipoise.core.jobs import FailureReason, WarningReason
+from equipoise.core.references import Kind, ResourceRef
 from equipoise.http.errors import Circumstances, MethodNotAllowed, NotServing, PathUnknown, RequestError
 
 

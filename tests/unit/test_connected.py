@@ -1,6 +1,6 @@
 import socket
 
-from equipoise.dataplane.connected import is_connected
+from equipoise.node.connected import is_connected
 
 ADDRESS, OTHER = "127.99.201.7", "127.99.201.8"
 

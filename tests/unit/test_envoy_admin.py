@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.dataplane import admin
-from equipoise.dataplane.admin import AdminUnavailableError, EnvoyAdmin
+from equipoise.node import admin
+from equipoise.node.admin import AdminUnavailableError, EnvoyAdmin
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
 

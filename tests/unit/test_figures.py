@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.dataplane.figures import READ, other_than, statistics
+from equipoise.node.counters import READ, other_than, statistics
 
 LISTENER = "0123456789abcdef" * 2
 TEXTS = st.text("ab_", max_size=5)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.dataplane.bootstrap import bootstrap, max_connections, max_sessions
-from equipoise.dataplane.guard import (
+from equipoise.node.bootstrap import bootstrap, max_connections, max_sessions
+from equipoise.node.guard import (
     GO_ON,
     LEFT_TO_NOTICE,
     REFUSE,

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from equipoise.dataplane.hot_restart import (
+from equipoise.node.hot_restart import (
     NOT_PASSED,
     Ask,
     Request,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equipoise.domain.errors import ProjectForbidden, RoleTooWeak, ServiceError
+from equipoise.core.errors import ProjectForbidden, RoleTooWeak, ServiceError
 from equipoise.identity.actor import Actor
 
 PROJECT, OTHER = "a" * 32, "b" * 32

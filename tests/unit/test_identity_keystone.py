@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equipoise.domain.errors import MalformedDocument, ServiceError, Unsupported
+from equipoise.core.errors import MalformedDocument, ServiceError, Unsupported
 from equipoise.identity.directory import Domain, Project, Reference, User
 from equipoise.identity.keystone import (
     AuthRequest,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from equipoise.domain.errors import CredentialsWrong, ProjectForbidden, RoleTooWeak, ServiceError, TokenRevoked
+from equipoise.core.errors import CredentialsWrong, ProjectForbidden, RoleTooWeak, ServiceError, TokenRevoked
 from equipoise.identity.service import Identity
 
 ROOT = "http://127.0.0.1:8080"

@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equipoise.domain.errors import ServiceError, TokenExpired, TokenMalformed, TokenRevoked
+from equipoise.core.errors import ServiceError, TokenExpired, TokenMalformed, TokenRevoked
 from equipoise.identity import tokens as tokens_module
 from equipoise.identity.files import IdentityFileError
 from equipoise.identity.tokens import Claims, Tokens

@@ -10,23 +10,23 @@ PACKAGE = ROOT / "src" / "equipoise"
 
 ROOMS = {
     "client": set(),
-    "settings": {"domain"},
-    "domain": set(),
-    "store": {"domain"},
-    "identity": {"domain"},
-    "certificates": {"domain", "identity"},
-    "webhooks": {"domain", "store"},
-    "usecases": {"domain", "store", "certificates", "webhooks"},
+    "settings": {"core"},
+    "core": set(),
+    "store": {"core"},
+    "identity": {"core"},
+    "certificates": {"core", "identity"},
+    "webhooks": {"core", "store"},
+    "usecases": {"core", "store", "certificates", "webhooks"},
     "http": set(),
-    "api": {"domain", "store", "identity", "certificates", "webhooks", "usecases", "metrics", "http"},
-    "proxy": {"domain"},
-    "xds": {"domain", "proxy"},
-    "dataplane": {"domain", "proxy", "xds"},
-    "observe": {"domain", "store", "dataplane"},
-    "metrics": {"domain", "store", "identity", "xds", "dataplane", "observe"},
-    "controller": {"domain", "store", "certificates", "proxy"},
+    "api": {"core", "store", "identity", "certificates", "webhooks", "usecases", "metrics", "http"},
+    "proxy": {"core"},
+    "backends": {"core", "proxy"},
+    "node": {"core", "proxy", "backends"},
+    "observe": {"core", "store", "node"},
+    "metrics": {"core", "store", "identity", "backends", "node", "observe"},
+    "controller": {"core", "store", "certificates", "proxy"},
 }
-"""Each room with those that it may import. `app.py` wires all of them; what `cli` shows may come from anywhere."""
+"""Each room with those that it may import. `app` wires all of them; what `cli` shows may come from anywhere."""
 
 SHARED = {"netlink", "parameters", "quoting", "unix_path"}
 """Modules beside the rooms that know none of them."""
@@ -77,7 +77,7 @@ def test_the_direction_has_no_way_round() -> None:
 
 
 def test_the_domain_imports_nothing_but_the_standard_library() -> None:
-    foreign = {name[0] for _, name in imports("domain")} - sys.stdlib_module_names - {"equipoise"}
+    foreign = {name[0] for _, name in imports("core")} - sys.stdlib_module_names - {"equipoise"}
     assert foreign == set()
 
 
@@ -128,3 +128,13 @@ def test_unit_tests_use_no_database_and_no_running_service() -> None:
             (path.name, name) for name in imported(path) if name.startswith(modules) or name.rpartition(".")[2] in names
         ]
     assert wrong == [], "they belong to another level (docs/README.md)"
+
+
+def test_the_builders_of_envoy_resources_know_no_stream() -> None:
+    own = ["equipoise", "backends", "envoy", "build"]
+    wrong = [
+        (str(path), ".".join(name))
+        for path, name in imports("backends/envoy/build")
+        if name[0] == "equipoise" and name[:4] != own and name[1] not in {"core", "proxy"}
+    ]
+    assert wrong == []

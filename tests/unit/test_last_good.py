@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.dataplane import last_good as module
-from equipoise.dataplane.last_good import LastGood
+from equipoise.backends.envoy.build.resource import Resource
+from equipoise.backends.envoy.build.type_urls import CLUSTER, LISTENER, SECRET
+from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.node import last_good as module
+from equipoise.node.last_good import LastGood
 from equipoise.proxy.model import ListenAddress, Transport
-from equipoise.xds.desired import Desired
-from equipoise.xds.resource import Resource
-from equipoise.xds.type_urls import CLUSTER, LISTENER, SECRET
 
 ENDLESS_WRITER = """
 import sys
 from pathlib import Path
-from equipoise.dataplane.last_good import LastGood
-from equipoise.xds.desired import Desired
-from equipoise.xds.resource import Resource
+from equipoise.node.last_good import LastGood
+from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.build.resource import Resource
 store = LastGood(Path(sys.argv[1]))
 print("writes", flush=True)
 for number in range(10**9):

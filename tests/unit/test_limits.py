@@ -4,11 +4,11 @@ from envoy.service.runtime.v3.rtds_pb2 import Runtime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.dataplane.bootstrap import max_connections, max_sessions
-from equipoise.dataplane.limits import Limits, low
+from equipoise.backends.envoy.build.builders import build
+from equipoise.backends.envoy.xds.shares import Shares
+from equipoise.node.bootstrap import max_connections, max_sessions
+from equipoise.node.limits import Limits, low
 from equipoise.proxy.model import Algorithm, Protocol, ProxyLoadBalancer
-from equipoise.xds.builders import build
-from equipoise.xds.shares import Shares
 from tests.proxies import Served, serving
 
 

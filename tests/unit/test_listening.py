@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from equipoise.xds.listening import is_listening, is_taken_for_datagrams
+from equipoise.backends.envoy.xds.listening import is_listening, is_taken_for_datagrams
 
 
 def test_an_address_is_listened_on_from_listen_until_close() -> None:

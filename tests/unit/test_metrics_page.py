@@ -7,7 +7,8 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from equipoise.domain.jobs import JobStatus, JobType
+from equipoise.backends.envoy.build.type_urls import CLUSTER
+from equipoise.core.jobs import JobStatus, JobType
 from equipoise.metrics import families
 from equipoise.metrics.exposition import Durations, Family
 from equipoise.metrics.families import metrics_reference
@@ -19,7 +20,6 @@ from equipoise.observe.traffic import Look
 from equipoise.observe.traffic_reading import Figures, MemberFigures
 from equipoise.store.events import JobMoved
 from equipoise.store.inventory import Inventory, ListenerLabels, LoadBalancerLabels, MemberLabels
-from equipoise.xds.type_urls import CLUSTER
 
 LB, WEB, DNS = "1" * 32, "2" * 32, "3" * 32
 AWKWARD = 'a "b" \\ c'

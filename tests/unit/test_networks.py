@@ -5,9 +5,9 @@ from ipaddress import IPv4Network
 import pytest
 
 from equipoise.api.classic.rules import create_load_balancer
-from equipoise.domain.errors import InvalidField, NotFound
-from equipoise.domain.networks import Networks
-from equipoise.domain.references import Kind
+from equipoise.core.errors import InvalidField, NotFound
+from equipoise.core.networks import Networks
+from equipoise.core.references import Kind
 
 POOLS = {"front": IPv4Network("10.1.0.0/24"), "back": IPv4Network("10.2.0.0/24")}
 LISTED = Networks({"vpc-1": POOLS, "vpc-2": {}})

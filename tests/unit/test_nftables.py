@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from equipoise.dataplane import nftables
-from equipoise.dataplane.nftables import Limit
+from equipoise.node import nftables
+from equipoise.node.nftables import Limit
 from equipoise.proxy.model import Algorithm, Protocol, ProxyLoadBalancer
 from tests.proxies import Served, serving
 

@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from equipoise.domain.references import NOTHING, Scope, listeners
+from equipoise.backends.envoy.build.names import listener_name
+from equipoise.backends.envoy.build.resource import Resource
+from equipoise.backends.envoy.build.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
+from equipoise.backends.envoy.xds.desired import Desired, DesiredStates, key_of
+from equipoise.backends.envoy.xds.exchange import Outcome, Request
+from equipoise.backends.envoy.xds.node_state import NodeState
+from equipoise.core.references import NOTHING, Scope, listeners
 from equipoise.proxy.model import ListenAddress, Transport
 from equipoise.proxy.rejections import Rejected
-from equipoise.xds.desired import Desired, DesiredStates, key_of
-from equipoise.xds.exchange import Outcome, Request
-from equipoise.xds.names import listener_name
-from equipoise.xds.node_state import NodeState
-from equipoise.xds.resource import Resource
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 from tests.unit.simulated_envoy import TCP, TLS, WHOLE, SimulatedEnvoy
 
 

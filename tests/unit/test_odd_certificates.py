@@ -3,8 +3,8 @@
 import pytest
 
 from equipoise.certificates.pair import check_pair, served_certificate, served_key
-from equipoise.domain.errors import InvalidField
-from equipoise.domain.references import Kind
+from equipoise.core.errors import InvalidField
+from equipoise.core.references import Kind
 from tests.der import unpem
 from tests.odd_certificates import Odd, odd_pairs
 

@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from equipoise.certificates.pair import check_pair, served_certificate, served_key
-from equipoise.domain.errors import InvalidField
+from equipoise.core.errors import InvalidField
 from stand.certificates import Key, chain, ec_key, ec_pair, issue, private_pem, rsa_pair
 from tests.odd_pem import FAULTS, FORMS
 

@@ -10,7 +10,7 @@ from equipoise.api.classic.codes import RuleBroken
 from equipoise.api.classic.errors import translated
 from equipoise.api.classic.rules import create_certificate
 from equipoise.certificates.pair import check_pair
-from equipoise.domain.errors import InvalidField
+from equipoise.core.errors import InvalidField
 from stand.certificates import chain, ec_pair, rsa_pair
 from tests.odd_certificates import odd_pairs
 from tests.odd_pem import FAULTS

@@ -4,7 +4,7 @@ import pytest
 
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import certificate_filters, certificate_id, create_certificate, update_certificate
-from equipoise.domain.commands import CreateCertificate, UpdateCertificate
+from equipoise.core.commands import CreateCertificate, UpdateCertificate
 
 BODY = {"certificate": "a certificate", "private_key": "a key"}
 

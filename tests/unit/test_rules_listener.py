@@ -7,8 +7,8 @@ import pytest
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.records import ListenerUpdate, NewListener
 from equipoise.api.classic.rules import listener as rules
-from equipoise.domain.commands import Column
-from equipoise.domain.model import INTERNAL, LoadBalancer
+from equipoise.core.commands import Column
+from equipoise.core.model import INTERNAL, LoadBalancer
 from equipoise.usecases.listeners import ListenerContext
 from tests.unit.listener_context import Anywhere, load_balancer
 

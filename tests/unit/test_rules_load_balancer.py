@@ -6,7 +6,7 @@ import pytest
 
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import create_load_balancer, update_load_balancer
-from equipoise.domain.commands import Column, CreateLoadBalancer
+from equipoise.core.commands import Column, CreateLoadBalancer
 
 PROJECT = "cbc08e2f8c354c7aa7abb88d0a7d11dc"
 EXTERNAL = {

@@ -4,7 +4,7 @@ import pytest
 
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import add_members, remove_members
-from equipoise.domain.commands import NewMember
+from equipoise.core.commands import NewMember
 
 ONE, TWO = "a" * 32, "0123456789abcdef0123456789abcdef"
 

@@ -2,7 +2,7 @@
 
 import importlib
 
-from equipoise.dataplane.standby import MODULE, StandbySettings
+from equipoise.node.standby import MODULE, StandbySettings
 from equipoise.standby import takeover
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from equipoise.xds.upgrades import PASSED_ON, unlike
+from equipoise.backends.envoy.build.upgrades import PASSED_ON, unlike
 
 # Python has no \C, "any byte".
 IGNORED = re.compile(unlike(PASSED_ON).replace(r"\C", "."), re.DOTALL)

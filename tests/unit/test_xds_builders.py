@@ -9,13 +9,13 @@ from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
+from equipoise.backends.envoy.build.builders import build
+from equipoise.backends.envoy.build.keepalive import MOST_BETWEEN_PROBES, PROBES
+from equipoise.backends.envoy.build.labels import label
+from equipoise.backends.envoy.build.resource import Resource
+from equipoise.backends.envoy.build.stickiness import cookie_name
+from equipoise.backends.envoy.build.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 from equipoise.proxy.model import Algorithm, CipherSet, ListenAddress, Protocol, ProxyHealthCheck, ProxyTls, Transport
-from equipoise.xds.builders import build
-from equipoise.xds.keepalive import MOST_BETWEEN_PROBES, PROBES
-from equipoise.xds.labels import label
-from equipoise.xds.resource import Resource
-from equipoise.xds.stickiness import cookie_name
-from equipoise.xds.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 from tests.proxies import Served, serving
 
 CHECK = ProxyHealthCheck(Protocol.HTTP, "/up", None, 7, 3, 2, 2)

@@ -1,7 +1,7 @@
 """Texts as Envoy 1.40 sends them, and what they mean."""
 
+from equipoise.backends.envoy.xds.rejections import Reason, Verdict, port_in_use, read_reason, verdict
 from equipoise.proxy.rejections import RejectionKind
-from equipoise.xds.rejections import Reason, Verdict, port_in_use, read_reason, verdict
 
 TWO = (
     "Error adding/updating listener(s) b/tcp/1: cannot bind '127.9.0.1:1': Permission denied\n"

@@ -11,9 +11,9 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
-from equipoise.domain.errors import NotFound, NotKnown, Overloaded, Rejected, TokenMissing, Unavailable
-from equipoise.domain.jobs import Job, JobStatus
-from equipoise.domain.references import Kind
+from equipoise.core.errors import NotFound, NotKnown, Overloaded, Rejected, TokenMissing, Unavailable
+from equipoise.core.jobs import Job, JobStatus
+from equipoise.core.references import Kind
 from equipoise.identity.actor import Actor
 from equipoise.identity.provider import IdentityProvider
 from equipoise.store.backlog import Backlog

@@ -27,9 +27,9 @@ from equipoise.api.keystone.built_in import BuiltInIdentity
 from equipoise.api.keystone.external import ExternalIdentity
 from equipoise.api.service import BacklogLimits, Service
 from equipoise.certificates.vault import Vault
-from equipoise.domain.jobs import Job
-from equipoise.domain.model import EXTERNAL, INTERNAL
-from equipoise.domain.quotas import Quotas
+from equipoise.core.jobs import Job
+from equipoise.core.model import EXTERNAL, INTERNAL
+from equipoise.core.quotas import Quotas
 from equipoise.http.gateway import GatewayOnly
 from equipoise.http.routing import router
 from equipoise.identity.external import ExternalKeystone

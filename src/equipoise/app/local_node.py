@@ -9,18 +9,21 @@ from typing import Final, Self
 import structlog
 
 from equipoise.app.parts import begin
+from equipoise.backends.envoy.backend import EnvoyBackend
+from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.server import AdsServer
 from equipoise.certificates.vault import Vault
 from equipoise.data_directory import DataDirectory
-from equipoise.dataplane import limits as limits_of_machine
-from equipoise.dataplane.admin import EnvoyAdmin
-from equipoise.dataplane.bandwidth import BandwidthEnforcer
-from equipoise.dataplane.cutting import EnvoyCutter
-from equipoise.dataplane.envoy import EnvoySettings, EnvoySupervisor
-from equipoise.dataplane.files import DataPlaneFiles
-from equipoise.dataplane.last_good import LastGood
-from equipoise.dataplane.packets import PacketCounter
-from equipoise.dataplane.standby import Standby
 from equipoise.metrics.page import Page
+from equipoise.node import limits as limits_of_machine
+from equipoise.node.admin import EnvoyAdmin
+from equipoise.node.bandwidth import BandwidthEnforcer
+from equipoise.node.cutting import EnvoyCutter
+from equipoise.node.files import DataPlaneFiles
+from equipoise.node.last_good import LastGood
+from equipoise.node.packets import PacketCounter
+from equipoise.node.standby import Standby
+from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
 from equipoise.observe.health import HealthObserver
 from equipoise.observe.recorder import HealthRecorder
 from equipoise.observe.traffic import TrafficObserver
@@ -29,9 +32,6 @@ from equipoise.proxy.backend import NodeObserver
 from equipoise.settings.table import Settings
 from equipoise.store import members, udp_checks
 from equipoise.store.database import Database
-from equipoise.xds.backend import EnvoyBackend
-from equipoise.xds.desired import Desired
-from equipoise.xds.server import AdsServer
 
 _log = structlog.get_logger("equipoise")
 

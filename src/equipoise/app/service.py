@@ -18,7 +18,6 @@ from equipoise.controller.draining import Draining
 from equipoise.controller.retention import Retention
 from equipoise.controller.slow_start import SlowStart
 from equipoise.data_directory import DataDirectory
-from equipoise.dataplane.files import DataPlaneFiles
 from equipoise.http.middleware import RequestBoundary
 from equipoise.http.protocol import Limits
 from equipoise.http.readiness import Readiness
@@ -27,6 +26,7 @@ from equipoise.identity import credentials
 from equipoise.identity.external import ExternalKeystone
 from equipoise.identity.service import Identity
 from equipoise.journal import write_transitions
+from equipoise.node.files import DataPlaneFiles
 from equipoise.settings.table import Settings
 from equipoise.store import certificates, desired, migrate, webhooks
 from equipoise.store.database import Database, sqlite_url

@@ -11,7 +11,7 @@ from equipoise.certificates.outline import Outline
 from equipoise.certificates.pem import Block, PemFault
 from equipoise.certificates.private_key import PRIVATE_KEY
 from equipoise.certificates.wording import ordinal, wrong, wrong_at
-from equipoise.domain.errors import InvalidField
+from equipoise.core.errors import InvalidField
 
 CHAIN_LENGTH: Final = 10
 CHAIN_BYTES: Final = 102_400

@@ -12,7 +12,7 @@ from equipoise.certificates.kinds import EXPONENT_BITS, KINDS, described, is_ser
 from equipoise.certificates.names import COMMON_NAME, OF_SERVERS
 from equipoise.certificates.outline import NULL, Outline
 from equipoise.certificates.wording import wrong, wrong_at
-from equipoise.domain.errors import InvalidField
+from equipoise.core.errors import InvalidField
 
 _RSA: Final = "1.2.840.113549.1.1.1"
 _ECDSA: Final = "1.2.840.10045.2.1"

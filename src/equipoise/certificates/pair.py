@@ -16,7 +16,7 @@ from equipoise.certificates.outline import Outline
 from equipoise.certificates.own import check_kind, check_uses
 from equipoise.certificates.private_key import PrivateKey, read_key
 from equipoise.certificates.wording import ordinal, wrong
-from equipoise.domain.errors import InvalidField
+from equipoise.core.errors import InvalidField
 
 
 def check_pair(certificate: str, private_key: str) -> None:

@@ -1,7 +1,7 @@
 """How a refused certificate, chain or key is told: the part that is wrong, and why. No sentence quotes a key."""
 
-from equipoise.domain.errors import InvalidField
-from equipoise.domain.references import Kind
+from equipoise.core.errors import InvalidField
+from equipoise.core.references import Kind
 
 
 def wrong(sentence: str) -> InvalidField:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from equipoise.certificates.pair import served_certificate, served_key
 from equipoise.controller.slow_start import FULL_SHARE, Shares
-from equipoise.domain.model import (
+from equipoise.core.model import (
     EXTERNAL,
     TLS_1_0_AND_LATER,
     AdminState,
@@ -14,8 +14,8 @@ from equipoise.domain.model import (
     PersistenceType,
     Pool,
 )
-from equipoise.domain.model import Algorithm as PoolAlgorithm
-from equipoise.domain.model import Protocol as PoolProtocol
+from equipoise.core.model import Algorithm as PoolAlgorithm
+from equipoise.core.model import Protocol as PoolProtocol
 from equipoise.proxy.model import (
     Algorithm,
     CipherSet,

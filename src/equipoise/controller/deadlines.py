@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from equipoise.controller import reasons
 from equipoise.controller.patience import PatientDatabase
-from equipoise.domain.jobs import FailureReason, JobStatus
+from equipoise.core.jobs import FailureReason, JobStatus
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.jobs import queries, rollback, transitions
 

@@ -22,11 +22,11 @@ _LOOK_SECONDS: Final = 1.0
 
 AFTERWARDS: Final = 6_000
 """Milliseconds for which connections are looked for after the end: one that was being opened to the member when it
-was removed may come about until Envoy gives up, after 5 s (`xds.clusters`)."""
+was removed may come about until Envoy gives up, after 5 s (`backends.envoy.build.clusters`)."""
 
 
 class Cutter(Protocol):
-    """What cuts connections; `equipoise.dataplane.cutting.EnvoyCutter` is it."""
+    """What cuts connections; `equipoise.node.cutting.EnvoyCutter` is it."""
 
     def unavailable_reason(self) -> str | None:
         """Why nothing can be cut, None if it can."""

@@ -15,7 +15,7 @@ from equipoise.controller import reasons
 from equipoise.controller.draining import Draining
 from equipoise.controller.patience import PatientDatabase
 from equipoise.controller.reconcile import LAST_GENERATION, batches
-from equipoise.domain.references import Kind, ResourceRef
+from equipoise.core.references import Kind, ResourceRef
 from equipoise.proxy.backend import Backend
 from equipoise.proxy.rejections import Rejected
 from equipoise.store import desired, nodes

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from equipoise.domain.jobs import FailureReason, JobStatus, Warned, WarningReason
+from equipoise.core.jobs import FailureReason, JobStatus, Warned, WarningReason
 from equipoise.proxy.rejections import Rejected
 
 

@@ -27,7 +27,7 @@ LAST_GENERATION: Final = 2**62
 
 
 class BandwidthLimits(Protocol):
-    """What limits traffic on the node of this process; `equipoise.dataplane.bandwidth.BandwidthEnforcer` is it."""
+    """What limits traffic on the node of this process; `equipoise.node.bandwidth.BandwidthEnforcer` is it."""
 
     @property
     def unavailable_reason(self) -> str | None: ...

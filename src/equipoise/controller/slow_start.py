@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from equipoise.domain.model import Algorithm, Pool, Protocol
+from equipoise.core.model import Algorithm, Pool, Protocol
 from equipoise.store.desired import Desired
 
 FULL_SHARE: Final = 10

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from equipoise.domain.errors import ProjectForbidden, RoleTooWeak
+from equipoise.core.errors import ProjectForbidden, RoleTooWeak
 
 READER: Final = "reader"
 MEMBER: Final = "member"

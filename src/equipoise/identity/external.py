@@ -16,7 +16,7 @@ import httpx
 import msgspec
 import structlog
 
-from equipoise.domain.errors import (
+from equipoise.core.errors import (
     IdentityUnavailable,
     TokenExpired,
     TokenMalformed,

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from equipoise.domain.errors import MalformedDocument, Unsupported
+from equipoise.core.errors import MalformedDocument, Unsupported
 from equipoise.identity.directory import Domain, Project, Reference, User
 from equipoise.identity.tokens import Claims
 from equipoise.parameters import given_in

@@ -9,7 +9,7 @@ from typing import Final
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerifyMismatchError
 
-from equipoise.domain.errors import CredentialsWrong
+from equipoise.core.errors import CredentialsWrong
 from equipoise.identity.directory import Directory, User
 from equipoise.identity.keystone import PasswordCredential
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from time import time
 from typing import Final, Self
 
-from equipoise.domain.errors import CredentialsWrong, NotFound, ProjectForbidden, RoleTooWeak, TokenRevoked
-from equipoise.domain.references import Kind
+from equipoise.core.errors import CredentialsWrong, NotFound, ProjectForbidden, RoleTooWeak, TokenRevoked
+from equipoise.core.references import Kind
 from equipoise.identity import credentials, keystone
 from equipoise.identity.actor import Actor
 from equipoise.identity.directory import Directory, Domain, Project, Reference, User, first_content

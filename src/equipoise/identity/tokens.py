@@ -10,7 +10,7 @@ from typing import Final, Self
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
-from equipoise.domain.errors import TokenExpired, TokenMalformed, TokenRevoked
+from equipoise.core.errors import TokenExpired, TokenMalformed, TokenRevoked
 from equipoise.identity.actor import Actor
 from equipoise.identity.files import IdentityFileError, append_private, write_private
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from equipoise.domain.traffic import RESPONSE_TIMES
+from equipoise.core.traffic import RESPONSE_TIMES
 from equipoise.metrics.exposition import Family
 
 _LISTENER: Final = ("load_balancer_id", "load_balancer", "listener_id", "listener")

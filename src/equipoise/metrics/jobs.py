@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from equipoise.domain.jobs import UNFINISHED, JobStatus, JobType
+from equipoise.core.jobs import UNFINISHED, JobStatus, JobType
 from equipoise.metrics import families
 from equipoise.metrics.exposition import Counts, Durations
 from equipoise.store.events import Event, JobMoved

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from equipoise.dataplane.bootstrap import max_connections, max_sessions
-from equipoise.dataplane.guard import open_descriptors
 from equipoise.metrics import families
+from equipoise.node.bootstrap import max_connections, max_sessions
+from equipoise.node.guard import open_descriptors
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")

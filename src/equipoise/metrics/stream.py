@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterable, Iterator
 
+from equipoise.backends.envoy.build.type_urls import NAMES
+from equipoise.backends.envoy.xds.observer import StreamWatcher
 from equipoise.metrics import families
 from equipoise.metrics.exposition import Counts, Durations
-from equipoise.xds.observer import StreamWatcher
-from equipoise.xds.type_urls import NAMES
 
 
 class StreamFigures(StreamWatcher):

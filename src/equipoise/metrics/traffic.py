@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, TypeVar
 
-from equipoise.domain.traffic import RESPONSE_TIMES
+from equipoise.core.traffic import RESPONSE_TIMES
 from equipoise.metrics import families
 from equipoise.metrics.exposition import Family, pairs
 from equipoise.observe.traffic import Look

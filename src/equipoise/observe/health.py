@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from equipoise.dataplane.admin import AdminUnavailableError, EnvoyAdmin
+from equipoise.node.admin import AdminUnavailableError, EnvoyAdmin
 from equipoise.observe.health_reading import Member, from_clusters, from_events
 
 log = structlog.get_logger("equipoise.health")

@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from equipoise.dataplane.admin import AdminUnavailableError, EnvoyAdmin
-from equipoise.dataplane.packets import CountedAddress, PacketCounter, Packets
-from equipoise.domain.traffic import Traffic
+from equipoise.core.traffic import Traffic
+from equipoise.node.admin import AdminUnavailableError, EnvoyAdmin
+from equipoise.node.packets import CountedAddress, PacketCounter, Packets
 from equipoise.observe.health_reading import Member
 from equipoise.observe.totals import Totals
 from equipoise.observe.traffic_reading import (

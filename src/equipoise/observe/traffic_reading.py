@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from operator import sub
 from typing import Final, NamedTuple
 
-from equipoise.domain.traffic import RESPONSE_TIMES
+from equipoise.core.traffic import RESPONSE_TIMES
 from equipoise.observe.health_reading import Member
 
 Listener = str

@@ -1,7 +1,7 @@
 """What a data plane is to a controller: it is handed proxy models, and tells what its nodes make of them.
 
 A backend compiles a model into what its proxies take, applies it on every node, and observes. Envoy is the first one
-(`equipoise.xds.backend`).
+(`equipoise.backends.envoy.backend`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -34,7 +34,7 @@ class Algorithm(StrEnum):
 
 
 class CipherSet(StrEnum):
-    """The sets of the contract; what each holds is in `equipoise.xds.tls`."""
+    """The sets of the contract; what each holds is in `equipoise.backends.envoy.build.tls`."""
 
     DEFAULT = "Default"
     EXTENDED = "Extended"

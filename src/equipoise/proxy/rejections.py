@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from equipoise.domain.references import Scope
+from equipoise.core.references import Scope
 
 
 class RejectionKind(Enum):

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final
 
-from equipoise.domain.networks import Networks as Vpcs
+from equipoise.core.networks import Networks as Vpcs
 from equipoise.settings.table import Settings, group_type, hide_all, rows
 
 ENVIRONMENT_PREFIX: Final = "EQUIPOISE_"

@@ -6,7 +6,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from ipaddress import IPv4Network
 from typing import Any, Final, Literal, Self
 
-from equipoise.domain.networks import Networks as Vpcs
+from equipoise.core.networks import Networks as Vpcs
 from equipoise.settings.types import (
     QUOTA,
     Choice,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final, Protocol, TypeVar
 
-from equipoise.domain.networks import Networks as Vpcs
-from equipoise.domain.quotas import LARGEST, SMALLEST
-from equipoise.domain.references import is_reference
+from equipoise.core.networks import Networks as Vpcs
+from equipoise.core.quotas import LARGEST, SMALLEST
+from equipoise.core.references import is_reference
 
 _LISTENER_ID: Final = re.compile("[0-9a-f]{32}")
 

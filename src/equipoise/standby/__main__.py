@@ -1,8 +1,8 @@
 """The standby: `python -m equipoise.standby SETTINGS`. Looks after Envoy while there is no service, and only then.
 
-The service starts it beside Envoy (`equipoise.dataplane.standby`). It sleeps until the process of the service is gone
+The service starts it beside Envoy (`equipoise.node.standby`). It sleeps until the process of the service is gone
 without having ended it, then keeps Envoy running as the service did. To an Envoy that it had to start it hands what was
-last in force (`equipoise.dataplane.last_good`), over the control stream that the service would have opened. One that
+last in force (`equipoise.node.last_good`), over the control stream that the service would have opened. One that
 lives is told nothing: it may know more than was stored. The next service ends the standby, which then leaves Envoy
 and the traffic as they are.
 

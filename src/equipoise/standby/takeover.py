@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from equipoise.dataplane.envoy import EnvoyNotRunningError, EnvoySupervisor
-from equipoise.dataplane.files import DataPlaneFiles
-from equipoise.dataplane.last_good import LastGood
-from equipoise.dataplane.standby import StandbySettings
+from equipoise.backends.envoy.xds.server import AdsServer
 from equipoise.logs import configure_logs
-from equipoise.xds.server import AdsServer
+from equipoise.node.files import DataPlaneFiles
+from equipoise.node.last_good import LastGood
+from equipoise.node.standby import StandbySettings
+from equipoise.node.supervisor import EnvoyNotRunningError, EnvoySupervisor
 
 if TYPE_CHECKING:
     from equipoise.certificates.vault import Vault

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from equipoise.domain.commands import Filter
-from equipoise.domain.model import EXTERNAL, Address
+from equipoise.core.commands import Filter
+from equipoise.core.model import EXTERNAL, Address
 from equipoise.store import rows
 from equipoise.store.tables import addresses
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Self
 
-from equipoise.domain.jobs import JobStatus
+from equipoise.core.jobs import JobStatus
 from equipoise.store.database import Database
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.jobs import queries

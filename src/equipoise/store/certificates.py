@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from equipoise.domain.commands import Filter
-from equipoise.domain.model import Certificate, CertificateContent, Listener
+from equipoise.core.commands import Filter
+from equipoise.core.model import Certificate, CertificateContent, Listener
 from equipoise.store import rows
 from equipoise.store.tables import certificate_contents, certificates, listeners, load_balancers
 

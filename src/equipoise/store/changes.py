@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, select
 
-from equipoise.domain.changes import AddressKept, Change, Created, Removed, Updated, Wanted
-from equipoise.domain.model import Status
+from equipoise.core.changes import AddressKept, Change, Created, Removed, Updated, Wanted
+from equipoise.core.model import Status
 from equipoise.store import addresses, rows
 from equipoise.store.tables import metadata
 

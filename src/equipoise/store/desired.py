@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import BindParameter, Connection, and_, bindparam, select, update
 
-from equipoise.domain.model import CertificateContent, HealthMonitor, Listener, LoadBalancer, Pool, Status
-from equipoise.domain.references import Kind, Scope, ids_of
+from equipoise.core.model import CertificateContent, HealthMonitor, Listener, LoadBalancer, Pool, Status
+from equipoise.core.references import Kind, Scope, ids_of
 from equipoise.store import rows
 from equipoise.store.tables import (
     certificate_contents,

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, select
 
-from equipoise.domain.model import DrainingMember, Status
+from equipoise.core.model import DrainingMember, Status
 from equipoise.store.database import Transaction
 from equipoise.store.events import DrainingBegan
 from equipoise.store.tables import draining_members, jobs, members, pools

@@ -3,7 +3,7 @@ whoever misses an event finds the same in the database."""
 
 from dataclasses import dataclass
 
-from equipoise.domain.jobs import JobStatus, JobType
+from equipoise.core.jobs import JobStatus, JobType
 
 
 @dataclass(frozen=True, slots=True)

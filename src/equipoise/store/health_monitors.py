@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, bindparam, select
 
-from equipoise.domain.model import HealthMonitor, Listener, Pool
+from equipoise.core.model import HealthMonitor, Listener, Pool
 from equipoise.store import rows
 from equipoise.store.tables import health_monitors, listeners, pools
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
-from equipoise.domain.changes import Change, Created, Removed, Updated, Wanted
-from equipoise.domain.commands import Column
-from equipoise.domain.jobs import JobType
+from equipoise.core.changes import Change, Created, Removed, Updated, Wanted
+from equipoise.core.commands import Column
+from equipoise.core.jobs import JobType
 from equipoise.store import changes
 from equipoise.store.tables import jobs, unfinished
 

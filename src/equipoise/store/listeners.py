@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
-from equipoise.domain.commands import Filter
-from equipoise.domain.model import Listener, Pool
+from equipoise.core.commands import Filter
+from equipoise.core.model import Listener, Pool
 from equipoise.store import rows, statuses
 from equipoise.store.tables import health_monitors, listeners, pools
 

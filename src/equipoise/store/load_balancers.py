@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from equipoise.domain.commands import Filter
-from equipoise.domain.model import LoadBalancer
-from equipoise.domain.references import Kind
+from equipoise.core.commands import Filter
+from equipoise.core.model import LoadBalancer
+from equipoise.core.references import Kind
 from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
 from equipoise.store.events import LoadBalancerMoved

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from equipoise.domain.commands import Filter
-from equipoise.domain.model import Algorithm, Member, Protocol
+from equipoise.core.commands import Filter
+from equipoise.core.model import Algorithm, Member, Protocol
 from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
 from equipoise.store.events import HealthMoved

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from equipoise.domain.model import Listener, Pool
+from equipoise.core.model import Listener, Pool
 from equipoise.store import rows
 from equipoise.store.tables import health_monitors, listeners, members, pools
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Connection, Insert, RowMapping, Select, Table, delete, update
 
-from equipoise.domain.commands import Column, Filter
-from equipoise.domain.model import Status
+from equipoise.core.commands import Column, Filter
+from equipoise.core.model import Status
 
 Record = TypeVar("Record")
 

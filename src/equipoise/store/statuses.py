@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, String, Text, case, cast, literal, or_, select
 
-from equipoise.domain.jobs import JobType
-from equipoise.domain.model import Status
-from equipoise.domain.references import Kind
+from equipoise.core.jobs import JobType
+from equipoise.core.model import Status
+from equipoise.core.references import Kind
 from equipoise.store.tables import jobs, listeners, load_balancers, unfinished
 
 _ABOUT_MEMBERS: Final = (JobType.CREATE_MEMBER, JobType.REMOVE_MEMBER)

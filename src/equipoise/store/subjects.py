@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from equipoise.domain.jobs import (
+from equipoise.core.jobs import (
     DeletionSubject,
     HealthMonitorSubject,
     ListenerSubject,
@@ -13,7 +13,7 @@ from equipoise.domain.jobs import (
     MemberSubject,
     Subject,
 )
-from equipoise.domain.references import ResourceRef, Scope
+from equipoise.core.references import ResourceRef, Scope
 
 _KINDS: Final[Mapping[str, Any]] = {
     kind.__name__: kind for kind in (LoadBalancerSubject, DeletionSubject, HealthMonitorSubject, ListenerSubject)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
-from equipoise.domain.traffic import Traffic
+from equipoise.core.traffic import Traffic
 from equipoise.store.tables import load_balancers, traffic
 
 _FIGURES = [column for column in traffic.c if column.name not in {"load_balancer_id", "node_id", "time"}]

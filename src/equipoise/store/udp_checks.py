@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, exists, func, select, update
 
-from equipoise.domain.model import AdminState, Protocol
+from equipoise.core.model import AdminState, Protocol
 from equipoise.store.database import Transaction
 from equipoise.store.events import HealthMoved
 from equipoise.store.tables import health_monitors, listeners, load_balancers, members, pools

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 
-from equipoise.domain.jobs import UNFINISHED, Job, JobStatus
+from equipoise.core.jobs import UNFINISHED, Job, JobStatus
 from equipoise.store.database import Database
 from equipoise.store.events import Event, JobMoved, SubJobsMoved
 from equipoise.store.jobs import queries

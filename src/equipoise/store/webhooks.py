@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
-from equipoise.domain.model import Webhook
+from equipoise.core.model import Webhook
 from equipoise.store import rows
 from equipoise.store.database import Transaction
 from equipoise.store.events import DeliveryWanted

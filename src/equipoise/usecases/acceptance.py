@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from equipoise.domain.changes import Change, Updated
-from equipoise.domain.commands import Column
-from equipoise.domain.jobs import JobType, Subject
-from equipoise.domain.references import Scope
+from equipoise.core.changes import Change, Updated
+from equipoise.core.commands import Column
+from equipoise.core.jobs import JobType, Subject
+from equipoise.core.references import Scope
 from equipoise.store import inheritance, load_balancers, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import transitions

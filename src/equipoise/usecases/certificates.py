@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 
 from equipoise.certificates.pair import check_pair
 from equipoise.certificates.vault import Vault
-from equipoise.domain.commands import CreateCertificate, Filter, UpdateCertificate
-from equipoise.domain.errors import ChangedMeanwhile, InUse
-from equipoise.domain.jobs import JobType
-from equipoise.domain.model import Certificate, CertificateContent
-from equipoise.domain.references import Kind, ResourceRef
-from equipoise.domain.references import listeners as listener_refs
+from equipoise.core.commands import CreateCertificate, Filter, UpdateCertificate
+from equipoise.core.errors import ChangedMeanwhile, InUse
+from equipoise.core.jobs import JobType
+from equipoise.core.model import Certificate, CertificateContent
+from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import listeners as listener_refs
 from equipoise.store import certificates, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import queries

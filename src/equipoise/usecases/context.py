@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from uuid import uuid4
 
-from equipoise.domain.networks import Networks
-from equipoise.domain.quotas import Quotas
+from equipoise.core.networks import Networks
+from equipoise.core.quotas import Quotas
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from equipoise.domain import addresses as pools
-from equipoise.domain.commands import CreateElasticIp, Filter
-from equipoise.domain.errors import AddressTaken, InUse, InvalidField, NotFound, PoolExhausted
-from equipoise.domain.model import EXTERNAL, Address
-from equipoise.domain.references import Kind, ResourceRef
+from equipoise.core import addresses as pools
+from equipoise.core.commands import CreateElasticIp, Filter
+from equipoise.core.errors import AddressTaken, InUse, InvalidField, NotFound, PoolExhausted
+from equipoise.core.model import EXTERNAL, Address
+from equipoise.core.references import Kind, ResourceRef
 from equipoise.store import addresses, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases.context import Caller, Policy, new_id

@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection
 
-from equipoise.domain.changes import Created, Removed
-from equipoise.domain.commands import CreateHealthMonitor, UpdateHealthMonitor
-from equipoise.domain.errors import AlreadyExists
-from equipoise.domain.jobs import JobType
-from equipoise.domain.model import HealthMonitor, Listener, Pool, Status
-from equipoise.domain.references import Kind, ResourceRef
-from equipoise.domain.references import pools as pool_refs
+from equipoise.core.changes import Created, Removed
+from equipoise.core.commands import CreateHealthMonitor, UpdateHealthMonitor
+from equipoise.core.errors import AlreadyExists
+from equipoise.core.jobs import JobType
+from equipoise.core.model import HealthMonitor, Listener, Pool, Status
+from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import pools as pool_refs
 from equipoise.store import health_monitors, members, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases import lookup

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, Self
 
-from equipoise.domain.errors import KeyInvalid, KeyReused
+from equipoise.core.errors import KeyInvalid, KeyReused
 from equipoise.store import idempotency
 from equipoise.store.database import Transaction
 from equipoise.usecases.context import Accepted

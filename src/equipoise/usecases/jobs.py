@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from equipoise.domain.errors import NotCancellable, NotFound
-from equipoise.domain.jobs import FailureReason, Job, JobFilters, JobStatus, MembersSubject
-from equipoise.domain.references import Kind
+from equipoise.core.errors import NotCancellable, NotFound
+from equipoise.core.jobs import FailureReason, Job, JobFilters, JobStatus, MembersSubject
+from equipoise.core.references import Kind
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import queries, rollback, transitions
 from equipoise.usecases.context import Caller

@@ -6,14 +6,14 @@ from typing import Protocol as Shape
 
 from sqlalchemy import Connection
 
-from equipoise.domain.changes import Created, Removed
-from equipoise.domain.commands import CreateListener, Filter, UpdateListener
-from equipoise.domain.errors import NotFound, PortTaken, QuotaExceeded
-from equipoise.domain.jobs import JobType
-from equipoise.domain.model import Listener, LoadBalancer, Pool, Protocol, Status
-from equipoise.domain.references import NOTHING, Kind
-from equipoise.domain.references import listeners as listener_refs
-from equipoise.domain.references import pools as pool_refs
+from equipoise.core.changes import Created, Removed
+from equipoise.core.commands import CreateListener, Filter, UpdateListener
+from equipoise.core.errors import NotFound, PortTaken, QuotaExceeded
+from equipoise.core.jobs import JobType
+from equipoise.core.model import Listener, LoadBalancer, Pool, Protocol, Status
+from equipoise.core.references import NOTHING, Kind
+from equipoise.core.references import listeners as listener_refs
+from equipoise.core.references import pools as pool_refs
 from equipoise.store import certificates, listeners, pools, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import queries

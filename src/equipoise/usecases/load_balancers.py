@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from equipoise.domain import addresses as pools
-from equipoise.domain.changes import AddressKept, Change, Created, Removed, Updated
-from equipoise.domain.commands import Column, CreateLoadBalancer, Filter, UpdateLoadBalancer
-from equipoise.domain.errors import AddressTaken, InUse, InvalidField, NotApplicable, NotFound, QuotaExceeded
-from equipoise.domain.jobs import (
+from equipoise.core import addresses as pools
+from equipoise.core.changes import AddressKept, Change, Created, Removed, Updated
+from equipoise.core.commands import Column, CreateLoadBalancer, Filter, UpdateLoadBalancer
+from equipoise.core.errors import AddressTaken, InUse, InvalidField, NotApplicable, NotFound, QuotaExceeded
+from equipoise.core.jobs import (
     DeletionSubject,
     FailureReason,
     HealthMonitorSubject,
@@ -21,8 +21,8 @@ from equipoise.domain.jobs import (
     MembersSubject,
     MemberSubject,
 )
-from equipoise.domain.model import EXTERNAL, Address, LoadBalancer, Status
-from equipoise.domain.references import NOTHING, Kind, ResourceRef
+from equipoise.core.model import EXTERNAL, Address, LoadBalancer, Status
+from equipoise.core.references import NOTHING, Kind, ResourceRef
 from equipoise.store import addresses, load_balancers, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import rollback, transitions

@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection
 
-from equipoise.domain.errors import BeingDeleted, Frozen, NotFound
-from equipoise.domain.model import AdminState, Certificate, HealthMonitor, Listener, LoadBalancer, Pool
-from equipoise.domain.references import Kind
+from equipoise.core.errors import BeingDeleted, Frozen, NotFound
+from equipoise.core.model import AdminState, Certificate, HealthMonitor, Listener, LoadBalancer, Pool
+from equipoise.core.references import Kind
 from equipoise.store import certificates, health_monitors, listeners, load_balancers, pools
 from equipoise.store.listeners import ListenerAndPool
 from equipoise.usecases.context import Caller

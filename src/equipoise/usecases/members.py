@@ -6,13 +6,13 @@ from enum import Enum, auto
 
 from sqlalchemy import Connection
 
-from equipoise.domain.changes import Change, Created, Removed, Wanted
-from equipoise.domain.commands import Filter, NewMember
-from equipoise.domain.errors import NotFound, QuotaExceeded
-from equipoise.domain.jobs import JobType, MembersSubject, MemberSubject
-from equipoise.domain.model import DrainingMember, Member, Pool, Protocol, Status
-from equipoise.domain.references import Kind, ResourceRef
-from equipoise.domain.references import pools as pool_refs
+from equipoise.core.changes import Change, Created, Removed, Wanted
+from equipoise.core.commands import Filter, NewMember
+from equipoise.core.errors import NotFound, QuotaExceeded
+from equipoise.core.jobs import JobType, MembersSubject, MemberSubject
+from equipoise.core.model import DrainingMember, Member, Pool, Protocol, Status
+from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import pools as pool_refs
 from equipoise.store import draining as draining_store
 from equipoise.store import inheritance, members, pools, rows, tables
 from equipoise.store.database import Transaction

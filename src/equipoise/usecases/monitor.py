@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from equipoise.domain.model import LoadBalancer
-from equipoise.domain.traffic import Traffic
+from equipoise.core.model import LoadBalancer
+from equipoise.core.traffic import Traffic
 from equipoise.store import load_balancers, traffic
 from equipoise.usecases.context import Caller
 

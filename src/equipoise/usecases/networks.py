@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from equipoise.domain.commands import Column, Filter
-from equipoise.domain.errors import NotFound
-from equipoise.domain.networks import Networks, Subnet
-from equipoise.domain.references import Kind
+from equipoise.core.commands import Column, Filter
+from equipoise.core.errors import NotFound
+from equipoise.core.networks import Networks, Subnet
+from equipoise.core.references import Kind
 from equipoise.quoting import shown
 
 T = TypeVar("T")

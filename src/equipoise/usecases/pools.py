@@ -4,7 +4,7 @@ from ipaddress import IPv4Network
 
 from sqlalchemy import Connection
 
-from equipoise.domain import addresses as pools
+from equipoise.core import addresses as pools
 from equipoise.store import addresses
 from equipoise.usecases.context import Policy
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from equipoise.domain.references import Kind
+from equipoise.core.references import Kind
 from equipoise.store import listeners, load_balancers
 from equipoise.usecases.context import Caller, Policy
 

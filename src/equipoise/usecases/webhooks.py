@@ -3,10 +3,10 @@
 from sqlalchemy import Connection
 
 from equipoise.certificates.vault import Vault
-from equipoise.domain.commands import PutWebhook
-from equipoise.domain.errors import InvalidField, NotFound
-from equipoise.domain.model import Webhook
-from equipoise.domain.references import Kind
+from equipoise.core.commands import PutWebhook
+from equipoise.core.errors import InvalidField, NotFound
+from equipoise.core.model import Webhook
+from equipoise.core.references import Kind
 from equipoise.store import webhooks
 from equipoise.store.database import Transaction
 from equipoise.usecases.context import Caller

@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 import structlog
 
-from equipoise.domain.jobs import Job
+from equipoise.core.jobs import Job
 from equipoise.store import webhooks
 from equipoise.store.database import Database, StoreUnavailable
 from equipoise.store.events import DeliveryWanted, Event

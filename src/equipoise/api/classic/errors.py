@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from equipoise.api.classic.codes import Rule, RuleBroken
-from equipoise.domain.errors import (
+from equipoise.core.errors import (
     AddressTaken,
     AlreadyExists,
     BeingDeleted,
@@ -51,8 +51,8 @@ from equipoise.domain.errors import (
     UpstreamInvalid,
     UpstreamTimeout,
 )
-from equipoise.domain.jobs import FailureReason, WarningReason
-from equipoise.domain.references import Kind, ResourceRef
+from equipoise.core.jobs import FailureReason, WarningReason
+from equipoise.core.references import Kind, ResourceRef
 from equipoise.http.errors import (
     DEFAULT_RETRY_AFTER_SECONDS,
     BodyMissing,

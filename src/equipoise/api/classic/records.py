@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from equipoise.domain.commands import (
+from equipoise.core.commands import (
     Column,
     CreateHealthMonitor,
     CreateListener,
@@ -17,7 +17,7 @@ from equipoise.domain.commands import (
     UpdateHealthMonitor,
     UpdateListener,
 )
-from equipoise.domain.model import (
+from equipoise.core.model import (
     Algorithm,
     HealthMonitor,
     Listener,

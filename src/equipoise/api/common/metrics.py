@@ -10,7 +10,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from equipoise.domain.errors import TokenMissing
+from equipoise.core.errors import TokenMissing
 from equipoise.http.routing import Operation
 from equipoise.metrics.exposition import CONTENT_TYPE
 from equipoise.metrics.page import Page

@@ -11,8 +11,8 @@ from equipoise.api.context import ApiContext, token_of
 from equipoise.api.keystone import requests
 from equipoise.api.keystone import wire as wire
 from equipoise.api.service import checked_token
-from equipoise.domain.errors import MalformedDocument, NotFound
-from equipoise.domain.references import Kind
+from equipoise.core.errors import MalformedDocument, NotFound
+from equipoise.core.references import Kind
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.root import root_url
 from equipoise.http.routing import Handler, Operation

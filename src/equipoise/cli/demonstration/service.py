@@ -11,10 +11,10 @@ from typing import Final
 from equipoise.app.local_node import NODE_ID
 from equipoise.cli.demonstration.addresses import Addresses
 from equipoise.cli.demonstration.failure import DemoFailed
-from equipoise.dataplane.envoy import EnvoyNotRunningError, EnvoySettings, EnvoySupervisor
-from equipoise.dataplane.files import DataPlaneFiles
-from equipoise.dataplane.standby import end_standby
 from equipoise.identity.credentials import FILE_NAME
+from equipoise.node.files import DataPlaneFiles
+from equipoise.node.standby import end_standby
+from equipoise.node.supervisor import EnvoyNotRunningError, EnvoySettings, EnvoySupervisor
 from equipoise.settings.load import ENVIRONMENT_PREFIX
 
 _START_SECONDS: Final = 60.0

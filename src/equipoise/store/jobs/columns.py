@@ -16,8 +16,8 @@ from sqlalchemy import (
     select,
 )
 
-from equipoise.domain.changes import Change
-from equipoise.domain.jobs import (
+from equipoise.core.changes import Change
+from equipoise.core.jobs import (
     SOURCES,
     JobStatus,
     Warned,

@@ -7,7 +7,7 @@ from sqlalchemy import (
     Row,
 )
 
-from equipoise.domain.jobs import (
+from equipoise.core.jobs import (
     JobStatus,
     JobType,
 )

@@ -15,8 +15,8 @@ from sqlalchemy import (
     select,
 )
 
-from equipoise.domain.changes import Updated
-from equipoise.domain.jobs import (
+from equipoise.core.changes import Updated
+from equipoise.core.jobs import (
     UNFINISHED,
     FailureReason,
     Job,
@@ -26,7 +26,7 @@ from equipoise.domain.jobs import (
     Warned,
     WarningReason,
 )
-from equipoise.domain.references import Scope
+from equipoise.core.references import Scope
 from equipoise.store import changes, subjects
 from equipoise.store.database import Transaction
 from equipoise.store.jobs.columns import IS_WHOLE, OF_THESE, READ_COLUMNS, UNFINISHED_WHOLE, warning_to_json

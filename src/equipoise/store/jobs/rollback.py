@@ -14,14 +14,14 @@ from sqlalchemy import (
     update,
 )
 
-from equipoise.domain.changes import Change, Updated
-from equipoise.domain.jobs import (
+from equipoise.core.changes import Change, Updated
+from equipoise.core.jobs import (
     SUB_JOBS_FAIL_ALONE,
     FailureReason,
     JobStatus,
     JobType,
 )
-from equipoise.domain.references import Kind, ResourceRef, Scope
+from equipoise.core.references import Kind, ResourceRef, Scope
 from equipoise.store import certificates, changes, inheritance, load_balancers, subjects
 from equipoise.store.database import Transaction
 from equipoise.store.events import LoadBalancerGone

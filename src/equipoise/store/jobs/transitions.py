@@ -1,6 +1,6 @@
 """The transitions of jobs: accept, begin, succeed. With `rollback` the only place that writes the state of a job.
 
-Every statement that moves a job is guarded by the states it may come from (`equipoise.domain.jobs.SOURCES`), so a
+Every statement that moves a job is guarded by the states it may come from (`equipoise.core.jobs.SOURCES`), so a
 job ends once, whoever tries and however often.
 
 A sub-job is a row of its own that shares load balancer, generation, scope and deadline with its parent, and so moves
@@ -21,15 +21,15 @@ from sqlalchemy import (
     update,
 )
 
-from equipoise.domain.changes import Change
-from equipoise.domain.jobs import (
+from equipoise.core.changes import Change
+from equipoise.core.jobs import (
     FailureReason,
     JobStatus,
     JobType,
     Subject,
     Warned,
 )
-from equipoise.domain.references import Scope
+from equipoise.core.references import Scope
 from equipoise.store import changes, inheritance, subjects
 from equipoise.store.database import Transaction
 from equipoise.store.events import JobMoved, LoadBalancerGone

@@ -12,8 +12,8 @@ from equipoise.api.classic.rules import ids
 from equipoise.api.classic.wire import requests
 from equipoise.api.classic.wire import resources as wire
 from equipoise.api.context import ApiContext
-from equipoise.domain.commands import CreateHealthMonitor, UpdateHealthMonitor
-from equipoise.domain.model import Listener, Pool
+from equipoise.core.commands import CreateHealthMonitor, UpdateHealthMonitor
+from equipoise.core.model import Listener, Pool
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation
 from equipoise.store.database import Transaction

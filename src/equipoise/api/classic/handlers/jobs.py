@@ -11,7 +11,7 @@ from equipoise.api.classic.rules import job as rules
 from equipoise.api.classic.wire import jobs as wire
 from equipoise.api.classic.wire import requests
 from equipoise.api.context import ApiContext
-from equipoise.domain.jobs import Job
+from equipoise.core.jobs import Job
 from equipoise.http.respond import json_response
 from equipoise.http.routing import Operation
 from equipoise.usecases import jobs

@@ -11,10 +11,10 @@ from equipoise.api.classic.rules import listener as rules
 from equipoise.api.classic.wire import requests
 from equipoise.api.classic.wire import resources as wire
 from equipoise.api.context import ApiContext
-from equipoise.domain.commands import UpdateListener
-from equipoise.domain.errors import NotFound
-from equipoise.domain.model import Listener, Pool
-from equipoise.domain.references import Kind
+from equipoise.core.commands import UpdateListener
+from equipoise.core.errors import NotFound
+from equipoise.core.model import Listener, Pool
+from equipoise.core.references import Kind
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation
 from equipoise.store.database import Transaction

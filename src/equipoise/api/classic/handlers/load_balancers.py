@@ -11,8 +11,8 @@ from equipoise.api.classic.wire import requests
 from equipoise.api.classic.wire import resources as wire
 from equipoise.api.classic.wire.jobs import Task, task_response
 from equipoise.api.context import ApiContext
-from equipoise.domain.commands import UpdateLoadBalancer
-from equipoise.domain.model import LoadBalancer
+from equipoise.core.commands import UpdateLoadBalancer
+from equipoise.core.model import LoadBalancer
 from equipoise.http.respond import json_response
 from equipoise.http.routing import Operation
 from equipoise.store.database import Transaction

@@ -9,7 +9,7 @@ from equipoise.api.classic.rules import query
 from equipoise.api.classic.wire import networks as wire
 from equipoise.api.classic.wire import requests
 from equipoise.api.context import ApiContext
-from equipoise.domain.commands import Column
+from equipoise.core.commands import Column
 from equipoise.http.respond import json_response
 from equipoise.http.routing import Operation
 from equipoise.usecases import networks

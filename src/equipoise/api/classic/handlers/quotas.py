@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from equipoise.api.classic.wire import quotas as wire
 from equipoise.api.context import ApiContext
-from equipoise.domain.quotas import LARGEST, SMALLEST
-from equipoise.domain.references import Kind
+from equipoise.core.quotas import LARGEST, SMALLEST
+from equipoise.core.references import Kind
 from equipoise.http.respond import json_response
 from equipoise.http.routing import Operation
 from equipoise.usecases import quotas

@@ -8,7 +8,7 @@ import re
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.fields import JsonObject, is_blank
-from equipoise.domain.commands import Column, CreateCertificate, UpdateCertificate
+from equipoise.core.commands import Column, CreateCertificate, UpdateCertificate
 from equipoise.quoting import is_plain, shown
 
 NAME_LENGTH = 64

@@ -10,7 +10,7 @@ from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.fields import JsonObject, is_blank
 from equipoise.api.classic.rules.load_balancer import BANDWIDTHS, EIP_TYPES
-from equipoise.domain.commands import CreateElasticIp
+from equipoise.core.commands import CreateElasticIp
 from equipoise.quoting import shown
 
 _INVALID = Rule.ELASTIC_IP_INVALID

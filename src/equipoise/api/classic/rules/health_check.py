@@ -7,8 +7,8 @@ from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.records import HealthCheckFields, HealthCheckUpdate
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.fields import JsonObject, is_blank
-from equipoise.domain.commands import Column
-from equipoise.domain.references import is_id
+from equipoise.core.commands import Column
+from equipoise.core.references import is_id
 from equipoise.quoting import shown
 
 PROTOCOLS = ("HTTP", "TCP", "UDP")

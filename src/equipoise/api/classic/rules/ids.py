@@ -1,7 +1,7 @@
 """The ids of a path: 32 lower-case hexadecimal characters (classic-api.md), and which rule a malformed one breaks."""
 
 from equipoise.api.classic.codes import Rule, RuleBroken
-from equipoise.domain.references import is_id
+from equipoise.core.references import is_id
 from equipoise.quoting import shown
 
 ID_LENGTH = 32

@@ -7,8 +7,8 @@ from typing import Final
 
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
-from equipoise.domain.jobs import JobFilters, JobStatus, JobType
-from equipoise.domain.references import is_id
+from equipoise.core.jobs import JobFilters, JobStatus, JobType
+from equipoise.core.references import is_id
 from equipoise.parameters import given_in
 from equipoise.quoting import shown
 

@@ -12,9 +12,9 @@ from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.records import ALGORITHMS, COOKIE_INSERT, ListenerUpdate, NewListener
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.fields import JsonObject, NameRules, is_blank
-from equipoise.domain.commands import Column
-from equipoise.domain.model import INTERNAL, TLS_1_0_AND_LATER, TLS_1_2
-from equipoise.domain.references import is_id
+from equipoise.core.commands import Column
+from equipoise.core.model import INTERNAL, TLS_1_0_AND_LATER, TLS_1_2
+from equipoise.core.references import is_id
 from equipoise.quoting import shown
 from equipoise.usecases.listeners import ListenerContext
 

@@ -10,10 +10,10 @@ from typing import Final
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.fields import JsonObject, NameRules, is_blank
-from equipoise.domain.commands import Column, CreateLoadBalancer, UpdateLoadBalancer
-from equipoise.domain.model import EXTERNAL, INTERNAL, AdminState
-from equipoise.domain.networks import Networks
-from equipoise.domain.references import is_reference
+from equipoise.core.commands import Column, CreateLoadBalancer, UpdateLoadBalancer
+from equipoise.core.model import EXTERNAL, INTERNAL, AdminState
+from equipoise.core.networks import Networks
+from equipoise.core.references import is_reference
 from equipoise.quoting import shown
 
 TYPES = (INTERNAL, EXTERNAL)

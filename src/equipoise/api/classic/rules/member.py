@@ -5,8 +5,8 @@ from ipaddress import IPv4Address
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.fields import is_blank
-from equipoise.domain.commands import NewMember
-from equipoise.domain.references import is_id, is_reference
+from equipoise.core.commands import NewMember
+from equipoise.core.references import is_id, is_reference
 from equipoise.quoting import shown
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.records import ALGORITHMS, COOKIE_INSERT
 from equipoise.api.classic.rules import fields, listener, load_balancer
-from equipoise.domain.model import EXTERNAL, INTERNAL, TLS_1_0_AND_LATER, TLS_1_2
-from equipoise.domain.references import is_id, is_reference
+from equipoise.core.model import EXTERNAL, INTERNAL, TLS_1_0_AND_LATER, TLS_1_2
+from equipoise.core.references import is_id, is_reference
 from equipoise.parameters import given_in
 from equipoise.quoting import is_plain, shown
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.certificate import MASKED_KEY
-from equipoise.domain.commands import PutWebhook
+from equipoise.core.commands import PutWebhook
 from equipoise.quoting import shown
 from equipoise.webhooks.signing import SECRET_PREFIX
 

@@ -4,7 +4,7 @@ from typing import Annotated, TypedDict
 
 from equipoise.api.classic.wire import types as t
 from equipoise.api.classic.wire.times import resource_time
-from equipoise.domain.model import Address
+from equipoise.core.model import Address
 
 
 class ElasticIp(TypedDict):

@@ -12,7 +12,7 @@ from equipoise.api.classic.wire import types as t
 from equipoise.api.classic.wire.resources import Named, member_status
 from equipoise.api.classic.wire.times import job_time
 from equipoise.api.service import Submission
-from equipoise.domain.jobs import (
+from equipoise.core.jobs import (
     DeletionSubject,
     FailureReason,
     HealthMonitorSubject,
@@ -25,7 +25,7 @@ from equipoise.domain.jobs import (
     MemberSubject,
     Transition,
 )
-from equipoise.domain.model import AdminState, Status
+from equipoise.core.model import AdminState, Status
 from equipoise.http.respond import json_response
 from equipoise.usecases.context import Caller
 

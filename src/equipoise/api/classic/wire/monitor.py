@@ -4,8 +4,8 @@ from typing import TypedDict
 
 from equipoise.api.classic.wire import types as t
 from equipoise.api.classic.wire.times import resource_time
-from equipoise.domain.model import LoadBalancer
-from equipoise.domain.traffic import Traffic
+from equipoise.core.model import LoadBalancer
+from equipoise.core.traffic import Traffic
 
 
 # `cps` are the connections that there are at the same time, not those of a second.

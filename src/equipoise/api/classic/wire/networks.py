@@ -7,7 +7,7 @@ what was not given.
 from typing import Annotated, Final, TypedDict
 
 from equipoise.api.classic.wire import types as t
-from equipoise.domain.networks import Subnet
+from equipoise.core.networks import Subnet
 
 Cidr = Annotated[str, t.described("A network in CIDR form.")]
 Empty = Annotated[str, t.one_of("")]

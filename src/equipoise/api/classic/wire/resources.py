@@ -5,9 +5,9 @@ from typing import TypedDict
 from equipoise.api.classic.records import HEALTH, ListenerFields, health_check_fields, listener_fields
 from equipoise.api.classic.wire import types as t
 from equipoise.api.classic.wire.times import resource_time
-from equipoise.domain.errors import NotFound
-from equipoise.domain.model import INTERNAL, LoadBalancer, Status
-from equipoise.domain.references import Kind
+from equipoise.core.errors import NotFound
+from equipoise.core.model import INTERNAL, LoadBalancer, Status
+from equipoise.core.references import Kind
 from equipoise.usecases.certificates import CertificateView
 from equipoise.usecases.health_monitors import HealthMonitorView
 from equipoise.usecases.listeners import ListenerView

@@ -10,8 +10,8 @@ from msgspec import Meta
 from equipoise.api.classic.records import ALGORITHMS, COOKIE_INSERT
 from equipoise.api.classic.rules import health_check, listener, load_balancer, webhook
 from equipoise.api.common.types import ID_PATTERN, REFERENCE_PATTERN, Id, described, one_of
-from equipoise.domain.jobs import JobStatus, JobType
-from equipoise.domain.model import TLS_1_0_AND_LATER, TLS_1_2, Status
+from equipoise.core.jobs import JobStatus, JobType
+from equipoise.core.model import TLS_1_0_AND_LATER, TLS_1_2, Status
 
 __all__ = ["ID_PATTERN", "REFERENCE_PATTERN", "Id", "described", "one_of"]
 

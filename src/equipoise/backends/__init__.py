@@ -1,0 +1,1 @@
+"""The data planes that can carry what the controller compiles."""

@@ -1,0 +1,1 @@
+"""Envoy, the first data plane."""

@@ -1,0 +1,1 @@
+"""From the proxy model to Envoy's resources. Pure: neither clock, store nor log."""
