@@ -74,6 +74,19 @@ async def test_what_a_killed_service_left_stays_until_all_is_known_and_is_then_r
     assert successor.table not in rules()
 
 
+async def test_limits_that_were_taken_away_stay_away_while_the_service_ends(instance: str) -> None:
+    ending = BandwidthEnforcer(instance)
+    await ending.start()
+    await ending.apply([load_balancer("one", "127.99.0.1")])
+    await ending.ready()
+    await ending.remove()
+    # The node is gone: the controller looks at all that waits for it.
+    await ending.apply((), ())
+    await ending.apply([load_balancer("two", "127.99.0.2")])
+    assert ending.table not in rules()
+    await ending.stop()
+
+
 async def test_a_table_that_somebody_else_removed_is_whole_again_with_the_next_change(
     enforcer: BandwidthEnforcer,
 ) -> None:

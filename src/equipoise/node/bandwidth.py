@@ -104,9 +104,14 @@ class BandwidthEnforcer:
                 await looking
 
     async def remove(self) -> None:
-        """Take all limits away. For when the traffic has ended."""
-        if self._may and self._ready:
-            self._held = None
+        """Take all limits away, for good. For when the traffic has ended.
+
+        The controller still follows what happens, the end of the node among it: nothing may put them in force again.
+        """
+        async with self._one_at_a_time:
+            if not self._may or not self._ready:
+                return
+            self._ready = False
             try:
                 await carry_out(nftables.removal(self._table))
             except KernelRefusedError as error:
@@ -148,7 +153,7 @@ class BandwidthEnforcer:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             async with self._one_at_a_time:
-                if not await self._is_there():
+                if self._ready and not await self._is_there():
                     log.warning("bandwidth_table_missing", table=self._table, effect="it is loaded again")
                     await self._load()
 

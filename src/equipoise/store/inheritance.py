@@ -31,6 +31,13 @@ _UNFINISHED_CHANGES = (
     )
     .order_by(jobs.c.generation, jobs.c.position)
 )
+# Of jobs about members, and of their sub-jobs, the pool is the resource.
+_CHANGES_OF_MEMBERS = select(jobs.c.changes).where(
+    jobs.c.load_balancer_id == bindparam("lb_id"),
+    jobs.c.resource_id == bindparam("pool_id"),
+    jobs.c.job_type.in_([JobType.CREATE_MEMBER, JobType.REMOVE_MEMBER]),
+    unfinished,
+)
 _SET_CHANGES = update(jobs).where(jobs.c.id == bindparam("job_id")).values(changes=bindparam("made"))
 
 
@@ -44,14 +51,14 @@ def columns_under_way(connection: Connection, load_balancer_id: str) -> Mapping[
     return columns
 
 
-def rows_under_way(connection: Connection, load_balancer_id: str, table: str) -> set[str]:
-    """The rows of a table that unfinished jobs of a load balancer have made, marked as deleting, or wanted."""
-    found = connection.execute(_UNFINISHED_CHANGES, {"lb_ids": [load_balancer_id]})
+def members_under_way(connection: Connection, load_balancer_id: str, pool_id: str) -> set[str]:
+    """The members of a pool that unfinished jobs have made, marked as deleting, or wanted."""
+    found = connection.execute(_CHANGES_OF_MEMBERS, {"lb_id": load_balancer_id, "pool_id": pool_id}).scalars()
     return {
         one.id
-        for row in found
-        for one in changes.from_json(row.changes)
-        if isinstance(one, Created | Removed | Wanted) and one.table == table
+        for value in found
+        for one in changes.from_json(value)
+        if isinstance(one, Created | Removed | Wanted) and _of_member(one)
     }
 
 

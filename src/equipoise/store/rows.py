@@ -5,7 +5,18 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Connection, Insert, RowMapping, Select, Table, delete, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Insert,
+    RowMapping,
+    Select,
+    Table,
+    delete,
+    literal,
+    update,
+)
 
 from equipoise.core.commands import Column, Filter
 from equipoise.core.model import Status
@@ -106,5 +117,10 @@ def matching(
     """Narrow a list to the rows whose columns equal `filters`; `status` as of `page`."""
     for name, value in filters:
         column = status if name == "status" and status is not None else table.c[name]
-        statement = statement.where(column.is_(None) if value is None else column == value)
+        statement = statement.where(column.is_(None) if value is None else column == _sought(value))
     return statement
+
+
+def _sought(value: Column) -> Any:
+    """What a column is compared with. A number that no column can hold is no error of the database: nothing has it."""
+    return literal(value, BigInteger) if type(value) is int else value

@@ -29,6 +29,8 @@ def _names(kind: Kind, id: ColumnElement[Any]) -> ColumnElement[bool]:
 _OF_LISTENER: Final = select(jobs.c.id).where(
     jobs.c.load_balancer_id == listeners.c.load_balancer_id,
     unfinished,
+    # Its sub-jobs, a thousand of which there may be, say no more of a listener than the job.
+    jobs.c.parent_id.is_(None),
     jobs.c.job_type.not_in(_ABOUT_MEMBERS),
     or_(
         jobs.c.resource_id == listeners.c.id,
@@ -39,7 +41,10 @@ _OF_LISTENER: Final = select(jobs.c.id).where(
     ),
 )
 _OF_LOAD_BALANCER: Final = select(jobs.c.id).where(
-    jobs.c.load_balancer_id == load_balancers.c.id, unfinished, jobs.c.resource_id == load_balancers.c.id
+    jobs.c.load_balancer_id == load_balancers.c.id,
+    unfinished,
+    jobs.c.parent_id.is_(None),
+    jobs.c.resource_id == load_balancers.c.id,
 )
 
 

@@ -238,6 +238,8 @@ unfinished = jobs.c.end_time.is_(None)
 Index(
     "ix_jobs_unfinished",
     jobs.c.load_balancer_id,
+    # So that jobs are found without a look at their sub-jobs.
+    jobs.c.parent_id,
     jobs.c.generation,
     sqlite_where=unfinished,
     postgresql_where=unfinished,

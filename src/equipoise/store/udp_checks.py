@@ -37,6 +37,8 @@ _TARGETS = (
         load_balancers.c.admin_state_up == AdminState.ON,
         # Nobody is asked for the sake of a pool that gets no traffic.
         exists().where(
+            # A pool is of one load balancer, as its listeners are: by that they are found.
+            listeners.c.load_balancer_id == pools.c.load_balancer_id,
             listeners.c.default_pool_id == pools.c.id,
             listeners.c.admin_state_up.is_(True),
             listeners.c.deleting.is_(False),

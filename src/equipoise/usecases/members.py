@@ -113,7 +113,7 @@ def list_members(
             return []
         if monitored:
             wanted.append(("healthy", _SEEN[health]))
-    under_way = inheritance.rows_under_way(connection, pool.load_balancer_id, "members")
+    under_way = inheritance.members_under_way(connection, pool.load_balancer_id, pool_id)
     found = members.list_of(connection, pool_id, wanted, limit, marker, under_way)
     return [MemberView(one, monitored) for one in found]
 
@@ -187,7 +187,7 @@ def _wanted(tx: Transaction, pool: Pool, known: Sequence[Member]) -> dict[str, C
     leaving = [member.id for member in known if member.deleting]
     if leaving:
         members.restore(tx, leaving)
-    under_way = inheritance.rows_under_way(tx.connection, pool.load_balancer_id, "members")
+    under_way = inheritance.members_under_way(tx.connection, pool.load_balancer_id, pool.id)
     return {member.id: Wanted("members", member.id, member.deleting) for member in known if member.id in under_way}
 
 

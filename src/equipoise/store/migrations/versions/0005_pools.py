@@ -279,6 +279,15 @@ def _move_jobs() -> None:
         connection.execute(write, [_moved(dict(row)) for row in found])
         after = found[-1]["id"]
     op.execute("ALTER TABLE jobs DROP COLUMN old_scope")
+    op.drop_index("ix_jobs_unfinished", "jobs")
+    op.create_index(
+        "ix_jobs_unfinished",
+        "jobs",
+        ["load_balancer_id", "parent_id", "generation"],
+        unique=False,
+        sqlite_where=sa.text("end_time IS NULL"),
+        postgresql_where=sa.text("end_time IS NULL"),
+    )
 
 
 def _moved(row: Mapping[str, Any]) -> dict[str, Any]:
