@@ -321,6 +321,34 @@ async def test_an_envoy_that_has_taken_the_place_keeps_it_though_its_service_was
         await after.stop()
 
 
+async def test_a_place_is_taken_although_that_cannot_be_written_down(tmp_path: Path, members: Members) -> None:
+    places = {"TCP": place(), "HTTP new": place()}
+    published = wanted(places, members)
+    async with carried(tmp_path, published, places) as (old, load):
+        settings = EnvoySettings(tmp_path, NODE, 1, drain_time=DRAIN_TIME)
+        files = DataPlaneFiles(tmp_path)
+        # As on a full disk, where nothing new can be written.
+        unwritable = [files.draining.with_suffix(".new"), files.current.with_suffix(".new")]
+        for each in unwritable:
+            each.mkdir()
+        first = Next(tmp_path, published, settings)
+        await first.start()
+        new = first.supervisor.pid
+        assert first.supervisor.pids == (new, old)
+        await until_not_listening(old, *places["TCP"])
+        await load.more(5)
+        await first.leave()
+        for each in unwritable:
+            each.rmdir()
+        after = EnvoySupervisor(settings, replaces=False)
+        assert (await after.choose()).number == 2
+        await after.start()
+        assert after.pids == (new, old)
+        await load.more(5)
+        assert failures(load) == {}
+        await after.stop()
+
+
 async def test_the_same_binary_at_another_path_is_the_same_envoy(
     tmp_path: Path, members: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
