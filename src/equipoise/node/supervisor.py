@@ -279,6 +279,8 @@ class EnvoySupervisor:
             else:
                 with suppress(ProcessLookupError):
                     await Process(pid).end(0)
+        for files in self._files.homes():
+            handover.forget(files.home)
         self._files.of(_current(self._files)).draining.unlink(missing_ok=True)
 
     async def _see_to_others(self) -> tuple[DataPlaneFiles, Process] | None:
