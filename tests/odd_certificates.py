@@ -250,6 +250,7 @@ def _signatures() -> Sequence[Odd]:
         for label, (digest, arc) in old.items()
     }
     by["signed with PSS"] = (_pss(), lambda data: rsa_key(9).sign(data, _PSS_PADDING, hashes.SHA256()))
+    by["signed with PSS and an endless salt"] = (_pss(1 << 64), lambda _: b"who knows")
     by["signed with something unknown"] = (sequence(oid("1.2.3.4")), lambda _: b"who knows")
     return (
         *(
@@ -288,10 +289,10 @@ def _signatures() -> Sequence[Odd]:
 _PSS_PADDING = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
 
 
-def _pss() -> bytes:
+def _pss(salt: int = 32) -> bytes:
     sha256 = sequence(oid("2.16.840.1.101.3.4.2.1"), NULL)
     mask = sequence(oid("1.2.840.113549.1.1.8"), sha256)
-    return sequence(oid(PSS), sequence(tlv(0xA0, sha256), tlv(0xA1, mask), tlv(0xA2, integer(32))))
+    return sequence(oid(PSS), sequence(tlv(0xA0, sha256), tlv(0xA1, mask), tlv(0xA2, integer(salt))))
 
 
 def _versions_and_numbers() -> Sequence[Odd]:
@@ -303,6 +304,25 @@ def _versions_and_numbers() -> Sequence[Odd]:
         odd("version 2", certificate(key, version=1), key),
         odd("version 3 without extensions", certificate(key), key),
         odd("version 4", certificate(key, NAMED, version=3), key, "has version 4, but X.509 knows 1 to 3"),
+        odd(
+            "a version of 20,000 bits",
+            certificate(key, NAMED, version=1 << 20_000),
+            key,
+            "has version a number far out of range, but X.509 knows 1 to 3",
+        ),
+        odd("a type of 128 bits", certificate(key, NAMED, extension(f"2.25.{2**128 - 1}", b"")), key),
+        odd(
+            "a type of 129 bits",
+            certificate(key, NAMED, extension(f"2.25.{2**128}", b"")),
+            key,
+            "has an object identifier with a number of more than 128 bits",
+        ),
+        odd(
+            "a type of 280,000 bits",
+            certificate(key, signed_with=sequence(tlv(0x06, b"\x2a" + b"\xff" * 40_000 + b"\x7f"))),
+            key,
+            "has an object identifier with a number of more than 128 bits",
+        ),
         odd("version 1 with extensions", certificate(key, NAMED, version=None), key, "which version 1 has not"),
         odd("version 2 with extensions", certificate(key, NAMED, version=1), key, "which version 2 has not"),
         odd("unique identifiers", certificate(key, NAMED, more=tlv(0x81, b"\0a") + tlv(0x82, b"\0b")), key),

@@ -71,6 +71,7 @@ FAULTS: Mapping[str, tuple[Form, str]] = {
     "an end that differs": (lambda pem: pem.replace("-----END ", "-----END X "), "; is it cut off?"),
     "a label that is misspelt at one end": (lambda pem: pem.replace("BEGIN ", "BEGIN X", 1), "; is it cut off?"),
     "no letter of Base64": (lambda pem: pem.replace("MII", "M*I"), 'holds "*", which is no character of Base64'),
+    "padding in the middle": (lambda pem: pem.replace("MII", "MI=I"), "holds = in the middle of its Base64"),
     "HTML": (lambda pem: pem.replace("\n", "<br>\n"), 'holds "<", which is no character of Base64'),
     "nothing inside": (
         lambda pem: re.sub(r"(?s)(?<=Y-----).*(?=-----END)|(?<=E-----).*(?=-----END)", "", pem),

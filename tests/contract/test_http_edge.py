@@ -193,6 +193,7 @@ REFUSED: list[tuple[bytes, int, str]] = [
             b"u@a",
             b"a:8x",
             b"a:65536",
+            b"a:" + b"1" * 5000,
             b"[::1",
             b"[::g]",
             b"[fe80::1%25a]",

@@ -240,6 +240,12 @@ async def test_a_body_of_the_largest_size_is_read_and_one_byte_more_is_not(stand
     assert_is_error(await stand.client.post(THINGS, content=in_chunks()), 400, "Bad Request")
 
 
+async def test_zeros_before_the_length_of_a_body_are_no_defect(stand: Stand) -> None:
+    length = b"0" * 5000 + b"9"
+    sent = b"POST %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %b\r\n\r\n" % (THINGS.encode(), length)
+    assert (await exchange(stand, sent + b'{"a": 12}')).status == 200
+
+
 # --- slow senders --------------------------------------------------------------------------------------------------
 
 SLOW: dict[str, bytes] = {

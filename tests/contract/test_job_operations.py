@@ -128,6 +128,14 @@ def test_a_job_is_followed_to_its_end_and_taken_up_again_behind_the_last_event(
     assert api.call("GET", f"/jobs/{'0' * 32}/events").status_code == 404
 
 
+@pytest.mark.parametrize("event", ["x", "-1", "1" * 5000], ids=["word", "negative", "endless"])
+def test_what_is_the_id_of_no_event_is_refused(api: Api, event: str) -> None:
+    job_id = a_finished_job(api)["job_id"]
+    answer = api.call("GET", f"/jobs/{job_id}/events", headers={"Last-Event-ID": event})
+    assert answer.status_code == 400
+    assert "Last-Event-ID" in answer.json()["detail"]
+
+
 def test_only_a_job_that_has_not_begun_can_be_cancelled(api: Api) -> None:
     answer = api.call("DELETE", f"/jobs/{a_finished_job(api)['job_id']}")
     assert answer.status_code == 409

@@ -51,6 +51,20 @@ async def main():
 asyncio.run(main())
 """
 
+KILLED_BEFORE = KILLED.replace(
+    "async def",
+    """import os, signal
+
+def start_heir(self, about_place):
+    print(about_place[about_place.index("--base-id") + 1], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+EnvoySupervisor._start_heir = start_heir
+
+async def""",
+)
+"""When there is the memory that it shares with the new Envoy, and nobody yet who would look for it."""
+
 
 def place() -> tuple[str, int]:
     address = own_address()
@@ -143,10 +157,15 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+def memory(base_id: str) -> Path:
+    """What an Envoy that takes another's place looks for when it starts."""
+    return Path(f"/dev/shm/envoy_shared_memory_{base_id}0")
+
+
 def memory_of(pid: int) -> Path:
     """Where the memory of an Envoy that takes another's place has its name, as long as it needs one."""
     words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    return Path(f"/dev/shm/envoy_shared_memory_{words[words.index('--base-id') + 1]}0")
+    return memory(words[words.index("--base-id") + 1])
 
 
 async def until_not_listening(pid: int, address: str, port: int) -> None:
@@ -284,15 +303,35 @@ async def test_an_envoy_that_was_to_take_the_place_is_ended_when_its_service_is_
         [waiting] = envoys_in(newborn.home)
         # It has said that it is there, and so needs the name of the memory no more.
         await until(lambda: (newborn.home / "admin.sock").exists())
-        memory = memory_of(waiting)
+        shared = memory_of(waiting)
         killed.kill()
         await killed.wait()
-        assert not memory.exists()
+        assert not shared.exists()
         after = EnvoySupervisor(EnvoySettings(tmp_path, NODE, 2), replaces=False)
         assert (await after.choose()).number == 1
         await after.start()
         assert after.pid == old
         await until(lambda: not is_alive(waiting))
+        await load.more(5)
+        assert failures(load) == {}
+        await after.stop()
+
+
+async def test_nothing_is_left_in_shared_memory_when_a_service_was_killed_before_its_envoy_began(
+    tmp_path: Path, members: Members
+) -> None:
+    places = {"TCP": place()}
+    async with carried(tmp_path, wanted(places, members), places) as (old, load):
+        killed = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", KILLED_BEFORE, str(tmp_path), NODE, stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await killed.communicate()
+        left = memory(said.split()[-1].decode())
+        assert left.exists()
+        after = EnvoySupervisor(EnvoySettings(tmp_path, NODE, 2), replaces=False)
+        await after.start()
+        assert not left.exists()
+        assert after.pid == old
         await load.more(5)
         assert failures(load) == {}
         await after.stop()
@@ -312,6 +351,34 @@ async def test_an_envoy_that_has_taken_the_place_keeps_it_though_its_service_was
         files = DataPlaneFiles(tmp_path)
         files.current.write_text("1\n")
         files.draining.unlink()
+        after = EnvoySupervisor(settings, replaces=False)
+        assert (await after.choose()).number == 2
+        await after.start()
+        assert after.pids == (new, old)
+        await load.more(5)
+        assert failures(load) == {}
+        await after.stop()
+
+
+async def test_a_place_is_taken_although_that_cannot_be_written_down(tmp_path: Path, members: Members) -> None:
+    places = {"TCP": place(), "HTTP new": place()}
+    published = wanted(places, members)
+    async with carried(tmp_path, published, places) as (old, load):
+        settings = EnvoySettings(tmp_path, NODE, 1, drain_time=DRAIN_TIME)
+        files = DataPlaneFiles(tmp_path)
+        # As on a full disk, where nothing new can be written.
+        unwritable = [files.draining.with_suffix(".new"), files.current.with_suffix(".new")]
+        for each in unwritable:
+            each.mkdir()
+        first = Next(tmp_path, published, settings)
+        await first.start()
+        new = first.supervisor.pid
+        assert first.supervisor.pids == (new, old)
+        await until_not_listening(old, *places["TCP"])
+        await load.more(5)
+        await first.leave()
+        for each in unwritable:
+            each.rmdir()
         after = EnvoySupervisor(settings, replaces=False)
         assert (await after.choose()).number == 2
         await after.start()

@@ -157,6 +157,21 @@ async def test_an_envoy_that_dies_again_and_again_is_started_again_and_again(dir
     await supervisor.stop()
 
 
+async def test_an_envoy_is_started_again_although_its_number_cannot_be_written(directory: Path) -> None:
+    started: list[None] = []
+    supervisor = EnvoySupervisor(settings(directory), lambda: started.append(None))
+    await supervisor.start()
+    pid = running(supervisor)
+    files = DataPlaneFiles(directory)
+    # As on a full disk, where nothing new can be written.
+    files.pid.with_suffix(".new").mkdir()
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: supervisor.pid not in (None, pid))
+    assert len(started) == 2
+    assert not files.pid.exists(), "it would name a process that is gone"
+    await supervisor.stop()
+
+
 async def test_it_can_be_stopped_while_it_waits_to_start_again(directory: Path) -> None:
     supervisor = EnvoySupervisor(settings(directory))
     await supervisor.start()

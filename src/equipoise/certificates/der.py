@@ -35,6 +35,8 @@ _ENCODINGS: Final = {
 _LONG_TAG: Final = 0x1F
 _CONTEXT: Final = 0x80
 _MOST_LENGTH_BYTES: Final = 4
+_LARGEST_ARC: Final = 2**128 - 1
+"""No longer numbers are given out than those of UUIDs (X.667). To write out longer ones takes quadratic time."""
 
 
 class DerFault(Exception):
@@ -119,6 +121,8 @@ def oid(element: Element) -> str:
         if begins and byte == 0x80:
             raise DerFault("is not DER: an object identifier in it has more bytes than it needs")
         number = number << 7 | byte & 0x7F
+        if number > _LARGEST_ARC:
+            raise DerFault("has an object identifier with a number of more than 128 bits")
         begins = not byte & 0x80
         if begins:
             arcs.append(number)

@@ -86,7 +86,8 @@ def signed(below: Outline, above: Outline) -> bool | None:
             return None
     except InvalidSignature:
         return False
-    except (ValueError, UnsupportedAlgorithm, DerFault, KeyError):
+    except (ValueError, OverflowError, UnsupportedAlgorithm, DerFault, KeyError):
+        # OverflowError: the salt is longer than any can be.
         return None
     return True
 

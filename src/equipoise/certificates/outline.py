@@ -14,6 +14,7 @@ from equipoise.certificates import der
 from equipoise.certificates.der import DerFault, Element
 from equipoise.certificates.extensions import check_extension
 from equipoise.certificates.names import Name, read_name
+from equipoise.quoting import shown
 
 NULL: Final = b"\x05\x00"
 
@@ -97,7 +98,7 @@ def _version(fields: list[Element]) -> int:
         return 1
     number = der.integer(der.only(fields.pop(0).content))
     if number not in _VERSIONS:
-        raise DerFault(f"has version {number + 1}, but X.509 knows 1 to 3")
+        raise DerFault(f"has version {shown(number + 1)}, but X.509 knows 1 to 3")
     return _VERSIONS[number]
 
 

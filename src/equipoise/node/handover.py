@@ -14,7 +14,8 @@ import subprocess
 import time
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -69,7 +70,10 @@ async def hand_over(old: int, envoy: Path, home: Path, start: Callable[[list[str
     try:
         version = await asyncio.to_thread(_hot_restart_version, envoy)
         sockets = await asyncio.to_thread(ListeningSockets, old)
-        with _shared_memory(hot_restart.shared_memory(version)) as memory, _Parent(home, memory, sockets) as parent:
+        with (
+            _shared_memory(home, hot_restart.shared_memory(version)) as memory,
+            _Parent(home, memory, sockets) as parent,
+        ):
             new = start(parent.options)
             try:
                 await _until(parent.is_done(), new)
@@ -110,15 +114,35 @@ class _Memory(NamedTuple):
     file: Path
 
 
+def forget(home: Path) -> None:
+    """Remove what a service that was killed while it handed over to an Envoy with this home left outside of it."""
+    # Gone, or somebody else's.
+    with suppress(OSError):
+        _memory(_id_of(home)).unlink()
+
+
+def _id_of(home: Path) -> int:
+    """The base id for an Envoy with this home: always the same, so that `forget` finds what has it. Raises OSError."""
+    place = home.stat()
+    digest = blake2b(f"{place.st_dev} {place.st_ino}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % _LARGEST_ID
+
+
+def _memory(base_id: int) -> Path:
+    return _MEMORY / f"envoy_shared_memory_{base_id * _SPREAD}"
+
+
 @contextmanager
-def _shared_memory(content: bytes) -> Iterator[_Memory]:
+def _shared_memory(home: Path, content: bytes) -> Iterator[_Memory]:
     """Make the memory that a child wants to find."""
+    base_id = _id_of(home)
     while True:
-        base_id = random.randrange(_LARGEST_ID)  # noqa: S311 - no secret: whoever may open it is told by its rights
-        file = _MEMORY / f"envoy_shared_memory_{base_id * _SPREAD}"
+        file = _memory(base_id)
         try:
             memory = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
+            # Somebody else's.
+            base_id = random.randrange(_LARGEST_ID)  # noqa: S311 - no secret: whoever may open it is told by its rights
             continue
         break
     try:

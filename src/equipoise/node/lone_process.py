@@ -12,7 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from equipoise.node.process import Process
+
+log = structlog.get_logger("equipoise.node")
 
 STABLE_SECONDS: Final = 10.0
 """Whoever lived that long is started again at once."""
@@ -63,10 +67,18 @@ def start_unless_running(lock_file: Path, spawn: Callable[[int], Process]) -> Pr
 
 
 def note_number(file: Path, process: Process) -> None:
-    """Write its number for people and scripts, whole at every moment; it is never trusted."""
+    """Write its number for people and scripts, whole at every moment; it is never trusted.
+
+    The process runs, whether that can be written or not: on a full disk the file goes, so that it names no other one.
+    """
     new = file.with_suffix(".new")
-    new.write_text(f"{process.pid}\n")
-    new.replace(file)
+    try:
+        new.write_text(f"{process.pid}\n")
+        new.replace(file)
+    except OSError as error:
+        log.warning("number_not_written", file=str(file), pid=process.pid, reason=str(error))
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def cap(log: Path, size: int) -> None:

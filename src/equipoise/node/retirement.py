@@ -62,9 +62,9 @@ class Retirement:
         """Their processes."""
         return tuple(self._retired)
 
-    def follow(self, files: DataPlaneFiles, process: Process) -> None:
-        """See to it that this one, of which it is written down that it drains, does so and ends in time."""
-        task = asyncio.create_task(self._see_off(files, process), name=f"retirement of {process.pid}")
+    def follow(self, files: DataPlaneFiles, process: Process, seconds: float = 0.0) -> None:
+        """See to it that this one drains, and ends in time: as is written down, or after so long where nothing is."""
+        task = asyncio.create_task(self._see_off(files, process, seconds), name=f"retirement of {process.pid}")
         self._retired[process.pid] = _Retired(files, process, task)
 
     async def end(self) -> None:
@@ -83,9 +83,9 @@ class Retirement:
         await asyncio.gather(*(each.task for each in retired.values()), return_exceptions=True)
         return list(retired.values())
 
-    async def _see_off(self, files: DataPlaneFiles, process: Process) -> None:
+    async def _see_off(self, files: DataPlaneFiles, process: Process, seconds: float) -> None:
         admin = EnvoyAdmin(files.admin_socket)
-        until = _until(files, process.pid) or _now()
+        until = _until(files, process.pid) or _now() + seconds
         is_told = False
         log.info("envoy_draining", pid=process.pid, seconds=round(until - _now(), 1))
         while (left := until - _now()) > 0 and not process.has_exited:

@@ -137,7 +137,10 @@ class EnvoySupervisor:
         older = await self._see_to_others()
         process = await (self._take_over_or_start() if older is None else self._replace(*older))
         self._watched.process = process
-        _make_current(self._files)
+        try:
+            _make_current(self._files)
+        except OSError as error:
+            _tell_what_was_not_written(error)
         self._watched.watch(self._watch(process), "envoy")
         guard.start()
 
@@ -227,6 +230,8 @@ class EnvoySupervisor:
 
     async def _replace(self, files: DataPlaneFiles, old: Process) -> Process:
         """Start one that takes the place of `old`, which then drains."""
+        # What needs room on the disk comes first: without it the old one stays as it is.
+        self._write_config()
         log.info("envoy_handing_over", pid=old.pid, reason=await self._difference(old.pid, files))
         self._older = old
         try:
@@ -240,11 +245,14 @@ class EnvoySupervisor:
             raise
         finally:
             self._older = None
-        # In this order: whoever finds only the first of it knows what the second would have been.
-        retirement.begin(files, old.pid, self._drain_time)
-        _make_current(self._files)
+        # In this order: whoever finds only the first of it, or nothing, knows what the second would have been.
+        try:
+            retirement.begin(files, old.pid, self._drain_time)
+            _make_current(self._files)
+        except OSError as error:
+            _tell_what_was_not_written(error)
         note_number(self._files.pid, new)
-        self._retirement.follow(files, old)
+        self._retirement.follow(files, old, self._drain_time)
         return new
 
     def _start_heir(self, about_place: Sequence[str]) -> Process:
@@ -271,6 +279,8 @@ class EnvoySupervisor:
             else:
                 with suppress(ProcessLookupError):
                     await Process(pid).end(0)
+        for files in self._files.homes():
+            handover.forget(files.home)
         self._files.of(_current(self._files)).draining.unlink(missing_ok=True)
 
     async def _see_to_others(self) -> tuple[DataPlaneFiles, Process] | None:
@@ -294,7 +304,10 @@ class EnvoySupervisor:
         for other in self._files.home.glob("bootstrap-*.json"):
             if other.name != self._config_name:
                 other.unlink()
-        (self._files.home / self._config_name).write_bytes(self._config)
+        file = self._files.home / self._config_name
+        # What is there is not written again: a full disk must not keep Envoy from being started again.
+        if not file.exists() or file.read_bytes() != self._config:
+            file.write_bytes(self._config)
 
 
 def _command(config: str, concurrency: int) -> list[str]:
@@ -338,7 +351,14 @@ def _current(files: DataPlaneFiles) -> int:
         return FIRST
 
 
+def _tell_what_was_not_written(error: OSError) -> None:
+    """The new Envoy takes in connections all the same, by which the next supervisor knows it (`_sort_out`)."""
+    log.error("envoy_not_written_down", reason=str(error))
+
+
 def _make_current(files: DataPlaneFiles) -> None:
+    if _current(files) == files.number:
+        return
     new = files.current.with_suffix(".new")
     new.write_text(f"{files.number}\n")
     new.replace(files.current)

@@ -22,6 +22,7 @@ EVENTS = ONE + "/events"
 ONE_AS_IN_URI = "/v1/{project_id}/jobs/{job_id}"
 
 _QUIET_SECONDS: Final = 15.0
+_LONGEST_EVENT_ID: Final = 18
 
 
 class Jobs:
@@ -132,6 +133,6 @@ class Jobs:
 def _last_event(request: Request) -> int:
     """Where a client that was cut off goes on (the Last-Event-ID header of server-sent events)."""
     given = request.headers.get("last-event-id", "0")
-    if not given.isdecimal():
+    if not given.isdecimal() or len(given) > _LONGEST_EVENT_ID:
         raise RuleBroken(Rule.JOB_QUERY_INVALID, "Last-Event-ID must be the id of an event of this stream.")
     return int(given)
