@@ -65,13 +65,13 @@ def _connect_to_itself(process: int, number: int, address: str) -> None:
             found.connect(found.getsockname())
 
 
-class _Place(NamedTuple):
+class _SocketAddress(NamedTuple):
     address: str
     socket: int
     """Which socket it is: the number of its inode."""
 
 
-def _place(process: int, number: int) -> _Place | None:
+def _place(process: int, number: int) -> _SocketAddress | None:
     """Where this descriptor takes something in, if it does."""
     try:
         descriptor = borrow(process, number)
@@ -88,7 +88,7 @@ def _place(process: int, number: int) -> _Place | None:
         if found.family != socket.AF_INET or found.type not in _SCHEMES or not _takes_in(found):
             return None
         host, port = found.getsockname()
-        return _Place(f"{_SCHEMES[found.type]}://{host}:{port}", os.fstat(descriptor).st_ino)
+        return _SocketAddress(f"{_SCHEMES[found.type]}://{host}:{port}", os.fstat(descriptor).st_ino)
 
 
 def _takes_in(found: socket.socket) -> bool:
