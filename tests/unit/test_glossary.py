@@ -1,4 +1,4 @@
-"""One word for each thing: names in the code are those of docs/reference/glossary.md, and words that it retired are gone."""
+"""One word for each thing: names that docs/reference/glossary.md retired are gone from the code."""
 
 import ast
 import re
