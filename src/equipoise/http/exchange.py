@@ -27,6 +27,7 @@ class Exchange(RequestResponseCycle):
         self._on_last_response = on_last_response
         self._has_body = True
         self._remaining: int | None = None  # bytes that Content-Length still promises
+        self._head = b""  # of a body whose length is known: one write carries both
 
     def no_need_to_ask_for_the_body(self) -> None:
         """The body is here, or has begun to come: it needs no `100 Continue`."""
@@ -80,7 +81,11 @@ class Exchange(RequestResponseCycle):
         if not self.keep_alive:
             lines.append(b"Connection: close\r\n")
         lines.append(b"\r\n")
-        self.transport.write(b"".join(lines))
+        head = b"".join(lines)
+        if self._has_body and self._remaining is not None:
+            self._head = head
+            return
+        self.transport.write(head)
         if not self._has_body:
             self._complete()
 
@@ -89,7 +94,8 @@ class Exchange(RequestResponseCycle):
             self.transport.write(_chunk(body) + (b"" if more else b"0\r\n\r\n"))
         else:
             self._count(len(body), more=more)
-            self.transport.write(body)
+            self.transport.write(self._head + body)
+            self._head = b""
         if not more:
             self._complete()
 

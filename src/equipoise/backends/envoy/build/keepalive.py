@@ -5,6 +5,8 @@ A machine that loses its power or its network sends no end of a connection. The 
 """
 
 import socket
+from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from envoy.config.cluster.v3.cluster_pb2 import UpstreamConnectionOptions
@@ -17,7 +19,9 @@ MOST_BETWEEN_PROBES: Final = 15
 """In seconds. Shorter where silence is shorter: who wants to know soon does not want to ask for a minute."""
 
 
-def of_clients(silence: int) -> list[SocketOption]:
+# Equal for all listeners, and made for each of thousands; messages that take them in take copies.
+@cache
+def of_clients(silence: int) -> Sequence[SocketOption]:
     """Return what a listening socket hands on to the connections that it takes in.
 
     `silence` is in seconds, up to 32,767: how long nothing has to arrive until the kernel asks; 0: it never does.
@@ -33,6 +37,7 @@ def of_clients(silence: int) -> list[SocketOption]:
     ]
 
 
+@cache
 def of_members(silence: int) -> UpstreamConnectionOptions | None:
     """Return the same for connections to members; None for 0."""
     if not silence:

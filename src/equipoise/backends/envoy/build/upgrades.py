@@ -4,7 +4,8 @@ RFC 9110 (7.8) lets a server ignore an offer, and that is what happens: it is ta
 it. Envoy would reject the request with 403.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Final
 
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
@@ -17,11 +18,13 @@ PASSED_ON: Final = ("websocket", "SPDY/3.1", "tcp")
 """WebSocket, and what kubectl (`exec`, `port-forward`) and docker (`attach`, `exec`) speak. No two begin alike."""
 
 
-def upgrades() -> list[HttpConnectionManager.UpgradeConfig]:
+@cache
+def upgrades() -> Sequence[HttpConnectionManager.UpgradeConfig]:
     """Return what a connection may change to."""
     return [HttpConnectionManager.UpgradeConfig(upgrade_type=each) for each in PASSED_ON]
 
 
+@cache
 def ignored_upgrades() -> StringMatcher:
     """Return what tells the offers that are taken out. Each of a list is looked at by itself."""
     return StringMatcher(safe_regex=RegexMatcher(regex=unlike(PASSED_ON)))
