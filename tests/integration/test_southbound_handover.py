@@ -44,7 +44,7 @@ from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
 
 async def main():
     supervisor = EnvoySupervisor(EnvoySettings(Path(sys.argv[1]), sys.argv[2], 3))
-    (await supervisor.choose()).create()
+    await supervisor.choose()
     print("chosen", flush=True)
     await supervisor.start()
 
@@ -110,7 +110,6 @@ class Next:
 
     async def start(self) -> None:
         self.files = await self.supervisor.choose()
-        self.files.create()
         self.ads = AdsServer(self.files.xds_socket, lambda: self.supervisor.pids)
         await self.ads.start(self.recorder)
         self.ads.publish(self._published)

@@ -43,8 +43,9 @@ class LocalNode:
     """Envoy on this machine, and what runs beside it. It serves from `running` on.
 
     Args:
-        files: where the files of the Envoy lie that is to serve.
-        key_file: what opens the private keys that are stored, for the standby.
+        standby: what serves in place of this process once it has ended.
+        envoy: watches the Envoy that is to serve, already chosen.
+        files: where the files of that Envoy lie.
     """
 
     def __init__(
@@ -77,7 +78,11 @@ class LocalNode:
     async def open(
         cls, directory: DataDirectory, settings: Settings, database: Database, vault: Vault, key_file: Path
     ) -> Self:
-        """Find out which Envoy is to serve: the one that runs, or another one in its place."""
+        """Find out which Envoy is to serve: the one that runs, or another one in its place.
+
+        Args:
+            key_file: what opens the private keys that are stored, for the standby.
+        """
         chosen = EnvoySettings(
             directory.path,
             NODE_ID,
@@ -87,7 +92,6 @@ class LocalNode:
         )
         envoy = EnvoySupervisor(chosen)
         files = await envoy.choose()
-        files.create()
         return cls(directory, settings, database, vault, Standby(chosen, key_file), envoy, files)
 
     def leave_traffic(self) -> None:

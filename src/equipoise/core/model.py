@@ -100,9 +100,6 @@ class PersistenceType(StrEnum):
 TLS_1_2 = "TLSv1.2"
 TLS_1_0_AND_LATER = "TLSv1.2 TLSv1.1 TLSv1"
 
-MOST_WEIGHT = 256
-"""Weights are 0 to 256."""
-
 
 @dataclass(frozen=True, slots=True)
 class Listener:

@@ -79,6 +79,7 @@ async def hand_over(old: int, envoy: Path, home: Path, start: Callable[[list[str
                 await _until(parent.is_done(), new)
                 sockets.still_what_was_not_lent()
             except BaseException:
+                # Also when this is cancelled: the old one still serves, and two must not.
                 await new.end(0)
                 raise
             return new

@@ -109,9 +109,12 @@ class EnvoySupervisor:
         return (*now, *self._retirement.pids)
 
     async def choose(self) -> DataPlaneFiles:
-        """Decide which Envoy it will be, and return where its files are: its control stream must be served there.
+        """Decide which Envoy it will be, and make its folder: its control stream must be served there.
 
         One that runs and is, in effect, what would be started now stays. Else it is to be a new one.
+
+        Returns:
+            where its files are.
         """
         await self._sort_out()
         running = dict(_running(self._files))
@@ -119,6 +122,7 @@ class EnvoySupervisor:
         if not await self._stays(running.get(number), self._files.of(number)):
             number = _free(running)
         self._files = self._files.of(number)
+        self._files.create()
         self._is_chosen = True
         return self._files
 
@@ -131,7 +135,6 @@ class EnvoySupervisor:
         """
         if not self._is_chosen:
             await self.choose()
-        self._files.create()
         guard = self._guard = DescriptorGuard(self._files.pressure, self._descriptors, lambda: self.pid)
         guard.prepare()
         older = await self._see_to_others()
@@ -241,6 +244,7 @@ class EnvoySupervisor:
             await old.end(_PATIENCE_SECONDS)
             return await self._take_over_or_start()
         except BaseException:
+            # Also when this is cancelled: the old one carries traffic, and whoever comes next takes it over.
             old.release()
             raise
         finally:

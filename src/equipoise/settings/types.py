@@ -8,9 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from equipoise.core.networks import Networks as Vpcs
 from equipoise.core.quotas import LARGEST, SMALLEST
-from equipoise.core.references import is_reference
-
-_LISTENER_ID: Final = re.compile("[0-9a-f]{32}")
+from equipoise.core.references import is_id, is_reference
 
 QUOTAS: Final = ("elb", "listener", "member")
 
@@ -149,7 +147,7 @@ class ListenerList:
 
     def parse(self, given: object) -> ListenerTuple:
         found = ListenerTuple(_listed(given))
-        if found != ("*",) and not all(map(_LISTENER_ID.fullmatch, found)):
+        if found != ("*",) and not all(map(is_id, found)):
             raise ValueError
         return found
 

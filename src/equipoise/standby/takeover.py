@@ -52,7 +52,6 @@ class Takeover:
         log.info("standby_took_over", service=self._settings.service)
         place = self._files.run.stat()
         files = await self._envoy.choose()
-        files.create()
         self._ads = AdsServer(files.xds_socket, lambda: self._envoy.pids)
         await self._ads.start()
         is_held = False
