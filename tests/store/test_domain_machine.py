@@ -586,7 +586,9 @@ class Domain(RuleBasedStateMachine):
         for id, one in self.standing().items():
             self.runner.run(self.stand.handed_over(id))
             desired = self.stand.node.desired[id]
-            ports = {(each.owner, each.place.port) for each in desired.resources if each.place is not None}
+            ports = {
+                (each.owner, each.listen_address.port) for each in desired.resources if each.listen_address is not None
+            }
             told = {each.owner: _addresses_in(each.body) for each in desired.resources if each.type_url == ENDPOINTS}
             there = one.listeners.items() if one.serves else []
             assert ports == {(listener, each.port) for listener, each in there}

@@ -45,7 +45,7 @@ def test_a_new_limit_is_one_element_for_each_direction_and_one_for_each_listener
 
 
 def test_another_bandwidth_replaces_the_limits_and_leaves_the_listeners() -> None:
-    assert nftables.difference("t", [(WEB, Limit(WEB.address, 2000, WEB.places))]) == (
+    assert nftables.difference("t", [(WEB, Limit(WEB.address, 2000, WEB.ports))]) == (
         "delete element ip t answers { 127.77.0.1 }\n"
         "delete element ip t requests { 127.77.0.1 }\n"
         "add element ip t answers { 127.77.0.1 limit rate over 250000000 bytes/second burst 131072 bytes }\n"
@@ -57,7 +57,7 @@ def test_at_a_low_rate_less_is_stored() -> None:
     (_, slow), (_, fast) = [
         line.split("burst ")
         for bandwidth in (1, 8)
-        for line in nftables.difference("t", [(None, Limit("127.77.0.1", bandwidth, WEB.places))]).splitlines()
+        for line in nftables.difference("t", [(None, Limit("127.77.0.1", bandwidth, WEB.ports))]).splitlines()
         if " answers " in line
     ]
     assert (slow, fast) == ("16384 bytes }", "131072 bytes }")
@@ -75,7 +75,7 @@ def test_nothing_is_said_when_nothing_changes() -> None:
 
 
 def test_an_address_may_go_from_one_load_balancer_to_another_in_one_step() -> None:
-    text = nftables.difference("t", [(None, Limit(WEB.address, 20, WEB.places)), (WEB, None)])
+    text = nftables.difference("t", [(None, Limit(WEB.address, 20, WEB.ports)), (WEB, None)])
     assert [line.split()[0] for line in text.splitlines()] == ["delete"] * 3 + ["add"] * 3
 
 

@@ -154,12 +154,14 @@ class Wire:
         return set(self.envoy.held[LISTENER])
 
 
-PLACE = ListenAddress(Transport.UDP, "10.0.0.5", 80)
+LISTEN_ADDRESS = ListenAddress(Transport.UDP, "10.0.0.5", 80)
 
 
 def at_place(state: Desired) -> Desired:
     """The same with listeners that say what they occupy."""
-    resources = [replace(each, place=PLACE) if each.type_url == LISTENER else each for each in state.resources]
+    resources = [
+        replace(each, listen_address=LISTEN_ADDRESS) if each.type_url == LISTENER else each for each in state.resources
+    ]
     return replace(state, resources=tuple(resources))
 
 
@@ -187,7 +189,7 @@ def test_what_is_asked_for_while_a_push_of_the_kind_is_under_way_waits_for_the_a
 
 def test_a_listener_whose_place_somebody_else_has_is_refused_and_never_sent() -> None:
     wire = Wire()
-    wire.node = NodeState(wire.states, lambda place: place != PLACE)
+    wire.node = NodeState(wire.states, lambda place: place != LISTEN_ADDRESS)
     wire.publish(at_place(desired("a", 1, Wanted("l1"))), desired("b", 1, Wanted("l2", port=81)))
     wire.run()
     assert wire.listening() == {"b/tcp/81"}
@@ -214,7 +216,7 @@ def test_a_listener_that_the_node_has_is_changed_in_place_without_asking_whose_i
 
 
 def test_a_place_that_becomes_free_is_taken_with_the_next_generation() -> None:
-    taken = [PLACE]
+    taken = [LISTEN_ADDRESS]
     wire = Wire()
     wire.node = NodeState(wire.states, lambda place: place not in taken)
     wire.publish(at_place(desired("a", 1, Wanted("l1"))))

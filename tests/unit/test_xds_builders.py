@@ -167,7 +167,7 @@ def test_nobody_is_asked_where_that_is_switched_off(listener: Served) -> None:
 def test_tcp_and_udp_occupy_places_of_their_own_on_one_port() -> None:
     listeners = (TCP, replace(UDP, listener_id="l2"))
     resources = build(serving("lb", "10.0.0.5", listeners))
-    places = {each.name: each.place for each in resources if each.type_url == LISTENER}
+    places = {each.name: each.listen_address for each in resources if each.type_url == LISTENER}
     assert places == {
         "lb/tcp/8080": ListenAddress(Transport.TCP, "10.0.0.5", 8080),
         "lb/udp/8080": ListenAddress(Transport.UDP, "10.0.0.5", 8080),

@@ -42,9 +42,9 @@ GO_ON: Final = "0"
 
 def open_descriptors(pid: int) -> int:
     """How many file descriptors a process has open. Raises OSError if there is none, or it is not ours to look into."""
-    place = f"/proc/{pid}/fd"
+    folder = f"/proc/{pid}/fd"
     # Linux tells the number as the size since 6.2, and 0 before.
-    return os.stat(place).st_size or len(os.listdir(place))  # noqa: PTH116, PTH208 - there may be a million of them
+    return os.stat(folder).st_size or len(os.listdir(folder))  # noqa: PTH116, PTH208 - there may be a million of them
 
 
 def is_refused(open_now: int, descriptors: int, refused_before: bool) -> bool:

@@ -124,8 +124,8 @@ def forget(home: Path) -> None:
 
 def _id_of(home: Path) -> int:
     """The base id for an Envoy with this home: always the same, so that `forget` finds what has it. Raises OSError."""
-    place = home.stat()
-    digest = blake2b(f"{place.st_dev} {place.st_ino}".encode(), digest_size=8).digest()
+    folder = home.stat()
+    digest = blake2b(f"{folder.st_dev} {folder.st_ino}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % _LARGEST_ID
 
 

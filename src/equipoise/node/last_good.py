@@ -39,7 +39,7 @@ class _Stored(msgspec.Struct, array_like=True):
     body: bytes
     owner: str
     leads_to: str
-    place: tuple[str, str, int] | None
+    listen_address: tuple[str, str, int] | None
 
 
 class LastGood:
@@ -148,8 +148,12 @@ def _stored(resource: Resource, seal: Seal) -> _Stored:
     body = resource.body
     if resource.type_url == SECRET:
         body = seal(body.decode("latin-1")).encode()
-    place = resource.place
-    occupied = None if place is None else (place.transport.value, place.address, place.port)
+    listen_address = resource.listen_address
+    occupied = (
+        None
+        if listen_address is None
+        else (listen_address.transport.value, listen_address.address, listen_address.port)
+    )
     return _Stored(
         resource.type_url, resource.name, resource.version, body, resource.owner, resource.leads_to, occupied
     )
@@ -162,8 +166,8 @@ def _resource(stored: _Stored, unseal: Callable[[str], str | None]) -> Resource 
         if opened is None:
             return None
         body = opened.encode("latin-1")
-    place = None
-    if stored.place is not None:
-        transport, address, port = stored.place
-        place = ListenAddress(Transport(transport), address, port)
-    return Resource(stored.type_url, stored.name, stored.version, body, stored.owner, stored.leads_to, place)
+    listen_address = None
+    if stored.listen_address is not None:
+        transport, address, port = stored.listen_address
+        listen_address = ListenAddress(Transport(transport), address, port)
+    return Resource(stored.type_url, stored.name, stored.version, body, stored.owner, stored.leads_to, listen_address)

@@ -24,11 +24,11 @@ class ListeningSockets:
         seen = set()
         with held(pid) as process:
             for number in sorted(numbers(pid)):
-                place = _place(process, number)
+                socket_address = _socket_address(process, number)
                 # Workers can have several descriptors for one socket.
-                if place is not None and place not in seen:
-                    seen.add(place)
-                    self._numbers.setdefault(place.address, []).append(number)
+                if socket_address is not None and socket_address not in seen:
+                    seen.add(socket_address)
+                    self._numbers.setdefault(socket_address.address, []).append(number)
 
     def lend(self, address: str, worker: int) -> int | None:
         """A descriptor of ours for the socket of this worker, from 0 up, at the address; None if there is none.
@@ -39,8 +39,8 @@ class ListeningSockets:
         if worker >= len(found):
             return None
         with held(self._pid) as process:
-            place = _place(process, found[worker])
-            if place is None or place.address != address:
+            socket_address = _socket_address(process, found[worker])
+            if socket_address is None or socket_address.address != address:
                 return None
             self._lent.add(found[worker])
             return borrow(process, found[worker])
@@ -59,8 +59,8 @@ class ListeningSockets:
 
 
 def _connect_to_itself(process: int, number: int, address: str) -> None:
-    place = _place(process, number)
-    if place is not None and place.address == address:
+    socket_address = _socket_address(process, number)
+    if socket_address is not None and socket_address.address == address:
         with socket.socket(fileno=borrow(process, number)) as found:
             found.connect(found.getsockname())
 
@@ -71,7 +71,7 @@ class _SocketAddress(NamedTuple):
     """Which socket it is: the number of its inode."""
 
 
-def _place(process: int, number: int) -> _SocketAddress | None:
+def _socket_address(process: int, number: int) -> _SocketAddress | None:
     """Where this descriptor takes something in, if it does."""
     try:
         descriptor = borrow(process, number)

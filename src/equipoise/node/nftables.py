@@ -31,7 +31,7 @@ BURST_BYTES_A_MEGABIT = 16_384
 CHAIN = "output"
 """The chain that is looked for to tell whether the table is there."""
 
-ListenAddress = tuple[str, int]
+ServedPort = tuple[str, int]
 """Transport and port."""
 
 _SETS = """\
@@ -56,19 +56,19 @@ _CHAINS = """\
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The limit of one load balancer: Mbit/s in each direction for all that is served at these places together."""
+    """The limit of one load balancer: Mbit/s in each direction for all that is served on its ports together."""
 
     address: str
     bandwidth: int
-    places: frozenset[ListenAddress]
+    ports: frozenset[ServedPort]
 
 
 def limit_of(load_balancer: ProxyLoadBalancer) -> Limit | None:
     """The limit of a load balancer; None when it has none or serves nothing."""
-    places = frozenset((listener.transport, listener.port) for listener in load_balancer.listeners)
-    if load_balancer.bandwidth is None or not places:
+    ports = frozenset((listener.transport, listener.port) for listener in load_balancer.listeners)
+    if load_balancer.bandwidth is None or not ports:
         return None
-    return Limit(load_balancer.address, load_balancer.bandwidth, places)
+    return Limit(load_balancer.address, load_balancer.bandwidth, ports)
 
 
 def whole(table: str, limits: Iterable[Limit]) -> str:
@@ -120,7 +120,7 @@ def _elements(limit: Limit | None) -> dict[tuple[str, str], str]:
         return {}
     burst = min(limit.bandwidth * BURST_BYTES_A_MEGABIT, LARGEST_BURST_BYTES)
     statement = f"limit rate over {limit.bandwidth * BYTES_A_SECOND} bytes/second burst {burst} bytes"
-    services = {("services", f"{limit.address} . {transport} . {port}"): "" for transport, port in sorted(limit.places)}
+    services = {("services", f"{limit.address} . {transport} . {port}"): "" for transport, port in sorted(limit.ports)}
     return services | {("answers", limit.address): statement, ("requests", limit.address): statement}
 
 

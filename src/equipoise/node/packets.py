@@ -1,6 +1,6 @@
 """Counts the packets of listeners in the kernel, as Envoy sees bytes only. Linux with nftables and the right to use it.
 
-The table belongs to one service and holds two sets: places (address, transport, port) by which packets come in, and
+The table belongs to one service and holds two sets: addresses (address, transport, port) by which packets come in, and
 go out, each with a counter. Nothing is ever dropped by it.
 """
 
@@ -41,7 +41,7 @@ _TABLE: Final = f"""\
     }}
 """
 _KEY: Final = struct.Struct("!4sB3xH2x")
-"""A place as the kernel has it; each part fills whole words."""
+"""An address as the kernel has it; each part fills whole words."""
 
 _NUMBERS: Final = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 
@@ -84,9 +84,9 @@ class PacketCounter:
             except KernelRefusedError as error:
                 _log.warning("packet_counters_left", table=self._table, reason=str(error))
 
-    async def follow(self, places: Iterable[CountedAddress]) -> None:
-        """Count at exactly these places from now on; a counter that is there goes on."""
-        wanted = frozenset(places)
+    async def follow(self, addresses: Iterable[CountedAddress]) -> None:
+        """Count at exactly these addresses from now on; a counter that is there goes on."""
+        wanted = frozenset(addresses)
         held = None if self._held is None else frozenset(self._held.values())
         if not self._enabled or wanted == held:
             return
@@ -105,7 +105,7 @@ class PacketCounter:
             _log.warning("packets_not_counted", reason=str(error), effect="in_pps and out_pps are 0")
 
     async def read(self) -> Packets:
-        """What was counted at the places that are followed."""
+        """What was counted at the addresses that are followed."""
         if not self._held:
             return {}
         try:
@@ -114,7 +114,7 @@ class PacketCounter:
             # It is made again with the next look.
             self._held = None
             return {}
-        return {place: (requests.get(key, 0), answers.get(key, 0)) for key, place in self._held.items()}
+        return {address: (requests.get(key, 0), answers.get(key, 0)) for key, address in self._held.items()}
 
     async def _counted(self, of_set: str) -> Mapping[bytes, int]:
         counted: dict[bytes, int] = {}
@@ -128,20 +128,20 @@ class PacketCounter:
             raise KernelRefusedError(reason) from error
         return counted
 
-    async def _load(self, places: frozenset[CountedAddress]) -> None:
+    async def _load(self, addresses: frozenset[CountedAddress]) -> None:
         head = f"add table ip {self._table}\ndelete table ip {self._table}\n"
-        await carry_out(f"{head}table ip {self._table} {{\n{_TABLE}}}\n{self._change('add', places)}")
-        self._held = _by_key(places)
+        await carry_out(f"{head}table ip {self._table} {{\n{_TABLE}}}\n{self._change('add', addresses)}")
+        self._held = _by_key(addresses)
 
-    def _change(self, verb: str, places: Iterable[CountedAddress]) -> str:
-        elements = ", ".join(f"{address} . {transport} . {port}" for address, transport, port in sorted(places))
+    def _change(self, verb: str, addresses: Iterable[CountedAddress]) -> str:
+        elements = ", ".join(f"{address} . {transport} . {port}" for address, transport, port in sorted(addresses))
         if not elements:
             return ""
         return "".join(f"{verb} element ip {self._table} {name} {{ {elements} }}\n" for name in (_REQUESTS, _ANSWERS))
 
 
-def _by_key(places: Iterable[CountedAddress]) -> dict[bytes, CountedAddress]:
+def _by_key(addresses: Iterable[CountedAddress]) -> dict[bytes, CountedAddress]:
     return {
         _KEY.pack(IPv4Address(address).packed, _NUMBERS[transport], port): (address, transport, port)
-        for address, transport, port in places
+        for address, transport, port in addresses
     }

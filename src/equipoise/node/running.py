@@ -21,20 +21,20 @@ _CONFIG: Final = "--config-path"
 def envoys_in(home: Path) -> Iterator[int]:
     """The processes that run Envoy and work in this directory; none if it is not there."""
     try:
-        place = home.stat()
+        folder = home.stat()
     except FileNotFoundError:
         return
     numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    yield from (pid for pid in numbers if is_envoy_in(pid, place))
+    yield from (pid for pid in numbers if is_envoy_in(pid, folder))
 
 
-def is_envoy_in(pid: int, place: os.stat_result) -> bool:
+def is_envoy_in(pid: int, folder: os.stat_result) -> bool:
     """Whether this process runs Envoy and works in the directory with this status."""
     process = Path("/proc", str(pid))
     try:
         # Of a binary that an upgrade replaced the kernel says "envoy (deleted)".
         is_envoy = (process / "exe").readlink().name.split()[0] == BINARY
-        return is_envoy and os.path.samestat((process / "cwd").stat(), place)
+        return is_envoy and os.path.samestat((process / "cwd").stat(), folder)
     except OSError:
         # Gone meanwhile, a zombie, or somebody else's.
         return False

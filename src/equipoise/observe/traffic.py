@@ -103,9 +103,9 @@ class TrafficObserver:
 
     async def _look(self) -> None:
         there = await self._database.read(inventory.everything)
-        places = {each.id: _place(each) for each in there.listeners}
-        await self._packets.follow(places.values())
-        count = await self._count(places)
+        addresses = {each.id: _address(each) for each in there.listeners}
+        await self._packets.follow(addresses.values())
+        count = await self._count(addresses)
         samples = self._compare(there, count)
         self._on_look(
             Look(
@@ -133,7 +133,7 @@ class TrafficObserver:
         # Without an earlier look there is no time over which to tell a rate.
         return [] if last is None else _samples(there.listeners, passed, count.moment - last, self._database.now())
 
-    async def _count(self, places: Mapping[str, CountedAddress]) -> _Count | None:
+    async def _count(self, addresses: Mapping[str, CountedAddress]) -> _Count | None:
         try:
             statistics, members = Statistics(), Members()
             async for piece in self._admin.pieces("/stats?usedonly&format=prometheus"):
@@ -148,16 +148,16 @@ class TrafficObserver:
         if not figures:
             return _Count(moment, {}, members.figures())
         packets = await self._packets.read()
-        with_packets = {id: _with_packets(each, places.get(id), packets) for id, each in figures.items()}
+        with_packets = {id: _with_packets(each, addresses.get(id), packets) for id, each in figures.items()}
         return _Count(moment, with_packets, members.figures())
 
 
-def _place(listener: inventory.ListenerLabels) -> CountedAddress:
+def _address(listener: inventory.ListenerLabels) -> CountedAddress:
     return listener.address, "udp" if listener.protocol == _UDP else "tcp", listener.port
 
 
-def _with_packets(figures: Figures, place: CountedAddress | None, packets: Packets) -> Figures:
-    in_packets, out_packets = (0, 0) if place is None else packets.get(place, (0, 0))
+def _with_packets(figures: Figures, address: CountedAddress | None, packets: Packets) -> Figures:
+    in_packets, out_packets = (0, 0) if address is None else packets.get(address, (0, 0))
     return figures._replace(in_packets=in_packets, out_packets=out_packets)
 
 

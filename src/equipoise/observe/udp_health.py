@@ -81,7 +81,7 @@ class UdpSchedule:
         self._on_health = on_health
         self._spread = spread
         self._checks: dict[str, dict[Member, _Check]] = {}
-        self._at_place: dict[tuple[str, int], dict[_Check, None]] = defaultdict(dict)
+        self._at_address: dict[tuple[str, int], dict[_Check, None]] = defaultdict(dict)
         self._due: list[_Due] = []
         self._numbers = itertools.count()
 
@@ -116,13 +116,13 @@ class UdpSchedule:
 
     def answered(self, address: str, port: int) -> None:
         """A member spoke."""
-        for check in list(self._at_place.get((address, port), ())):
+        for check in list(self._at_address.get((address, port), ())):
             if check.is_open:
                 self._judge(check, passed=True)
 
     def unreachable(self, address: str, port: int) -> None:
         """A member cannot be reached. What is heard too late for one probe counts against the next."""
-        for check in list(self._at_place.get((address, port), ())):
+        for check in list(self._at_address.get((address, port), ())):
             if check.is_open:
                 self._judge(check, passed=False)
             else:
@@ -130,7 +130,7 @@ class UdpSchedule:
 
     def _begin(self, target: Target, now: float) -> _Check:
         check = _Check(target, Standing(target.healthy))
-        self._at_place[target.address, target.port][check] = None
+        self._at_address[target.address, target.port][check] = None
         # Of whom nothing is known, something should be soon; the others need not all be asked at once after a restart.
         within = target.interval if target.healthy is not None else min(_FIRST_SECONDS, target.interval)
         self._plan(now + self._spread(within), check, self._send)
@@ -138,10 +138,10 @@ class UdpSchedule:
 
     def _end(self, check: _Check) -> None:
         check.is_over = True
-        place = check.target.address, check.target.port
-        del self._at_place[place][check]
-        if not self._at_place[place]:
-            del self._at_place[place]
+        address = check.target.address, check.target.port
+        del self._at_address[address][check]
+        if not self._at_address[address]:
+            del self._at_address[address]
 
     def _plan(self, at: float, check: _Check, act: Callable[[_Check, float], None]) -> None:
         heapq.heappush(self._due, _Due(at, next(self._numbers), check, act))

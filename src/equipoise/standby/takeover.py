@@ -50,7 +50,7 @@ class Takeover:
     async def run(self, asked_to_end: asyncio.Event) -> None:
         """Stand in until the event is set; then let go of Envoy. Ends with Envoy if the data directory is removed."""
         log.info("standby_took_over", service=self._settings.service)
-        place = self._files.run.stat()
+        folder = self._files.run.stat()
         files = await self._envoy.choose()
         self._ads = AdsServer(files.xds_socket, lambda: self._envoy.pids)
         await self._ads.start()
@@ -59,7 +59,7 @@ class Takeover:
             is_held = is_held or await self._hold()
             with suppress(TimeoutError):
                 await asyncio.wait_for(asked_to_end.wait(), _LOOK_SECONDS)
-            if not self._is_there(place):
+            if not self._is_there(folder):
                 log.warning("data_directory_gone", effect="Envoy is ended")
                 await self._envoy.stop()
                 break
@@ -105,8 +105,8 @@ class Takeover:
             log.error("private_key_not_opened", reason=type(error).__name__, effect="its listener does not serve")
             return None
 
-    def _is_there(self, place: os.stat_result) -> bool:
+    def _is_there(self, folder: os.stat_result) -> bool:
         try:
-            return os.path.samestat(self._files.run.stat(), place)
+            return os.path.samestat(self._files.run.stat(), folder)
         except OSError:
             return False

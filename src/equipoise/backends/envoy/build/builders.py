@@ -46,9 +46,9 @@ def _of_listener(load_balancer: ProxyLoadBalancer, each: ProxyListener, pool: Pr
     # What is private to it comes and goes with it.
     concerns = listener_refs(id) | (pool_refs(id) if pool.pool_id == id else frozenset())
     name = listener_name(load_balancer.load_balancer_id, each.transport, each.port)
-    place = ListenAddress(each.transport, load_balancer.address, each.port)
+    listen_address = ListenAddress(each.transport, load_balancer.address, each.port)
     message = listener(name, load_balancer, each, pool)
-    yield resource(LISTENER, name, message, id, leads_to=pool.pool_id, place=place, concerns=concerns)
+    yield resource(LISTENER, name, message, id, leads_to=pool.pool_id, listen_address=listen_address, concerns=concerns)
     if each.tls is not None:
         yield resource(SECRET, id, secret(id, each.tls), id, concerns=concerns)
     if each.protocol is Protocol.TCP:

@@ -27,12 +27,12 @@ def resource(
     owner: str,
     *,
     leads_to: str = "",
-    place: ListenAddress | None = None,
+    listen_address: ListenAddress | None = None,
     concerns: Scope = NOTHING,
 ) -> Resource:
     body = message.SerializeToString(deterministic=True)
     version = blake2b(body, digest_size=8).hexdigest()
-    return Resource(type_url, name, version, body, owner, leads_to, place, concerns)
+    return Resource(type_url, name, version, body, owner, leads_to, listen_address, concerns)
 
 
 def packed(message: Message) -> AnyMessage:

@@ -12,8 +12,8 @@ class Resource:
 
     `version` is a hash of `body`, so that equal content has an equal version in every process and at every start.
     `owner` is the id of the listener or pool that it belongs to, `leads_to` that of the pool to which a listener, or
-    its filter, hands what it takes in. `concerns` says what a rejection of it is about. `place` is what a listener
-    occupies, None for the other kinds.
+    its filter, hands what it takes in. `concerns` says what a rejection of it is about. `listen_address` is what a
+    listener occupies, None for the other kinds.
     """
 
     type_url: str
@@ -22,5 +22,5 @@ class Resource:
     body: bytes = field(repr=False)
     owner: str
     leads_to: str = ""
-    place: ListenAddress | None = None
+    listen_address: ListenAddress | None = None
     concerns: Scope = NOTHING

@@ -24,7 +24,7 @@ class Request:
 class Push:
     """To the node: resources that it is to have from now on, and names that it is to have no longer.
 
-    `vacates` are the places, as far as they are known, that it gives up with the latter.
+    `vacates` are the listen addresses, as far as they are known, that it gives up with the latter.
     """
 
     type_url: str

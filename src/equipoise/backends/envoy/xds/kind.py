@@ -18,7 +18,7 @@ class Held:
     load_balancer_id: str
     owner: str | None
     leads_to: str | None = None
-    place: ListenAddress | None = None
+    listen_address: ListenAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)

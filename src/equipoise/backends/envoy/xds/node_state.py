@@ -15,7 +15,7 @@ for the same reason a new stream is sent all members: what happened to the last 
 not known.
 
 A port of UDP can be shared: Envoy opens it so that its workers can, and the kernel then lets any process of the same
-user join in. So before a node is sent a listener that is new to it, `may_occupy` is asked whether its place is free;
+user join in. So before a node is sent a listener that is new to it, `may_occupy` is asked whether its address is free;
 if not, the listener counts as rejected, in the words that Envoy has for a port of TCP.
 """
 
@@ -109,12 +109,12 @@ class NodeState:
                 outcome.pushes.append(push)
         return outcome
 
-    def places(self, load_balancer_ids: Iterable[str]) -> Iterator[ListenAddress]:
+    def listen_addresses(self, load_balancer_ids: Iterable[str]) -> Iterator[ListenAddress]:
         """Return where the node has accepted listeners of these load balancers."""
         held = self._kinds[LISTENER].held
         keys = (key for id in load_balancer_ids for key in self._holdings.get(id, ()))
-        places = (held[name].place for type_url, name in keys if type_url == LISTENER)
-        return (place for place in places if place is not None)
+        listen_addresses = (held[name].listen_address for type_url, name in keys if type_url == LISTENER)
+        return (listen_address for listen_address in listen_addresses if listen_address is not None)
 
     # Answers
 
@@ -280,11 +280,11 @@ class NodeState:
         return bool(behind)
 
     def _is_kept_out(self, sent: Sent) -> bool:
-        """Whether somebody else has the place of a listener; it is then rejected on behalf of the node."""
-        kind, place = self._kinds[sent.resource.type_url], sent.resource.place
-        if place is None or sent.resource.name in kind.held or self._may_occupy(place):
+        """Whether somebody else has the address of a listener; it is then rejected on behalf of the node."""
+        kind, listen_address = self._kinds[sent.resource.type_url], sent.resource.listen_address
+        if listen_address is None or sent.resource.name in kind.held or self._may_occupy(listen_address):
             return False
-        self._reject(kind, sent, port_in_use(f"{place.address}:{place.port}"))
+        self._reject(kind, sent, port_in_use(f"{listen_address.address}:{listen_address.port}"))
         return True
 
     def _standing(self, resource: Resource, generation: int, drafts: Drafts, failed: set[str]) -> _Standing:
@@ -379,13 +379,13 @@ class NodeState:
         if kind.type_url == CLUSTER:
             for name in draft.add:
                 self._kinds[ENDPOINTS].forget(name)
-        vacated = (kind.held[name].place for name in draft.remove)
+        vacated = (kind.held[name].listen_address for name in draft.remove)
         return Push(
             kind.type_url,
             nonce,
             resources=tuple(sent.resource for sent in draft.add.values()),
             removed=removed,
-            vacates=tuple(place for place in vacated if place is not None),
+            vacates=tuple(listen_address for listen_address in vacated if listen_address is not None),
         )
 
     # The book of what the node has
@@ -416,4 +416,4 @@ class NodeState:
 
 
 def _held(resource: Resource, load_balancer_id: str) -> Held:
-    return Held(resource.version, load_balancer_id, resource.owner, resource.leads_to, resource.place)
+    return Held(resource.version, load_balancer_id, resource.owner, resource.leads_to, resource.listen_address)

@@ -26,7 +26,7 @@ class Opening:
 
     Args:
         report: told the generations. What it raises in a call of `confirmed` comes out of that.
-        places: where the node has accepted listeners of load balancers with these ids.
+        listen_addresses: where the node has accepted listeners of load balancers with these ids.
         is_here: tells whether the node is on this machine; elsewhere nobody can look.
         failed: called when the first could not be reported; nothing is reported from then on.
     """
@@ -34,12 +34,12 @@ class Opening:
     def __init__(
         self,
         report: Callable[[Generations], None],
-        places: Callable[[Iterable[str]], Iterable[ListenAddress]],
+        listen_addresses: Callable[[Iterable[str]], Iterable[ListenAddress]],
         is_here: Callable[[], bool],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._report = report
-        self._places = places
+        self._listen_addresses = listen_addresses
         self._is_here = is_here
         self._failed = failed
         self._accepted: dict[str, int] = {}
@@ -66,8 +66,8 @@ class Opening:
         deadline = clock() + (_OPEN_SECONDS if self._is_here() else 0.0)
         while self._accepted:
             accepted, self._accepted = self._accepted, {}
-            for place in self._places(accepted):
-                await _until(True, place, deadline)
+            for listen_address in self._listen_addresses(accepted):
+                await _until(True, listen_address, deadline)
                 # All the others are opened in the same breath, or never.
                 deadline = min(deadline, clock() + _CHANGE_SECONDS)
             self._report(accepted)
@@ -79,24 +79,24 @@ class Opening:
             self._failed(error)
 
 
-async def vacated(places: Iterable[ListenAddress]) -> None:
-    """Wait until nobody listens on these places any more, or for as long as that can be Envoy's doing.
+async def vacated(listen_addresses: Iterable[ListenAddress]) -> None:
+    """Wait until nobody listens there any more, or for as long as that can be Envoy's doing.
 
     Envoy accepts the end of a listener when it has told its workers; each closes its part at its next turn. The
     end is to be reported when a client is rejected. Datagrams are not waited for: none was served after the acceptance,
     and the socket stays open until Envoy has drained the listener.
     """
     deadline = asyncio.get_running_loop().time() + _CHANGE_SECONDS
-    for place in places:
-        await _until(False, place, deadline)
+    for listen_address in listen_addresses:
+        await _until(False, listen_address, deadline)
 
 
-async def _until(is_open: bool, place: ListenAddress, deadline: float) -> None:
-    """Wait until somebody listens on a place of TCP, or nobody."""
-    if place.transport is not Transport.TCP:
+async def _until(is_open: bool, listen_address: ListenAddress, deadline: float) -> None:
+    """Wait until somebody listens on an address of TCP, or nobody."""
+    if listen_address.transport is not Transport.TCP:
         return
     clock = asyncio.get_running_loop().time
     # Some sandboxes have no netlink: there Envoy's word is all that can be had.
     with suppress(OSError):
-        while is_listening(place.address, place.port) != is_open and clock() < deadline:  # noqa: ASYNC110
+        while is_listening(listen_address.address, listen_address.port) != is_open and clock() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)

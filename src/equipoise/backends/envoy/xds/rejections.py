@@ -77,7 +77,7 @@ def read_reason(reason: str) -> Reason:
 
 
 def port_in_use(address: str) -> Reason:
-    """Return the reason of a listener whose place somebody else has; `address` is with the port."""
+    """Return the reason of a listener whose address somebody else has; `address` is with the port."""
     return _cannot_listen(RejectionKind.ADDRESS_IN_USE, address, PORT_IN_USE)
 
 

@@ -52,7 +52,7 @@ FEW_SESSIONS: Final = 1_000
 
 @dataclass(eq=False, slots=True)
 class Session:
-    """One stream. None in the queue ends it; `vacating` are the places that are given up, by nonce.
+    """One stream. None in the queue ends it; `vacating` are the listen addresses that are given up, by nonce.
 
     `udp_sessions` is what the node has room for; `limits_revision` that of the shares it was sent last. What it has
     accepted is reported through `opening`.
@@ -210,11 +210,11 @@ class AdsServer:
         in_force = [each for each in wanted.values() if each is not None and each.resources]
         self._keep(node_id, in_force, wanted.keys() - {each.load_balancer_id for each in in_force})
 
-    def _may_occupy(self, place: ListenAddress) -> bool:
-        """Whether a listener would have the place alone; Envoy finds out by itself where ports cannot be shared."""
-        if place.transport is Transport.TCP:
+    def _may_occupy(self, listen_address: ListenAddress) -> bool:
+        """Whether a listener would have the address alone; Envoy finds out by itself where ports cannot be shared."""
+        if listen_address.transport is Transport.TCP:
             return True
-        return not is_taken_for_datagrams(place.address, place.port, self._envoy_pids())
+        return not is_taken_for_datagrams(listen_address.address, listen_address.port, self._envoy_pids())
 
     # For the streams
 
@@ -240,7 +240,7 @@ class AdsServer:
         state = NodeState(self._desired, self._may_occupy)
         opening = Opening(
             report=lambda generations: self._report(node_id, generations),
-            places=state.places,
+            listen_addresses=state.listen_addresses,
             is_here=lambda: bool(self._envoy_pids()),
             failed=failed,
         )

@@ -35,7 +35,9 @@ class Shares:
         found = frozenset(
             each.leads_to
             for each in resources
-            if each.type_url == LISTENER and each.place is not None and each.place.transport is Transport.UDP
+            if each.type_url == LISTENER
+            and each.listen_address is not None
+            and each.listen_address.transport is Transport.UDP
         )
         if found != self._listeners.get(load_balancer_id, frozenset()):
             self.revision += 1
