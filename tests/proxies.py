@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from equipoise.proxy.model import (
-    Algorithm,
+    BalancingPolicy,
     Persistence,
-    Protocol,
     ProxyHealthCheck,
     ProxyListener,
     ProxyLoadBalancer,
     ProxyMember,
     ProxyPool,
     ProxyTls,
+    ServedProtocol,
 )
 
 
@@ -22,10 +22,10 @@ class Served:
     The weight of a member is 1 unless `weights` say otherwise."""
 
     listener_id: str
-    protocol: Protocol
+    protocol: ServedProtocol
     port: int
     backend_port: int
-    algorithm: Algorithm
+    algorithm: BalancingPolicy
     members: tuple[str, ...]
     health_check: ProxyHealthCheck | None
     idle_timeout: int | None
@@ -54,7 +54,7 @@ class Served:
         by_cookie = self.protocol.carries_http
         return ProxyPool(
             self.listener_id,
-            Protocol.HTTP if by_cookie else self.protocol,
+            ServedProtocol.HTTP if by_cookie else self.protocol,
             self.algorithm,
             tuple(ProxyMember(address, self.backend_port, self.weights.get(address, 1)) for address in self.members),
             self.health_check,

@@ -16,7 +16,7 @@ from equipoise.api.classic.errors import render
 from equipoise.core.errors import TokenMissing
 from equipoise.http.body import decoded, raw_body
 from equipoise.http.middleware import RequestBoundary
-from equipoise.http.protocol import Limits
+from equipoise.http.protocol import HeadLimits
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation, router
 from equipoise.http.server import HttpServer
@@ -109,7 +109,7 @@ class Stand:
 
 
 @asynccontextmanager
-async def running(limits: Limits | None = None) -> AsyncIterator[Stand]:
+async def running(limits: HeadLimits | None = None) -> AsyncIterator[Stand]:
     handlers = Handlers()
     app = RequestBoundary(router(handlers.operations()), render)
     server = HttpServer(app, "127.0.0.1", 0, render=render, limits=limits)

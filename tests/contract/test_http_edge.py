@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from equipoise.http.protocol import LINGER_SECONDS, Limits
+from equipoise.http.protocol import LINGER_SECONDS, HeadLimits
 from stand import Api
 from tests.contract.http_stand import (
     MAX_BODY_BYTES,
@@ -346,7 +346,7 @@ async def test_a_refused_head_is_answered_without_a_body(stand: Stand) -> None:
 
 
 async def test_what_stands_between_and_after_chunks_has_its_limit(stand: Stand) -> None:
-    limit = Limits().head_bytes
+    limit = HeadLimits().head_bytes
     for sent in (
         chunks(b"2\r\n[]\r\n0\r\n") + b"A: b\r\n" * limit,
         chunks(b"2\r\n[]\r\n0\r\nA: ") + b"b" * 20 * limit,

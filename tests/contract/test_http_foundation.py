@@ -16,7 +16,7 @@ import uvloop
 
 from equipoise.api.classic.errors import render
 from equipoise.http.middleware import RequestBoundary
-from equipoise.http.protocol import Limits
+from equipoise.http.protocol import HeadLimits
 from equipoise.http.routing import Operation, router
 from equipoise.http.server import HttpServer, ListenError
 from tests.contract.http_stand import (
@@ -33,7 +33,7 @@ from tests.contract.http_stand import (
 )
 
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
-IMPATIENT = Limits(request_seconds=0.5)
+IMPATIENT = HeadLimits(request_seconds=0.5)
 GENERATED_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -333,7 +333,7 @@ async def test_a_connection_outlives_an_answer_that_did_not_wait_for_the_body(st
 
 
 async def test_a_resting_connection_is_closed_after_its_time() -> None:
-    async with running(Limits(keep_alive_seconds=1)) as started, connected(started) as (reader, writer):
+    async with running(HeadLimits(keep_alive_seconds=1)) as started, connected(started) as (reader, writer):
         writer.write(b"POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
         assert (await read_answer(reader)).status == 200
         writer.write(b"{}")
@@ -344,7 +344,7 @@ async def test_a_resting_connection_is_closed_after_its_time() -> None:
 
 
 async def test_a_url_of_the_longest_length_is_read_and_one_byte_more_is_not(stand: Stand) -> None:
-    longest = Limits().url_bytes - len(THINGS)
+    longest = HeadLimits().url_bytes - len(THINGS)
     assert (await stand.client.get(THINGS + "?" + "x" * (longest - 1))).status_code == 200
     with captured() as lines:
         answer = await exchange(stand, f"GET {THINGS}?{'x' * longest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())

@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 
 from equipoise.app.service import Equipoise
-from equipoise.core.commands import CreateHealthMonitor, CreateListener, CreateLoadBalancer, NewMember, PoolFields
+from equipoise.core.commands import (
+    AddMemberCommand,
+    CreateHealthMonitorCommand,
+    CreateListenerCommand,
+    CreateLoadBalancerCommand,
+    PoolFields,
+)
 from equipoise.core.jobs import Job, JobStatus
 from equipoise.core.model import EXTERNAL, Algorithm, Protocol
 from equipoise.core.quotas import Quotas
@@ -39,7 +45,7 @@ class Place:
         self.address = self.pool_id = ""
 
     async def build(self, protocol: Protocol, port_of_members: int) -> None:
-        command = CreateLoadBalancer(
+        command = CreateLoadBalancerCommand(
             name="weights",
             description="",
             vpc_id="vpc",
@@ -57,7 +63,7 @@ class Place:
         id = made.resource_id
         shown = await self._database.read(lambda c: load_balancers.show_load_balancer(c, CALLER, id))
         self.address = shown.vip_address
-        listener = CreateListener(
+        listener = CreateListenerCommand(
             load_balancer_id=id,
             name="weights",
             description="",
@@ -70,11 +76,11 @@ class Place:
         )
         self.pool_id = created.resource_id
 
-    async def add(self, *wanted: NewMember) -> None:
+    async def add(self, *wanted: AddMemberCommand) -> None:
         await self.succeeds(lambda tx: members.add_members(tx, CALLER, self._policy, self.pool_id, wanted))
 
     async def check(self) -> None:
-        monitor = CreateHealthMonitor(
+        monitor = CreateHealthMonitorCommand(
             type=Protocol.HTTP,
             path="/health",
             port=None,
@@ -127,7 +133,9 @@ async def test_members_get_traffic_by_their_weight_and_nothing_new_with_none(
     heavy, light, none = backends.addresses
     async with serving(tmp_path, protocol, backends) as place:
         await place.add(
-            NewMember("a", heavy, weight=3), NewMember("b", light, weight=1), NewMember("c", none, weight=0)
+            AddMemberCommand("a", heavy, weight=3),
+            AddMemberCommand("b", light, weight=1),
+            AddMemberCommand("c", none, weight=0),
         )
         answers = await place.answers(80)
         # Each worker of Envoy keeps turns of its own.
@@ -138,7 +146,9 @@ async def test_members_get_traffic_by_their_weight_and_nothing_new_with_none(
 async def test_a_backup_gets_traffic_only_while_no_other_member_can(tmp_path: Path, backends: Backends) -> None:
     first, second, backup = backends.addresses
     async with serving(tmp_path, Protocol.HTTP, backends) as place:
-        await place.add(NewMember("a", first), NewMember("b", second), NewMember("c", backup, backup=True))
+        await place.add(
+            AddMemberCommand("a", first), AddMemberCommand("b", second), AddMemberCommand("c", backup, backup=True)
+        )
         await place.check()
         await place.until_answers({first, second}, 20)
         backends[0].healthy = False

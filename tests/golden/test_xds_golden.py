@@ -17,16 +17,16 @@ from equipoise.backends.envoy.build.builders import build
 from equipoise.backends.envoy.build.resource import Resource
 from equipoise.backends.envoy.build.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
 from equipoise.proxy.model import (
-    Algorithm,
+    BalancingPolicy,
     CipherSet,
     Persistence,
-    Protocol,
     ProxyHealthCheck,
     ProxyListener,
     ProxyLoadBalancer,
     ProxyMember,
     ProxyPool,
     ProxyTls,
+    ServedProtocol,
 )
 
 CASES = Path(__file__).parent / "xds"
@@ -52,7 +52,7 @@ def read_case(path: Path) -> ProxyLoadBalancer:
 def _listener(case: dict[str, Any]) -> ProxyListener:
     tls = case.get("tls")
     read = {
-        "protocol": Protocol(case["protocol"]),
+        "protocol": ServedProtocol(case["protocol"]),
         "tls": tls and ProxyTls(**{**tls, "ciphers": CipherSet(tls["ciphers"])}),
     }
     return ProxyListener(**case | read)
@@ -61,10 +61,10 @@ def _listener(case: dict[str, Any]) -> ProxyListener:
 def _pool(case: dict[str, Any]) -> ProxyPool:
     check, persistence = case["health_check"], case.get("persistence")
     read = {
-        "protocol": Protocol(case["protocol"]),
-        "algorithm": Algorithm(case["algorithm"]),
+        "protocol": ServedProtocol(case["protocol"]),
+        "algorithm": BalancingPolicy(case["algorithm"]),
         "members": tuple(ProxyMember(**each) for each in case["members"]),
-        "health_check": check and ProxyHealthCheck(**{**check, "protocol": Protocol(check["protocol"])}),
+        "health_check": check and ProxyHealthCheck(**{**check, "protocol": ServedProtocol(check["protocol"])}),
         "persistence": persistence and Persistence(persistence),
     }
     return ProxyPool(**case | read)

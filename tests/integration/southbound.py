@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from equipoise.backends.envoy.build.builders import build
-from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.backends.envoy.xds.server import AdsServer
 from equipoise.node.files import DataPlaneFiles
-from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
-from equipoise.proxy.model import Algorithm, Protocol, ProxyHealthCheck
-from equipoise.proxy.rejections import Rejected
+from equipoise.node.supervisor import EnvoyOptions, EnvoySupervisor
+from equipoise.proxy.model import BalancingPolicy, ProxyHealthCheck, ServedProtocol
+from equipoise.proxy.rejections import RejectedResource
 from tests.proxies import Served, serving
 
 NODE = "node-1"
@@ -58,7 +58,7 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
         self.confirmations: list[tuple[str, str, int]] = []
-        self.rejections: list[Rejected] = []
+        self.rejections: list[RejectedResource] = []
         self._waiting: list[asyncio.Future[None]] = []
 
     def node_connected(self, node_id: str) -> None:
@@ -73,7 +73,7 @@ class Recorder:
         self.confirmations.extend((node_id, load_balancer_id, each) for load_balancer_id, each in generations.items())
         self._wake()
 
-    def rejected(self, _node_id: str, rejections: Sequence[Rejected]) -> None:
+    def rejected(self, _node_id: str, rejections: Sequence[RejectedResource]) -> None:
         self.rejections.extend(rejections)
         self._wake()
 
@@ -172,8 +172,8 @@ def a_listener(
     backend_port: int,
     members: Iterable[str] = (),
     *,
-    protocol: Protocol = Protocol.TCP,
-    algorithm: Algorithm = Algorithm.ROUND_ROBIN,
+    protocol: ServedProtocol = ServedProtocol.TCP,
+    algorithm: BalancingPolicy = BalancingPolicy.ROUND_ROBIN,
     health_check: ProxyHealthCheck | None = None,
     idle_timeout: int | None = None,
 ) -> Served:
@@ -182,9 +182,9 @@ def a_listener(
     )
 
 
-def desired(load_balancer_id: str, generation: int, address: str, *listeners: Served) -> Desired:
+def desired(load_balancer_id: str, generation: int, address: str, *listeners: Served) -> DesiredResources:
     resources = build(serving(load_balancer_id, address, listeners))
-    return Desired(load_balancer_id, generation, resources)
+    return DesiredResources(load_balancer_id, generation, resources)
 
 
 class Stand:
@@ -193,7 +193,7 @@ class Stand:
     def __init__(self, directory: Path, concurrency: int = 2) -> None:
         self.files = DataPlaneFiles(directory)
         self.recorder = Recorder()
-        self.envoy = EnvoySupervisor(EnvoySettings(directory, NODE, concurrency))
+        self.envoy = EnvoySupervisor(EnvoyOptions(directory, NODE, concurrency))
         self.ads = AdsServer(self.files.xds_socket, lambda: self.envoy.pids)
 
     async def start(self) -> None:
@@ -208,11 +208,11 @@ class Stand:
         wanted = (NODE, load_balancer_id, generation)
         await self.recorder.wait(lambda: wanted in self.recorder.confirmations)
 
-    async def rejected(self, resource: str) -> Rejected:
+    async def rejected(self, resource: str) -> RejectedResource:
         await self.recorder.wait(lambda: any(each.resource == resource for each in self.recorder.rejections))
         return next(each for each in self.recorder.rejections if each.resource == resource)
 
-    async def publish(self, wanted: Desired) -> None:
+    async def publish(self, wanted: DesiredResources) -> None:
         """Publish one load balancer and wait until the node has it."""
         self.ads.publish([wanted])
         await self.confirmed(wanted.load_balancer_id, wanted.generation)

@@ -11,7 +11,7 @@ import pytest
 
 from equipoise.node import bandwidth, nft, nft_reading
 from equipoise.node.bandwidth import BandwidthEnforcer
-from equipoise.proxy.model import Algorithm, Protocol, ProxyLoadBalancer
+from equipoise.proxy.model import BalancingPolicy, ProxyLoadBalancer, ServedProtocol
 from tests.proxies import Served, serving
 
 
@@ -48,7 +48,7 @@ def delete(table: str) -> None:
 
 def load_balancer(id: str, address: str, mbits: int = 10, *ports: int) -> ProxyLoadBalancer:
     listeners = [
-        Served(f"{id}-{port}", Protocol.TCP, port, 9000, Algorithm.ROUND_ROBIN, (), None, None)
+        Served(f"{id}-{port}", ServedProtocol.TCP, port, 9000, BalancingPolicy.ROUND_ROBIN, (), None, None)
         for port in ports or (80,)
     ]
     return serving(id, address, tuple(listeners), mbits)

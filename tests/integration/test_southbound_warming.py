@@ -4,7 +4,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from equipoise.proxy.model import Algorithm, Protocol, ProxyHealthCheck
+from equipoise.proxy.model import BalancingPolicy, ProxyHealthCheck, ServedProtocol
 from tests.integration.southbound import (
     NODE,
     Member,
@@ -18,7 +18,7 @@ from tests.integration.southbound import (
 )
 
 PATIENT = ProxyHealthCheck(
-    Protocol.HTTP, "/up", None, interval=50, timeout=50, healthy_threshold=1, unhealthy_threshold=1
+    ServedProtocol.HTTP, "/up", None, interval=50, timeout=50, healthy_threshold=1, unhealthy_threshold=1
 )
 ROUNDS = 20
 """Changes of members, each sent when the last is confirmed: a change that is not held up takes three round trips."""
@@ -41,7 +41,7 @@ async def test_a_cluster_is_accepted_when_envoy_uses_it_and_until_then_no_other_
         port,
         members[0].port,
         [*(member.address for member in members), silent],
-        protocol=Protocol.HTTP,
+        protocol=ServedProtocol.HTTP,
         health_check=PATIENT,
     )
     async with a_stand(tmp_path) as stand:
@@ -50,7 +50,7 @@ async def test_a_cluster_is_accepted_when_envoy_uses_it_and_until_then_no_other_
         beside = a_listener("beside", port, members[0].port)
         await stand.publish(desired("beside", 1, beside_at, beside))
         with socket.create_server((silent, members[0].port), backlog=64):
-            source = replace(listener, algorithm=Algorithm.SOURCE)
+            source = replace(listener, algorithm=BalancingPolicy.SOURCE)
             stand.ads.publish([desired("checked", 2, checked_at, source)])
             stand.ads.publish([desired("other", 1, other_at, a_listener("other", port, members[0].port))])
             for round in range(ROUNDS):

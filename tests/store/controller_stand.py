@@ -13,19 +13,19 @@ from sqlalchemy import Connection
 
 from equipoise.api.classic.handlers.listeners import create_listener
 from equipoise.backends.envoy.backend import desired_of
-from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.certificates.vault import Vault
 from equipoise.controller.compile import ProxySettings
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
 from equipoise.controller.slow_start import SlowStart
-from equipoise.core.commands import CreateLoadBalancer, NewMember
+from equipoise.core.commands import AddMemberCommand, CreateLoadBalancerCommand
 from equipoise.core.jobs import Job
 from equipoise.core.quotas import Quotas
 from equipoise.core.references import listeners, pools
 from equipoise.proxy.backend import NodeObserver, Published
 from equipoise.proxy.model import ProxyLoadBalancer
-from equipoise.proxy.rejections import Rejected, RejectionKind
+from equipoise.proxy.rejections import RejectedResource, RejectionKind
 from equipoise.store.database import Clock, Database, Transaction, open_engine
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.migrate import upgrade
@@ -47,7 +47,7 @@ class FakeNode:
     observer: NodeObserver
 
     def __init__(self) -> None:
-        self.desired: dict[str, Desired] = {}
+        self.desired: dict[str, DesiredResources] = {}
         self.acknowledged: dict[str, int] = {}
         self.is_ready = False
         self.confirms_at_once = True
@@ -89,7 +89,7 @@ class FakeNode:
         # As of a listener with a pool of its own; what it says tells the kind.
         concerns = listeners(listener_id) | pools(listener_id)
         kind = RejectionKind.ADDRESS_IN_USE if "cannot listen" in reason else RejectionKind.STRUCTURE
-        rejected = Rejected(load_balancer_id, generation, concerns, "resource", kind, reason)
+        rejected = RejectedResource(load_balancer_id, generation, concerns, "resource", kind, reason)
         asyncio.get_running_loop().call_soon(self.observer.rejected, NODE, [rejected])
 
 
@@ -186,7 +186,7 @@ class Stand:
         return await self.write(lambda tx: create_listener(tx, CALLER, self.policy, body))
 
     async def add_member(self, listener_id: str, address: str = "127.0.1.1") -> Accepted:
-        wanted = [NewMember("server", address)]
+        wanted = [AddMemberCommand("server", address)]
         return await self.write(lambda tx: members.add_members(tx, CALLER, self.policy, listener_id, wanted))
 
     async def remove_members(self, listener_id: str, *ids: str) -> Accepted:
@@ -225,7 +225,7 @@ class Stand:
         )
 
 
-def new_load_balancer(**fields: object) -> CreateLoadBalancer:
+def new_load_balancer(**fields: object) -> CreateLoadBalancerCommand:
     values: dict[str, object] = {
         "name": "lb",
         "description": "",
@@ -240,7 +240,7 @@ def new_load_balancer(**fields: object) -> CreateLoadBalancer:
         "charge_mode": "bandwidth",
         "eip_type": "5_bgp",
     }
-    return CreateLoadBalancer(**(values | fields))  # type: ignore[arg-type]
+    return CreateLoadBalancerCommand(**(values | fields))  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from equipoise.api.classic.handlers.listeners import update_listener
-from equipoise.core.commands import CreateCertificate, UpdateCertificate
+from equipoise.core.commands import CreateCertificateCommand, UpdateCertificateCommand
 from equipoise.core.errors import ChangedMeanwhile, InUse, ServiceError
 from equipoise.core.jobs import JobStatus
 from equipoise.store.tables import certificate_contents, load_balancers
@@ -29,7 +29,7 @@ class Shop:
 
     async def open(self, load_balancers: int = 0) -> list[Accepted]:
         """Make the certificate, and load balancers with a listener each that uses it."""
-        command = CreateCertificate("first", "key of first", "", "", "")
+        command = CreateCertificateCommand("first", "key of first", "", "", "")
         accepted = await self.stand.write(
             lambda tx: certificates.create_certificate(tx, CALLER, self.stand.vault, command)
         )
@@ -47,7 +47,7 @@ class Shop:
         renewal = Renewal(self.view().content.id, text, self.stand.vault.seal(f"key of {text}"))
         return await self.stand.write(
             lambda tx: certificates.update_certificate(
-                tx, CALLER, self.stand.policy, self.id, UpdateCertificate(None, None, {"name": text}), renewal
+                tx, CALLER, self.stand.policy, self.id, UpdateCertificateCommand(None, None, {"name": text}), renewal
             )
         )
 
@@ -147,7 +147,7 @@ async def test_a_renewal_that_was_checked_against_what_is_there_no_more_changes_
         with pytest.raises(ServiceError) as caught:
             await stand.write(
                 lambda tx: certificates.update_certificate(
-                    tx, CALLER, stand.policy, shop.id, UpdateCertificate("late", None, {}), late
+                    tx, CALLER, stand.policy, shop.id, UpdateCertificateCommand("late", None, {}), late
                 )
             )
         assert type(caught.value) is ChangedMeanwhile

@@ -1,7 +1,7 @@
 """What failing jobs do with elastic IPs: they return as they were."""
 
 from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
-from equipoise.core.commands import CreateElasticIp
+from equipoise.core.commands import CreateElasticIpCommand
 from equipoise.core.jobs import JobStatus
 from equipoise.core.model import Address
 from equipoise.usecases import elastic_ips, load_balancers
@@ -17,7 +17,7 @@ def listed(stand: Stand) -> list[Address]:
 async def test_a_failed_creation_leaves_the_elastic_ip_free_again(database_url: str) -> None:
     now = 1_000_000.0
     async with open_stand(database_url, time_limit=LIMIT, connected=False, clock=lambda: now) as stand:
-        command = CreateElasticIp("5_bgp", None, 40, "traffic")
+        command = CreateElasticIpCommand("5_bgp", None, 40, "traffic")
         held = await stand.write(lambda tx: elastic_ips.create_elastic_ip(tx, CALLER, stand.policy, command))
         created = await stand.create_load_balancer(vip_address=held.address, bandwidth=None)
         shown = stand.read(lambda c: load_balancers.show_load_balancer(c, CALLER, created.resource_id))

@@ -11,7 +11,7 @@ from equipoise.api.classic.handlers import load_balancers as classic_load_balanc
 from equipoise.api.classic.handlers.listeners import update_listener
 from equipoise.controller import reconcile
 from equipoise.controller.retention import Retention
-from equipoise.core.commands import NewMember
+from equipoise.core.commands import AddMemberCommand
 from equipoise.core.errors import AddressTaken, BeingDeleted, NotCancellable, QuotaExceeded, ServiceError
 from equipoise.core.jobs import FailureReason, JobStatus, Warned, WarningReason
 from equipoise.core.quotas import Quotas
@@ -354,7 +354,7 @@ async def test_time_never_runs_backwards_within_a_job(database_url: str) -> None
 
 
 async def add_two_members(stand: Stand, listener_id: str) -> Accepted:
-    wanted = [NewMember("a", "127.0.1.1"), NewMember("b", "127.0.1.2")]
+    wanted = [AddMemberCommand("a", "127.0.1.1"), AddMemberCommand("b", "127.0.1.2")]
     return await stand.write(lambda tx: members.add_members(tx, CALLER, stand.policy, listener_id, wanted))
 
 

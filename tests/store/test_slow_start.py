@@ -8,7 +8,7 @@ from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
 from equipoise.backends.envoy.build.type_urls import ENDPOINTS
 from equipoise.controller.slow_start import Shares, SlowStart
-from equipoise.core.commands import CreateHealthMonitor, NewMember
+from equipoise.core.commands import AddMemberCommand, CreateHealthMonitorCommand
 from equipoise.core.model import Protocol
 from equipoise.store import desired as desired_store
 from equipoise.store import members as members_store
@@ -17,7 +17,7 @@ from tests.store.controller_stand import CALLER, Stand, open_stand
 
 ONE, TWO, THREE = "127.0.1.1", "127.0.1.2", "127.0.1.3"
 SECONDS = 10
-CHECK = CreateHealthMonitor(
+CHECK = CreateHealthMonitorCommand(
     type=Protocol.TCP,
     path=None,
     port=None,
@@ -175,7 +175,7 @@ async def test_a_share_is_one_of_the_weight_that_a_member_has(database_url: str)
     async with open_stand(database_url, slow_start=SECONDS) as stand:
         place = await a_place(stand)
         await place.check()
-        heavy = [NewMember("server", THREE, weight=5), NewMember("server", "127.0.1.4", weight=0)]
+        heavy = [AddMemberCommand("server", THREE, weight=5), AddMemberCommand("server", "127.0.1.4", weight=0)]
         await stand.ended(
             await stand.write(lambda tx: members.add_members(tx, CALLER, stand.policy, place.listener, heavy))
         )

@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 from sqlalchemy import Connection, Engine, event
 
-from equipoise.core.commands import NewMember, PutWebhook
+from equipoise.core.commands import AddMemberCommand, PutWebhookCommand
 from equipoise.store.database import Database, Transaction
-from equipoise.store.transaction import Outcome, Unit
+from equipoise.store.transaction import Unit, UnitOutcome
 from equipoise.usecases import jobs, listeners, load_balancers, members, webhooks
 from equipoise.usecases.context import Accepted
 from tests.store.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
@@ -45,7 +45,7 @@ def writing_commits(database: Database) -> Iterator[list[list[str]]]:
     commit = database._access.commit
     committed: list[list[str]] = []
 
-    async def count(units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[Outcome]:
+    async def count(units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[UnitOutcome]:
         statements: list[str] = []
 
         def noting(work: Callable[[Transaction], T], tx: Transaction) -> T:
@@ -152,7 +152,7 @@ async def test_a_project_without_a_webhook_pays_no_statement_for_it_and_one_with
             return len(statements)
 
         without = await cancel()
-        command = PutWebhook("http://127.0.0.1:9/", None, keeps_secret=False)
+        command = PutWebhookCommand("http://127.0.0.1:9/", None, keeps_secret=False)
         await stand.write(lambda tx: webhooks.put_webhook(tx, CALLER, stand.vault, command))
         assert await cancel() == without + 1
 
@@ -165,5 +165,5 @@ async def a_listener(stand: Stand) -> str:
 
 
 async def add_members(stand: Stand, listener_id: str, count: int) -> tuple[Accepted, list[str]]:
-    wanted = [NewMember("server", f"127.0.{count}.{number}") for number in range(1, count + 1)]
+    wanted = [AddMemberCommand("server", f"127.0.{count}.{number}") for number in range(1, count + 1)]
     return await cost_of_writing(stand, lambda tx: members.add_members(tx, CALLER, stand.policy, listener_id, wanted))

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from equipoise.api.classic.wire import jobs as wire
-from equipoise.core.commands import NewMember
+from equipoise.core.commands import AddMemberCommand
 from equipoise.core.errors import NotCancellable, ServiceError
 from equipoise.core.jobs import FailureReason, Job, JobStatus, MembersSubject
 from equipoise.store.jobs import queries, rollback
@@ -21,7 +21,7 @@ SUCCESS, FAIL = JobStatus.SUCCESS, JobStatus.FAIL
 
 
 async def add_members(stand: Stand, listener_id: str, count: int) -> Accepted:
-    wanted = [NewMember("server", f"127.0.1.{number}") for number in range(1, count + 1)]
+    wanted = [AddMemberCommand("server", f"127.0.1.{number}") for number in range(1, count + 1)]
     return await stand.write(lambda tx: members.add_members(tx, CALLER, stand.policy, listener_id, wanted))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from equipoise.api.classic.handlers.health_checks import create_health_check
 from equipoise.api.classic.wire import jobs as wire
-from equipoise.core.commands import NewMember
+from equipoise.core.commands import AddMemberCommand
 from equipoise.core.jobs import (
     HealthMonitorSubject,
     Job,
@@ -29,7 +29,7 @@ INTERNAL = {"type": "Internal", "vip_subnet_id": "subnet", "security_group_id": 
 
 
 async def add_members(stand: Stand, listener_id: str, *addresses: str) -> Accepted:
-    wanted = [NewMember("server", address) for address in addresses]
+    wanted = [AddMemberCommand("server", address) for address in addresses]
     return await stand.write(lambda tx: members.add_members(tx, CALLER, stand.policy, listener_id, wanted))
 
 

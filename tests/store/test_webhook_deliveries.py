@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from equipoise.api.classic.wire import jobs as wire
 from equipoise.controller.retention import Retention
-from equipoise.core.commands import PutWebhook
+from equipoise.core.commands import PutWebhookCommand
 from equipoise.core.jobs import JobFilters
 from equipoise.store import webhooks as store
 from equipoise.store.database import sqlite_url
@@ -60,7 +60,7 @@ async def delivering(
 
 async def put(stand: Stand, url: str, secret: str | None = None) -> str:
     """Set the webhook of the project; returns its secret."""
-    command = PutWebhook(url, secret, keeps_secret=False)
+    command = PutWebhookCommand(url, secret, keeps_secret=False)
     await stand.write(lambda tx: webhooks.put_webhook(tx, CALLER, stand.vault, command))
     return stand.vault.unseal(stand.read(lambda c: webhooks.show_webhook(c, CALLER)).secret)
 

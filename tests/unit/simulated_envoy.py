@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from equipoise.backends.envoy.build.resource import Resource
 from equipoise.backends.envoy.build.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
-from equipoise.backends.envoy.xds.exchange import Push, Request
+from equipoise.backends.envoy.xds.exchange import NodeRequest, Push
 
 WHOLE = b"rejects the whole push"
 TCP = b"tcp"
@@ -30,7 +30,7 @@ class SimulatedEnvoy:
     warming: set[str] = field(default_factory=set)
     subscribed: dict[str, set[str]] = field(default_factory=lambda: {ENDPOINTS: set(), SECRET: set(), FILTER: set()})
     inbox: deque[Push] = field(default_factory=deque)
-    outbox: deque[Request] = field(default_factory=deque)
+    outbox: deque[NodeRequest] = field(default_factory=deque)
 
     def connect(self) -> None:
         """Open a stream: what was under way is lost, what is held is reported."""
@@ -40,7 +40,7 @@ class SimulatedEnvoy:
             names = tuple(self.subscribed.get(type_url, ()))
             versions = {name: resource.version for name, resource in held.items()}
             if type_url in (CLUSTER, LISTENER) or names:
-                self.outbox.append(Request(type_url, subscribe=names, initial_versions=versions))
+                self.outbox.append(NodeRequest(type_url, subscribe=names, initial_versions=versions))
 
     def send(self, push: Push) -> None:
         assert push.type_url not in {waiting.type_url for waiting in self.inbox}, "one push of a kind at a time"
@@ -51,7 +51,7 @@ class SimulatedEnvoy:
         push = self.inbox.popleft()
         error = self._whole_error(push) or self._apply(push)
         self._subscribe(push)
-        self.outbox.append(Request(push.type_url, nonce=push.nonce, error=error))
+        self.outbox.append(NodeRequest(push.type_url, nonce=push.nonce, error=error))
 
     def _whole_error(self, push: Push) -> str | None:
         return "Invalid something" if any(WHOLE in resource.body for resource in push.resources) else None
@@ -101,4 +101,4 @@ class SimulatedEnvoy:
             self.held[type_url].pop(name, None)
         if before != names:
             added, gone = tuple(sorted(names - before)), tuple(sorted(before - names))
-            self.outbox.append(Request(type_url, subscribe=added, unsubscribe=gone))
+            self.outbox.append(NodeRequest(type_url, subscribe=added, unsubscribe=gone))

@@ -24,13 +24,13 @@ from equipoise.api.classic.errors import (
     render_error,
     translated,
 )
-from equipoise.api.classic.handlers.certificates import Certificates
-from equipoise.api.classic.handlers.elastic_ips import ElasticIps
-from equipoise.api.classic.handlers.health_checks import HealthChecks
-from equipoise.api.classic.handlers.listeners import Listeners
-from equipoise.api.classic.handlers.load_balancers import LoadBalancers
-from equipoise.api.classic.handlers.members import Members
-from equipoise.api.classic.handlers.networks import Networks
+from equipoise.api.classic.handlers.certificates import CertificateHandlers
+from equipoise.api.classic.handlers.elastic_ips import ElasticIpHandlers
+from equipoise.api.classic.handlers.health_checks import HealthCheckHandlers
+from equipoise.api.classic.handlers.listeners import ListenerHandlers
+from equipoise.api.classic.handlers.load_balancers import LoadBalancerHandlers
+from equipoise.api.classic.handlers.members import MemberHandlers
+from equipoise.api.classic.handlers.networks import NetworkHandlers
 from equipoise.core.errors import (
     AlreadyExists,
     InvalidField,
@@ -41,7 +41,7 @@ from equipoise.core.errors import (
     TokenMissing,
 )
 from equipoise.core.jobs import FailureReason, WarningReason
-from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import ResourceKind, ResourceRef
 from equipoise.http.errors import Circumstances, MethodNotAllowed, NotServing, PathUnknown, RequestError
 
 
@@ -59,8 +59,8 @@ def test_every_error_of_the_service_has_a_translation(kind: type[Exception]) -> 
     assert (kind in TRANSLATIONS) != (kind in BY_KIND), f"{kind.__name__}: add it to the table of api.classic.errors"
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_whatever_is_not_found_has_a_translation(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", ResourceKind)
+def test_whatever_is_not_found_has_a_translation(kind: ResourceKind) -> None:
     assert translated(NotFound(kind, "1"), "anyOperation") is not None
 
 
@@ -68,13 +68,13 @@ def test_operations_that_the_table_names_are_there() -> None:
     api: Any = SimpleNamespace(service=SimpleNamespace(policy=SimpleNamespace(networks=None)))
     vault: Any = None
     groups = (
-        LoadBalancers(api),
-        Listeners(api),
-        Members(api),
-        HealthChecks(api),
-        Certificates(api, vault, show_private_key=False),
-        ElasticIps(api),
-        Networks(api),
+        LoadBalancerHandlers(api),
+        ListenerHandlers(api),
+        MemberHandlers(api),
+        HealthCheckHandlers(api),
+        CertificateHandlers(api, vault, show_private_key=False),
+        ElasticIpHandlers(api),
+        NetworkHandlers(api),
     )
     there = {operation.name for group in groups for operation in group.operations()}
     rows = [*TRANSLATIONS.values(), *(row for of_kind in BY_KIND.values() for row in of_kind.values())]
@@ -90,14 +90,14 @@ def test_whatever_befalls_a_job_has_a_code(reason: FailureReason | WarningReason
 @pytest.mark.parametrize(
     ("error", "operation", "rule"),
     [
-        (NotFound(Kind.LOAD_BALANCER, "1"), "showLoadBalancer", Rule.LB_UNKNOWN),
-        (NotFound(Kind.LOAD_BALANCER, "1"), "deleteLoadBalancerKeepEip", Rule.LB_DELETE_UNKNOWN),
-        (NotFound(Kind.LOAD_BALANCER, "1"), "createListener", Rule.LISTENER_LB_UNKNOWN),
-        (NotFound(Kind.POOL, "1"), "createMembers", Rule.MEMBER_LISTENER_UNKNOWN),
-        (NotFound(Kind.POOL, "1"), "removeMembers", Rule.LISTENER_UNKNOWN),
-        (NotFound(Kind.POOL, "1"), "createHealthCheck", Rule.HEALTH_CHECK_LISTENER_UNKNOWN),
-        (NotFound(Kind.CERTIFICATE, "1"), "updateListener", Rule.LISTENER_FIELD_INVALID),
-        (NotFound(Kind.CERTIFICATE, "1"), "showCertificate", Rule.CERTIFICATE_UNKNOWN),
+        (NotFound(ResourceKind.LOAD_BALANCER, "1"), "showLoadBalancer", Rule.LB_UNKNOWN),
+        (NotFound(ResourceKind.LOAD_BALANCER, "1"), "deleteLoadBalancerKeepEip", Rule.LB_DELETE_UNKNOWN),
+        (NotFound(ResourceKind.LOAD_BALANCER, "1"), "createListener", Rule.LISTENER_LB_UNKNOWN),
+        (NotFound(ResourceKind.POOL, "1"), "createMembers", Rule.MEMBER_LISTENER_UNKNOWN),
+        (NotFound(ResourceKind.POOL, "1"), "removeMembers", Rule.LISTENER_UNKNOWN),
+        (NotFound(ResourceKind.POOL, "1"), "createHealthCheck", Rule.HEALTH_CHECK_LISTENER_UNKNOWN),
+        (NotFound(ResourceKind.CERTIFICATE, "1"), "updateListener", Rule.LISTENER_FIELD_INVALID),
+        (NotFound(ResourceKind.CERTIFICATE, "1"), "showCertificate", Rule.CERTIFICATE_UNKNOWN),
         (PathUnknown("/v1.0//elbaas/listeners"), "", Rule.PROJECT_ID_EMPTY),
         (PathUnknown("/v1.0/p/elbaas/listeners/l/members/x"), "", Rule.MEMBER_PATH_UNKNOWN),
         (PathUnknown("/v1.0/p/elbaas/listenersx"), "", Rule.LISTENER_PATH_UNKNOWN),
@@ -114,18 +114,18 @@ def test_a_code_depends_on_the_operation_and_the_area(error: Exception, operatio
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (NotFound(Kind.POOL, "1"), "There is no listener 1 in this project; list them to see which there are."),
-        (NotFound(Kind.HEALTH_MONITOR, "1"), "There is no health check 1 in this project."),
+        (NotFound(ResourceKind.POOL, "1"), "There is no listener 1 in this project; list them to see which there are."),
+        (NotFound(ResourceKind.HEALTH_MONITOR, "1"), "There is no health check 1 in this project."),
         (
-            AlreadyExists(Kind.HEALTH_MONITOR, "1", ResourceRef(Kind.POOL, "2")),
+            AlreadyExists(ResourceKind.HEALTH_MONITOR, "1", ResourceRef(ResourceKind.POOL, "2")),
             "Listener 2 has health check 1 already; update that one or delete it first.",
         ),
         (
-            QuotaExceeded(Kind.MEMBER, Kind.POOL, 3, "remove some"),
+            QuotaExceeded(ResourceKind.MEMBER, ResourceKind.POOL, 3, "remove some"),
             "A listener may have 3 members; remove some or use another listener.",
         ),
         (
-            InvalidField(Kind.ELASTIC_IP, "address", "10.0.0.1 is not an address of the pool 10.1.0.0/24."),
+            InvalidField(ResourceKind.ELASTIC_IP, "address", "10.0.0.1 is not an address of the pool 10.1.0.0/24."),
             "publicip.ip_address: 10.0.0.1 is not an address of the pool 10.1.0.0/24.",
         ),
     ],

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ RETIRED = {
     "acquit": "bisect a push",
     "cancel_part": "sub-job",
     "Edge": "adapter",
+    "figures": "metrics",
+    "Figures": "metrics",
     "hindrance": "unavailable reason",
     "make_final": "finalize",
     "Marks": "backlog limits",
@@ -41,6 +44,15 @@ def names() -> Iterator[tuple[str, str]]:
 
 def test_names_that_the_glossary_retired_are_gone() -> None:
     assert [(name, where) for name, where in names() if name.strip("_") in RETIRED] == []
+
+
+def test_no_class_has_the_name_of_another_one() -> None:
+    where = defaultdict(list)
+    for path in sorted((ROOT / "src" / "equipoise").rglob("*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: files for name, files in where.items() if len(files) > 1} == {}
 
 
 def test_every_word_stands_once_and_in_order() -> None:

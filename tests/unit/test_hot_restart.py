@@ -7,7 +7,7 @@ import pytest
 from equipoise.node.hot_restart import (
     NOT_PASSED,
     Ask,
-    Request,
+    HotRestartRequest,
     admin_closed,
     no_stats,
     request,
@@ -26,15 +26,18 @@ ADDRESS = b"tcp://127.0.0.1:80"
 @pytest.mark.parametrize(
     ("message", "read"),
     [
-        (b"\x0a\x02\x12\x00", Request(Ask.SHUTDOWN_ADMIN)),
-        (b"\x0a\x16\x0a\x14\x0a\x12" + ADDRESS, Request(Ask.PASS_LISTEN_SOCKET, ADDRESS.decode())),
-        (b"\x0a\x18\x0a\x16\x0a\x12" + ADDRESS + b"\x10\x03", Request(Ask.PASS_LISTEN_SOCKET, ADDRESS.decode(), 3)),
-        (b"\x0a\x02\x1a\x00", Request(Ask.STATS)),
-        (b"\x0a\x02\x22\x00", Request(Ask.DRAIN_LISTENERS)),
-        (b"\x0a\x02\x2a\x00", Request(Ask.TERMINATE)),
+        (b"\x0a\x02\x12\x00", HotRestartRequest(Ask.SHUTDOWN_ADMIN)),
+        (b"\x0a\x16\x0a\x14\x0a\x12" + ADDRESS, HotRestartRequest(Ask.PASS_LISTEN_SOCKET, ADDRESS.decode())),
+        (
+            b"\x0a\x18\x0a\x16\x0a\x12" + ADDRESS + b"\x10\x03",
+            HotRestartRequest(Ask.PASS_LISTEN_SOCKET, ADDRESS.decode(), 3),
+        ),
+        (b"\x0a\x02\x1a\x00", HotRestartRequest(Ask.STATS)),
+        (b"\x0a\x02\x22\x00", HotRestartRequest(Ask.DRAIN_LISTENERS)),
+        (b"\x0a\x02\x2a\x00", HotRestartRequest(Ask.TERMINATE)),
     ],
 )
-def test_what_a_child_asks_is_read(message: bytes, read: Request) -> None:
+def test_what_a_child_asks_is_read(message: bytes, read: HotRestartRequest) -> None:
     assert request(datagram(message)) == read
 
 

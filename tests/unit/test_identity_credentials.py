@@ -9,14 +9,14 @@ from argon2 import PasswordHasher
 from structlog.testing import capture_logs
 
 from equipoise.identity.credentials import Credentials, auth_url, follow_address, write_first
-from equipoise.identity.directory import Created, first_content
+from equipoise.identity.directory import CreatedDirectory, first_content
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 URL = "http://127.0.0.1:8080/v3"
 
 
 @pytest.fixture
-def created() -> Created:
+def created() -> CreatedDirectory:
     return first_content("region-1", CHEAP.hash)
 
 
@@ -35,7 +35,7 @@ def test_the_url_is_one_that_a_client_on_this_machine_reaches(host: str, url: st
     assert auth_url(host, 80) == url
 
 
-def test_a_first_start_writes_what_a_client_needs(tmp_path: Path, created: Created) -> None:
+def test_a_first_start_writes_what_a_client_needs(tmp_path: Path, created: CreatedDirectory) -> None:
     write_first(tmp_path, created, "region-1", URL)
     path = tmp_path / "credentials.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -50,7 +50,7 @@ def test_a_first_start_writes_what_a_client_needs(tmp_path: Path, created: Creat
     }
 
 
-def test_another_address_changes_the_url_and_nothing_else(tmp_path: Path, created: Created) -> None:
+def test_another_address_changes_the_url_and_nothing_else(tmp_path: Path, created: CreatedDirectory) -> None:
     write_first(tmp_path, created, "region-1", URL)
     path = tmp_path / "credentials.json"
     before = json.loads(path.read_text())
@@ -59,7 +59,7 @@ def test_another_address_changes_the_url_and_nothing_else(tmp_path: Path, create
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_the_same_address_leaves_the_file_untouched(tmp_path: Path, created: Created) -> None:
+def test_the_same_address_leaves_the_file_untouched(tmp_path: Path, created: CreatedDirectory) -> None:
     write_first(tmp_path, created, "region-1", URL)
     before = (tmp_path / "credentials.json").stat()
     follow_address(tmp_path, URL)

@@ -12,7 +12,7 @@ import pytest
 
 from equipoise.backends.envoy.build.resource import Resource
 from equipoise.backends.envoy.build.type_urls import CLUSTER, LISTENER, SECRET
-from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.node import last_good as module
 from equipoise.node.last_good import LastGood
 from equipoise.proxy.model import ListenAddress, Transport
@@ -21,13 +21,13 @@ ENDLESS_WRITER = """
 import sys
 from pathlib import Path
 from equipoise.node.last_good import LastGood
-from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.backends.envoy.build.resource import Resource
 store = LastGood(Path(sys.argv[1]))
 print("writes", flush=True)
 for number in range(10**9):
     bodies = [Resource("t", f"{part}", str(number), str(number).encode() * 900, "l") for part in range(20)]
-    store.keep([Desired(f"lb-{number % 5}", number, tuple(bodies))], [], str)
+    store.keep([DesiredResources(f"lb-{number % 5}", number, tuple(bodies))], [], str)
 """
 
 
@@ -38,10 +38,10 @@ def seal(secret: str) -> str:
 PLACE = ListenAddress(Transport.TCP, "127.0.0.1", 80)
 
 
-def desired(id: str, body: bytes = b"body") -> Desired:
+def desired(id: str, body: bytes = b"body") -> DesiredResources:
     """A load balancer with a resource of every sort."""
     version = body.hex()
-    return Desired(
+    return DesiredResources(
         id,
         0,
         (
@@ -64,7 +64,7 @@ def store(path: Path) -> Iterator[LastGood]:
     opened.close()
 
 
-def loaded(path: Path) -> dict[str, Desired]:
+def loaded(path: Path) -> dict[str, DesiredResources]:
     """What a process that opens it now finds."""
     opened = LastGood(path)
     found = {each.load_balancer_id: each for each in opened.load(seal)}
@@ -165,7 +165,7 @@ def test_a_kill_at_any_moment_leaves_whole_load_balancers(path: Path, _: int) ->
         assert {one.body for one in each.resources} == {each.resources[0].version.encode() * 900}
 
 
-def loaded_as_is(path: Path) -> dict[str, Desired]:
+def loaded_as_is(path: Path) -> dict[str, DesiredResources]:
     opened = LastGood(path)
     found = {each.load_balancer_id: each for each in opened.load(str)}
     opened.close()

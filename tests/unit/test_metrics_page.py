@@ -13,11 +13,11 @@ from equipoise.metrics import families
 from equipoise.metrics.exposition import Durations, Family
 from equipoise.metrics.families import metrics_reference
 from equipoise.metrics.jobs import JobFigures
-from equipoise.metrics.page import Page
+from equipoise.metrics.page import MetricsPage
 from equipoise.metrics.stream import StreamFigures
 from equipoise.metrics.token import MetricsTokenError, read_or_make
 from equipoise.observe.traffic import Look
-from equipoise.observe.traffic_reading import Figures, MemberFigures
+from equipoise.observe.traffic_reading import ListenerCounts, MemberCounts
 from equipoise.store.events import JobMoved
 from equipoise.store.inventory import Inventory, ListenerLabels, LoadBalancerLabels, MemberLabels
 
@@ -36,10 +36,10 @@ INVENTORY = Inventory(
     ],
 )
 FIGURES = {
-    WEB: Figures(2, 1, connections=9, answers_2xx=5, within_5=1, within_10000=4, timed=5, milliseconds=1500),
-    DNS: Figures(active=4, connections=4, refused=3, in_packets=8),
+    WEB: ListenerCounts(2, 1, connections=9, answers_2xx=5, within_5=1, within_10000=4, timed=5, milliseconds=1500),
+    DNS: ListenerCounts(active=4, connections=4, refused=3, in_packets=8),
 }
-MEMBERS = {(WEB, "127.0.0.9"): MemberFigures(active=1, connections=6, failed_connections=2, requests=7)}
+MEMBERS = {(WEB, "127.0.0.9"): MemberCounts(active=1, connections=6, failed_connections=2, requests=7)}
 
 
 def looked(*, is_up: bool = True, packets_are_counted: bool = True) -> Look:
@@ -47,7 +47,7 @@ def looked(*, is_up: bool = True, packets_are_counted: bool = True) -> Look:
 
 
 def page_of(look: Look | None) -> str:
-    page = Page("local", lambda: None, lambda: 0)
+    page = MetricsPage("local", lambda: None, lambda: 0)
     if look is not None:
         page.traffic.take(look)
     return "".join(page.lines({}))
@@ -120,7 +120,7 @@ def test_what_is_not_known_is_absent_and_not_zero() -> None:
 
 
 def test_a_database_that_is_down_is_told_and_does_not_hide_the_rest() -> None:
-    found = read("".join(Page("local", lambda: None, lambda: 0).lines(None)))
+    found = read("".join(MetricsPage("local", lambda: None, lambda: 0).lines(None)))
     assert found["equipoise_database_up"].samples[0].value == 0
     assert found["process_cpu_seconds_total"].samples[0].value > 0
 

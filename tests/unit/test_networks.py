@@ -7,14 +7,14 @@ import pytest
 from equipoise.api.classic.rules import create_load_balancer
 from equipoise.core.errors import InvalidField, NotFound
 from equipoise.core.networks import Networks
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 
 POOLS = {"front": IPv4Network("10.1.0.0/24"), "back": IPv4Network("10.2.0.0/24")}
 LISTED = Networks({"vpc-1": POOLS, "vpc-2": {}})
 ELSEWHERE = IPv4Network("127.78.0.0/16")
 
 
-def unknown(**fields: object) -> Kind | None:
+def unknown(**fields: object) -> ResourceKind | None:
     body = {
         "name": "lb",
         "vpc_id": "vpc-1",
@@ -34,15 +34,15 @@ def unknown(**fields: object) -> Kind | None:
     ("fields", "kind"),
     [
         ({}, None),
-        ({"vpc_id": "vpc-3"}, Kind.VPC),
-        ({"vpc_id": "vpc-3", "type": "External", "bandwidth": 1}, Kind.VPC),
+        ({"vpc_id": "vpc-3"}, ResourceKind.VPC),
+        ({"vpc_id": "vpc-3", "type": "External", "bandwidth": 1}, ResourceKind.VPC),
         ({"vpc_id": "vpc-2", "type": "External", "bandwidth": 1}, None),
-        ({"vip_subnet_id": "cellar"}, Kind.SUBNET),
-        ({"vpc_id": "vpc-2"}, Kind.SUBNET),
+        ({"vip_subnet_id": "cellar"}, ResourceKind.SUBNET),
+        ({"vpc_id": "vpc-2"}, ResourceKind.SUBNET),
         ({"vip_subnet_id": None, "vip_address": "10.2.0.7"}, None),
     ],
 )
-def test_only_what_is_listed_exists(fields: dict[str, object], kind: Kind | None) -> None:
+def test_only_what_is_listed_exists(fields: dict[str, object], kind: ResourceKind | None) -> None:
     assert unknown(**fields) is kind
 
 
@@ -57,4 +57,4 @@ def test_the_pool_is_that_of_the_subnet_or_of_the_one_that_holds_the_address() -
     assert LISTED.pool("vpc-1", None, "10.2.0.7", ELSEWHERE) == POOLS["back"]
     with pytest.raises(InvalidField) as error:
         LISTED.pool("vpc-1", None, "10.3.0.7", ELSEWHERE)
-    assert (error.value.kind, error.value.field) == (Kind.LOAD_BALANCER, "vip_address")
+    assert (error.value.kind, error.value.field) == (ResourceKind.LOAD_BALANCER, "vip_address")

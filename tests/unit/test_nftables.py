@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from equipoise.node import nftables
 from equipoise.node.nftables import Limit
-from equipoise.proxy.model import Algorithm, Protocol, ProxyLoadBalancer
+from equipoise.proxy.model import BalancingPolicy, ProxyLoadBalancer, ServedProtocol
 from tests.proxies import Served, serving
 
 WEB = Limit("127.77.0.1", 10, frozenset({("tcp", 80)}))
@@ -12,7 +12,8 @@ WEB = Limit("127.77.0.1", 10, frozenset({("tcp", 80)}))
 
 def load_balancer(bandwidth: int | None, *ports: int) -> ProxyLoadBalancer:
     listeners = [
-        Served(f"listener-{port}", Protocol.TCP, port, 9000, Algorithm.ROUND_ROBIN, (), None, None) for port in ports
+        Served(f"listener-{port}", ServedProtocol.TCP, port, 9000, BalancingPolicy.ROUND_ROBIN, (), None, None)
+        for port in ports
     ]
     return serving("lb", "127.77.0.1", tuple(listeners), bandwidth)
 
@@ -25,7 +26,7 @@ def test_the_limit_is_that_of_the_load_balancer_and_not_of_a_listener() -> None:
 
 def test_a_udp_listener_is_a_place_of_its_own_beside_a_tcp_listener_of_the_same_port() -> None:
     tcp = load_balancer(10, 53)
-    udp = replace(tcp.listeners[0], listener_id="udp", protocol=Protocol.UDP)
+    udp = replace(tcp.listeners[0], listener_id="udp", protocol=ServedProtocol.UDP)
     limit = nftables.limit_of(replace(tcp, listeners=(*tcp.listeners, udp)))
     assert limit == Limit("127.77.0.1", 10, frozenset({("tcp", 53), ("udp", 53)}))
 

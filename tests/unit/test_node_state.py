@@ -13,12 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from equipoise.backends.envoy.build.names import listener_name
 from equipoise.backends.envoy.build.resource import Resource
 from equipoise.backends.envoy.build.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
-from equipoise.backends.envoy.xds.desired import Desired, DesiredStates, key_of
-from equipoise.backends.envoy.xds.exchange import Outcome, Request
+from equipoise.backends.envoy.xds.desired import DesiredResources, DesiredStates, key_of
+from equipoise.backends.envoy.xds.exchange import Consequences, NodeRequest
 from equipoise.backends.envoy.xds.node_state import NodeState
 from equipoise.core.references import NOTHING, Scope, listeners
 from equipoise.proxy.model import ListenAddress, Transport
-from equipoise.proxy.rejections import Rejected
+from equipoise.proxy.rejections import RejectedResource
 from tests.unit.simulated_envoy import TCP, TLS, WHOLE, SimulatedEnvoy
 
 
@@ -79,13 +79,13 @@ def spoiled(wanted: Wanted, kind: str) -> Wanted:
     return replace(wanted, **content)
 
 
-def desired(load_balancer_id: str, generation: int, *wanted: Wanted) -> Desired:
+def desired(load_balancer_id: str, generation: int, *wanted: Wanted) -> DesiredResources:
     resources: list[Resource] = []
     # Of listeners on one pool the first says what that is.
     for pool_id, first in {each.leads_to: each for each in reversed(wanted)}.items():
         resources += first.of_its_pool(listeners(*(each.listener_id for each in wanted if each.leads_to == pool_id)))
     resources += (resource for each in wanted for resource in each.resources(load_balancer_id))
-    return Desired(load_balancer_id, generation, tuple(resources))
+    return DesiredResources(load_balancer_id, generation, tuple(resources))
 
 
 class Wire:
@@ -96,7 +96,7 @@ class Wire:
         self.states.ready = True
         self.envoy = SimulatedEnvoy()
         self.confirmed: list[tuple[str, int]] = []
-        self.rejected: list[Rejected] = []
+        self.rejected: list[RejectedResource] = []
         self.pushed: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
         self.connect()
 
@@ -105,14 +105,14 @@ class Wire:
         self.confirmed.clear()
         self.envoy.connect()
 
-    def restart(self, states: list[Desired]) -> None:
+    def restart(self, states: list[DesiredResources]) -> None:
         self.states = DesiredStates()
         for each in states:
             self.states.put(each)
         self.states.ready = True
         self.connect()
 
-    def publish(self, *states: Desired) -> None:
+    def publish(self, *states: DesiredResources) -> None:
         for each in states:
             self.states.put(each)
             self.node.moved((each.load_balancer_id,))
@@ -125,7 +125,7 @@ class Wire:
         self.states.drop(load_balancer_id)
         self.node.moved((load_balancer_id,))
 
-    def advance(self) -> Outcome:
+    def advance(self) -> Consequences:
         outcome = self.node.advance()
         self.confirmed += outcome.confirmed.items()
         self.rejected += outcome.rejected
@@ -134,7 +134,7 @@ class Wire:
             self.envoy.send(push)
         return outcome
 
-    def hear(self) -> Outcome:
+    def hear(self) -> Consequences:
         self.node.receive(self.envoy.outbox.popleft())
         return self.advance()
 
@@ -157,7 +157,7 @@ class Wire:
 LISTEN_ADDRESS = ListenAddress(Transport.UDP, "10.0.0.5", 80)
 
 
-def at_place(state: Desired) -> Desired:
+def at_place(state: DesiredResources) -> DesiredResources:
     """The same with listeners that say what they occupy."""
     resources = [
         replace(each, listen_address=LISTEN_ADDRESS) if each.type_url == LISTENER else each for each in state.resources
@@ -180,9 +180,9 @@ def test_what_is_asked_for_while_a_push_of_the_kind_is_under_way_waits_for_the_a
     wire = a_wire(*(desired(each, 1, Wanted(f"l-{each}", filter=1)) for each in "ab"))
     wire.publish(desired("a", 2, Wanted("l-a", filter=2)))
     wire.advance()
-    assert not wire.node.receive(Request(FILTER, subscribe=("l-b",)))
-    assert wire.node.receive(Request(FILTER, subscribe=("l-b",), unsubscribe=("l-a",)))
-    assert wire.node.receive(Request(SECRET, subscribe=("l-b",)))
+    assert not wire.node.receive(NodeRequest(FILTER, subscribe=("l-b",)))
+    assert wire.node.receive(NodeRequest(FILTER, subscribe=("l-b",), unsubscribe=("l-a",)))
+    assert wire.node.receive(NodeRequest(SECRET, subscribe=("l-b",)))
     wire.run()
     assert wire.pushed[-1] == (FILTER, ("l-b",), ())
 
@@ -237,7 +237,7 @@ def test_what_changes_within_a_generation_is_sent_and_the_generation_not_confirm
     assert wire.confirmed == []
 
 
-def a_wire(*states: Desired) -> Wire:
+def a_wire(*states: DesiredResources) -> Wire:
     wire = Wire()
     wire.publish(*states)
     wire.run()
@@ -250,7 +250,7 @@ class CountingStates(DesiredStates):
 
     looks = 0
 
-    def get(self, load_balancer_id: str) -> Desired | None:
+    def get(self, load_balancer_id: str) -> DesiredResources | None:
         self.looks += 1
         return super().get(load_balancer_id)
 
@@ -272,7 +272,7 @@ def test_what_envoy_asks_for_one_by_one_costs_no_look_at_all_the_others() -> Non
     assert states.looks <= 20 * number
 
 
-def one_by_one(request: Request) -> Iterator[Request]:
+def one_by_one(request: NodeRequest) -> Iterator[NodeRequest]:
     if request.type_url == FILTER and request.subscribe:
         yield from (replace(request, subscribe=(name,)) for name in request.subscribe)
     else:
@@ -621,14 +621,14 @@ def test_what_is_deleted_while_its_first_part_is_on_its_way_is_not_gone_before_t
 
 def test_a_name_that_nobody_wants_is_answered_as_removed() -> None:
     wire = a_wire(desired("a", 1, Wanted("l1")))
-    wire.node.receive(Request(FILTER, subscribe=("nobody",)))
+    wire.node.receive(NodeRequest(FILTER, subscribe=("nobody",)))
     wire.advance()
     assert wire.pushed == [(FILTER, (), ("nobody",))]
 
 
 def test_each_wildcard_kind_is_answered_once_even_with_nothing() -> None:
     node = NodeState(DesiredStates())
-    node.receive(Request(CLUSTER))
+    node.receive(NodeRequest(CLUSTER))
     assert node.advance().pushes == []
     wire = Wire()
     wire.run()
@@ -637,8 +637,8 @@ def test_each_wildcard_kind_is_answered_once_even_with_nothing() -> None:
 
 def test_an_answer_to_another_push_and_an_unknown_kind_are_ignored() -> None:
     wire = a_wire(desired("a", 1, Wanted("l1")))
-    wire.node.receive(Request(CLUSTER, nonce="77", error="Invalid"))
-    wire.node.receive(Request("type.googleapis.com/envoy.other", subscribe=("x",)))
+    wire.node.receive(NodeRequest(CLUSTER, nonce="77", error="Invalid"))
+    wire.node.receive(NodeRequest("type.googleapis.com/envoy.other", subscribe=("x",)))
     wire.advance()
     assert not wire.pushed
     assert not wire.rejected
@@ -679,7 +679,7 @@ class Life(RuleBasedStateMachine):
     def begin(self) -> None:
         self.wire = Wire()
         self.generation = 0
-        self.newest: dict[str, Desired] = {}
+        self.newest: dict[str, DesiredResources] = {}
 
     @rule(data=st.data(), load_balancer_id=IDS)
     def publish(self, data: st.DataObject, load_balancer_id: str) -> None:
@@ -736,13 +736,13 @@ class Life(RuleBasedStateMachine):
             if is_good:
                 self.compare(state)
 
-    def check(self, outcome: Outcome) -> None:
+    def check(self, outcome: Consequences) -> None:
         for load_balancer_id, generation in outcome.confirmed.items():
             state = self.newest[load_balancer_id]
             assert state.generation == generation
             self.compare(state)
 
-    def compare(self, state: Desired) -> None:
+    def compare(self, state: DesiredResources) -> None:
         envoy = self.wire.envoy
         for resource in state.resources:
             held = envoy.held[resource.type_url].get(resource.name)

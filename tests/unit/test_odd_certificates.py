@@ -4,7 +4,7 @@ import pytest
 
 from equipoise.certificates.pair import check_pair, served_certificate, served_key
 from equipoise.core.errors import InvalidField
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from tests.der import unpem
 from tests.odd_certificates import Odd, odd_pairs
 
@@ -20,6 +20,6 @@ def test_an_odd_one_that_can_be_served_passes_whole(odd: Odd) -> None:
 def test_an_odd_one_that_cannot_be_served_is_told_why(odd: Odd) -> None:
     with pytest.raises(InvalidField) as caught:
         check_pair(odd.certificate, odd.private_key)
-    assert caught.value.kind is Kind.CERTIFICATE
+    assert caught.value.kind is ResourceKind.CERTIFICATE
     assert odd.told is not None
     assert odd.told in caught.value.message

@@ -4,7 +4,7 @@ import pytest
 
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import certificate_filters, certificate_id, create_certificate, update_certificate
-from equipoise.core.commands import CreateCertificate, UpdateCertificate
+from equipoise.core.commands import CreateCertificateCommand, UpdateCertificateCommand
 
 BODY = {"certificate": "a certificate", "private_key": "a key"}
 
@@ -16,12 +16,12 @@ def rule_of(body: object, *, update: bool = False) -> Rule:
 
 
 def test_only_certificate_and_key_are_mandatory() -> None:
-    assert create_certificate(BODY) == CreateCertificate("a certificate", "a key", "", "", "")
+    assert create_certificate(BODY) == CreateCertificateCommand("a certificate", "a key", "", "", "")
 
 
 def test_every_field_is_taken() -> None:
     more = {"name": "证书 of *.example", "description": "d", "domain": "www.example-1.com"}
-    assert create_certificate(BODY | more) == CreateCertificate(
+    assert create_certificate(BODY | more) == CreateCertificateCommand(
         "a certificate", "a key", "证书 of *.example", "d", "www.example-1.com"
     )
 
@@ -76,11 +76,13 @@ def test_no_sentence_quotes_what_may_be_a_key() -> None:
 
 
 def test_an_update_holds_what_is_given_and_nothing_else() -> None:
-    assert update_certificate({}) == UpdateCertificate(None, None, {})
-    assert update_certificate({"name": "n", "private_key": None, "tenant_id": "x"}) == UpdateCertificate(
+    assert update_certificate({}) == UpdateCertificateCommand(None, None, {})
+    assert update_certificate({"name": "n", "private_key": None, "tenant_id": "x"}) == UpdateCertificateCommand(
         None, None, {"name": "n"}
     )
-    assert update_certificate({**BODY, "domain": ""}) == UpdateCertificate("a certificate", "a key", {"domain": ""})
+    assert update_certificate({**BODY, "domain": ""}) == UpdateCertificateCommand(
+        "a certificate", "a key", {"domain": ""}
+    )
 
 
 def test_the_mask_of_an_answer_sent_back_means_the_key_as_it_is() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import create_load_balancer, update_load_balancer
-from equipoise.core.commands import Column, CreateLoadBalancer
+from equipoise.core.commands import Column, CreateLoadBalancerCommand
 
 PROJECT = "cbc08e2f8c354c7aa7abb88d0a7d11dc"
 EXTERNAL = {
@@ -41,7 +41,7 @@ CURRENT_INTERNAL: dict[str, Any] = (
 )
 
 
-def create(body: object, *, may_freeze: bool = False) -> CreateLoadBalancer:
+def create(body: object, *, may_freeze: bool = False) -> CreateLoadBalancerCommand:
     return create_load_balancer(body, project_id=PROJECT, may_freeze=may_freeze)
 
 
@@ -62,7 +62,7 @@ def broken_on_update(body: object, current: dict[str, Any] = CURRENT_EXTERNAL) -
 
 
 def test_an_external_one_gets_its_defaults() -> None:
-    assert create(EXTERNAL) == CreateLoadBalancer(
+    assert create(EXTERNAL) == CreateLoadBalancerCommand(
         name="web",
         description="",
         vpc_id=EXTERNAL["vpc_id"],  # type: ignore[arg-type]

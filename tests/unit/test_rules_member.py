@@ -4,7 +4,7 @@ import pytest
 
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import add_members, remove_members
-from equipoise.core.commands import NewMember
+from equipoise.core.commands import AddMemberCommand
 
 ONE, TWO = "a" * 32, "0123456789abcdef0123456789abcdef"
 
@@ -13,9 +13,9 @@ def test_members_come_in_order_and_as_many_as_were_sent() -> None:
     first = {"server_id": "dbecb618-2259-405f-ab17-9b68c4f541b0", "address": "172.16.0.31", "colour": "red"}
     second = {"server_id": "s2", "address": "172.16.0.32"}
     assert add_members([first, second, dict(first)]) == (
-        NewMember("dbecb618-2259-405f-ab17-9b68c4f541b0", "172.16.0.31"),
-        NewMember("s2", "172.16.0.32"),
-        NewMember("dbecb618-2259-405f-ab17-9b68c4f541b0", "172.16.0.31"),
+        AddMemberCommand("dbecb618-2259-405f-ab17-9b68c4f541b0", "172.16.0.31"),
+        AddMemberCommand("s2", "172.16.0.32"),
+        AddMemberCommand("dbecb618-2259-405f-ab17-9b68c4f541b0", "172.16.0.31"),
     )
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from equipoise.observe.traffic_reading import (
-    Figures,
-    MemberFigures,
-    Members,
+    ListenerCounts,
+    MemberCounts,
+    MemberStatistics,
     Statistics,
     since,
     since_of_member,
@@ -67,23 +67,23 @@ equipoise::xds.sock::cx_connect_fail::0
 """
 
 
-def from_statistics(*pieces: str) -> dict[str, Figures]:
+def from_statistics(*pieces: str) -> dict[str, ListenerCounts]:
     statistics = Statistics()
     for piece in pieces:
         statistics.add(piece)
-    return statistics.figures()
+    return statistics.counts()
 
 
-def from_members(*pieces: str) -> dict[tuple[str, str], MemberFigures]:
-    members = Members()
+def from_members(*pieces: str) -> dict[tuple[str, str], MemberCounts]:
+    members = MemberStatistics()
     for piece in pieces:
         members.add(piece)
-    return members.figures()
+    return members.counts()
 
 
 def test_connections_requests_and_bytes_are_read_for_every_protocol() -> None:
     assert from_statistics(STATISTICS) == {
-        HTTP: Figures(
+        HTTP: ListenerCounts(
             active=1,
             idle=2,
             connections=7,
@@ -100,14 +100,14 @@ def test_connections_requests_and_bytes_are_read_for_every_protocol() -> None:
             timed=9,
             milliseconds=11194,
         ),
-        TCP: Figures(active=4, idle=0, connections=40, refused=5, in_bytes=11, out_bytes=12),
-        UDP: Figures(active=2, idle=0, connections=5, refused=6, in_bytes=21, out_bytes=22),
+        TCP: ListenerCounts(active=4, idle=0, connections=40, refused=5, in_bytes=11, out_bytes=12),
+        UDP: ListenerCounts(active=2, idle=0, connections=5, refused=6, in_bytes=21, out_bytes=22),
     }
 
 
 def test_http_connections_without_a_request_are_idle_and_many_requests_of_one_connection_count_once() -> None:
     text = f"envoy_listener_{HTTP}_downstream_cx_active{{}} 2\nenvoy_http_{HTTP}_downstream_cx_total{{}} 2\n"
-    assert from_statistics(text)[HTTP] == Figures(active=0, idle=2)
+    assert from_statistics(text)[HTTP] == ListenerCounts(active=0, idle=2)
     several = from_statistics(f"{text}envoy_http_{HTTP}_downstream_rq_active{{}} 9\n")[HTTP]
     assert (several.active, several.idle) == (2, 0)
 
@@ -119,31 +119,31 @@ def test_what_is_no_figure_says_nothing(text: str) -> None:
 
 
 def test_the_growth_of_counters_counts_and_the_level_of_connections() -> None:
-    before = Figures(active=1, idle=2, connections=10, in_bytes=100, out_bytes=200, in_packets=3, out_packets=4)
-    after = Figures(active=5, idle=6, connections=13, in_bytes=150, out_bytes=201, in_packets=3, out_packets=14)
-    grown = Figures(active=5, idle=6, connections=3, in_bytes=50, out_bytes=1, in_packets=0, out_packets=10)
+    before = ListenerCounts(active=1, idle=2, connections=10, in_bytes=100, out_bytes=200, in_packets=3, out_packets=4)
+    after = ListenerCounts(active=5, idle=6, connections=13, in_bytes=150, out_bytes=201, in_packets=3, out_packets=14)
+    grown = ListenerCounts(active=5, idle=6, connections=3, in_bytes=50, out_bytes=1, in_packets=0, out_packets=10)
     assert since(before, after) == grown
 
 
 def test_counters_that_began_anew_give_no_negative_growth() -> None:
-    before = Figures(connections=1000, in_bytes=1000, out_bytes=1000, in_packets=9, out_packets=9)
-    assert since(before, Figures(connections=3, in_bytes=30)) == Figures(connections=3, in_bytes=30)
+    before = ListenerCounts(connections=1000, in_bytes=1000, out_bytes=1000, in_packets=9, out_packets=9)
+    assert since(before, ListenerCounts(connections=3, in_bytes=30)) == ListenerCounts(connections=3, in_bytes=30)
 
 
 def test_when_one_counter_of_envoy_began_anew_all_of_that_listener_did() -> None:
-    before = Figures(connections=10, answers_2xx=2, within_5=1, timed=2)
-    after = Figures(connections=4, answers_2xx=3, within_5=2, timed=3)
+    before = ListenerCounts(connections=10, answers_2xx=2, within_5=1, timed=2)
+    after = ListenerCounts(connections=4, answers_2xx=3, within_5=2, timed=3)
     assert since(before, after) == after
 
 
 def test_packets_go_on_when_envoy_begins_anew() -> None:
-    before = Figures(connections=10, in_packets=100, out_packets=100)
-    after = Figures(connections=1, in_packets=107, out_packets=102)
-    assert since(before, after) == Figures(connections=1, in_packets=7, out_packets=2)
+    before = ListenerCounts(connections=10, in_packets=100, out_packets=100)
+    after = ListenerCounts(connections=1, in_packets=107, out_packets=102)
+    assert since(before, after) == ListenerCounts(connections=1, in_packets=7, out_packets=2)
 
 
 def test_what_members_were_given_is_read() -> None:
-    figures = MemberFigures(
+    figures = MemberCounts(
         active=1, active_requests=4, connections=3, failed_connections=2, requests=9, successful_requests=7
     )
     assert from_members(MEMBERS) == {(HTTP, "127.0.0.9"): figures}
@@ -161,8 +161,8 @@ def test_it_does_not_matter_where_a_text_is_cut_into_pieces() -> None:
 
 
 def test_members_that_began_anew_give_no_negative_growth() -> None:
-    before = MemberFigures(active=1, active_requests=0, connections=8, requests=8)
-    after = MemberFigures(active=2, active_requests=1, connections=3, requests=9)
+    before = MemberCounts(active=1, active_requests=0, connections=8, requests=8)
+    after = MemberCounts(active=2, active_requests=1, connections=3, requests=9)
     assert since_of_member(before, after) == after
-    more = MemberFigures(active=0, active_requests=0, connections=10, requests=8)
-    assert since_of_member(before, more) == MemberFigures(connections=2)
+    more = MemberCounts(active=0, active_requests=0, connections=10, requests=8)
+    assert since_of_member(before, more) == MemberCounts(connections=2)

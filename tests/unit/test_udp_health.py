@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from equipoise.observe.thresholds import Standing, judged
 from equipoise.observe.udp_health import UdpSchedule
 from equipoise.observe.udp_probe import PROBE, UdpProbe
-from equipoise.store.udp_checks import Target
+from equipoise.store.udp_checks import UdpCheckTarget
 
 THRESHOLDS = st.integers(1, 10)
 RESULTS = st.lists(st.booleans(), max_size=60)
-TARGET = Target("lb", "l1", "10.0.0.1", 53, 5, 2, 2, 3, None, ("check", "member"))
+TARGET = UdpCheckTarget("lb", "l1", "10.0.0.1", 53, 5, 2, 2, 3, None, ("check", "member"))
 MEMBER = "l1", "10.0.0.1"
 
 
@@ -63,14 +63,14 @@ class Probes:
 class Clockwork:
     """A schedule under an hour hand that a test moves."""
 
-    def __init__(self, *targets: Target) -> None:
+    def __init__(self, *targets: UdpCheckTarget) -> None:
         self.probes = Probes()
         self.told: list[Mapping[tuple[str, str], bool]] = []
         self.schedule = UdpSchedule(self.probes, self.told.append, spread=lambda _: 0.0)
         self.now = 100.0
         self.put(*targets)
 
-    def put(self, *targets: Target) -> None:
+    def put(self, *targets: UdpCheckTarget) -> None:
         self.schedule.put("lb", targets, self.now)
         self.schedule.run(self.now)
 

@@ -15,15 +15,23 @@ from equipoise.backends.envoy.build.labels import label
 from equipoise.backends.envoy.build.resource import Resource
 from equipoise.backends.envoy.build.stickiness import cookie_name
 from equipoise.backends.envoy.build.type_urls import CLUSTER, ENDPOINTS, FILTER, LISTENER, SECRET
-from equipoise.proxy.model import Algorithm, CipherSet, ListenAddress, Protocol, ProxyHealthCheck, ProxyTls, Transport
+from equipoise.proxy.model import (
+    BalancingPolicy,
+    CipherSet,
+    ListenAddress,
+    ProxyHealthCheck,
+    ProxyTls,
+    ServedProtocol,
+    Transport,
+)
 from tests.proxies import Served, serving
 
-CHECK = ProxyHealthCheck(Protocol.HTTP, "/up", None, 7, 3, 2, 2)
-TCP = Served("l1", Protocol.TCP, 8080, 80, Algorithm.ROUND_ROBIN, ("10.0.0.1",), None, None)
-HTTP = replace(TCP, protocol=Protocol.HTTP)
-UDP = replace(TCP, protocol=Protocol.UDP)
+CHECK = ProxyHealthCheck(ServedProtocol.HTTP, "/up", None, 7, 3, 2, 2)
+TCP = Served("l1", ServedProtocol.TCP, 8080, 80, BalancingPolicy.ROUND_ROBIN, ("10.0.0.1",), None, None)
+HTTP = replace(TCP, protocol=ServedProtocol.HTTP)
+UDP = replace(TCP, protocol=ServedProtocol.UDP)
 TLS = ProxyTls("certificate", "the private key", False, CipherSet.DEFAULT)
-HTTPS = replace(HTTP, protocol=Protocol.HTTPS, tls=TLS)
+HTTPS = replace(HTTP, protocol=ServedProtocol.HTTPS, tls=TLS)
 
 
 def built(listener: Served, load_balancer_id: str = "lb") -> dict[str, Resource]:
@@ -49,7 +57,7 @@ def test_the_listener_stays_what_it_is_when_anything_behind_it_changes(listener:
     assert what_changes(listener, replace(listener, health_check=CHECK)) == {CLUSTER}
     elsewhere = replace(CHECK, port=9000)
     assert what_changes(listener, replace(listener, health_check=elsewhere)) == {CLUSTER, ENDPOINTS}
-    assert what_changes(listener, replace(listener, algorithm=Algorithm.SOURCE)) == {CLUSTER}
+    assert what_changes(listener, replace(listener, algorithm=BalancingPolicy.SOURCE)) == {CLUSTER}
 
 
 def test_the_weights_of_members_are_told_only_where_they_differ() -> None:
@@ -66,13 +74,15 @@ def weights(listener: Served) -> list[int]:
     return [each.load_balancing_weight.value for each in members]
 
 
-@pytest.mark.parametrize("protocol", [Protocol.HTTP, Protocol.TCP])
+@pytest.mark.parametrize("protocol", [ServedProtocol.HTTP, ServedProtocol.TCP])
 @pytest.mark.parametrize("timeout", [1, 3, 4, 50])
-def test_no_idle_time_of_ours_ends_a_check_over_http_before_its_own_time_out(protocol: Protocol, timeout: int) -> None:
+def test_no_idle_time_of_ours_ends_a_check_over_http_before_its_own_time_out(
+    protocol: ServedProtocol, timeout: int
+) -> None:
     checked = replace(HTTP, health_check=replace(CHECK, protocol=protocol, timeout=timeout))
     packed = Cluster.FromString(built(checked)[CLUSTER].body).typed_extension_protocol_options.values()
     options = HttpProtocolOptions.FromString(next(iter(packed)).value).common_http_protocol_options
-    if protocol is Protocol.HTTP:
+    if protocol is ServedProtocol.HTTP:
         assert not options.HasField("idle_timeout") or options.idle_timeout.seconds > timeout
     # Members commonly close connections after 5 s.
     assert {options.idle_timeout.seconds, options.max_connection_duration.seconds} == {0, 4}
@@ -176,7 +186,7 @@ def test_tcp_and_udp_occupy_places_of_their_own_on_one_port() -> None:
 
 def test_sessions_of_udp_stay_when_anything_behind_the_listener_changes() -> None:
     assert what_changes(UDP, replace(UDP, members=())) == {ENDPOINTS}
-    assert what_changes(UDP, replace(UDP, algorithm=Algorithm.SOURCE)) == {CLUSTER}
+    assert what_changes(UDP, replace(UDP, algorithm=BalancingPolicy.SOURCE)) == {CLUSTER}
 
 
 def test_several_workers_need_a_shared_port_for_udp() -> None:
@@ -189,5 +199,5 @@ def test_sessions_of_udp_are_limited_and_more_than_envoys_default() -> None:
 
 
 def test_leastconn_takes_turns_over_udp() -> None:
-    message = Cluster.FromString(built(replace(UDP, algorithm=Algorithm.LEAST_CONNECTIONS))[CLUSTER].body)
+    message = Cluster.FromString(built(replace(UDP, algorithm=BalancingPolicy.LEAST_CONNECTIONS))[CLUSTER].body)
     assert message.lb_policy == Cluster.ROUND_ROBIN

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from equipoise.api.service import Credentials, Service
+from equipoise.api.service import RequestCredentials, Service
 from equipoise.http.body import check_encoding, decoded, raw_body
 from equipoise.usecases.context import Caller
 from equipoise.usecases.idempotency import Attempt, checked_key
@@ -71,6 +71,6 @@ def token_of(request: Request) -> str | None:
     return request.headers.get("x-auth-token")
 
 
-def _credentials(request: Request) -> Credentials:
+def _credentials(request: Request) -> RequestCredentials:
     # One path names no project (classic-api.md, Health check): there the token's counts.
-    return Credentials(token_of(request), request.path_params.get("project_id"), request.state.request_id)
+    return RequestCredentials(token_of(request), request.path_params.get("project_id"), request.state.request_id)

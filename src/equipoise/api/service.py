@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from equipoise.core.errors import NotFound, NotKnown, Overloaded, Rejected, TokenMissing, Unavailable
 from equipoise.core.jobs import Job, JobStatus
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.identity.actor import Actor
 from equipoise.identity.provider import IdentityProvider
 from equipoise.store.backlog import Backlog
@@ -34,7 +34,7 @@ _NOT_READ: Final = "The database cannot be used just now; look again in a few se
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class RequestCredentials:
     """What a request brings along to prove who asks.
 
     `project_id` is the project in which it acts, None for that of the token; `request_id` is for jobs and the log.
@@ -88,7 +88,7 @@ class Service:
 
     # Who calls
 
-    async def authenticate(self, credentials: Credentials) -> Caller:
+    async def authenticate(self, credentials: RequestCredentials) -> Caller:
         """Who asks to read.
 
         Raises:
@@ -97,7 +97,7 @@ class Service:
         token = checked_token(credentials.token)
         return await self._caller(credentials, await self._identity.authenticate(token), token)
 
-    async def authenticate_writer(self, credentials: Credentials) -> Caller:
+    async def authenticate_writer(self, credentials: RequestCredentials) -> Caller:
         """Who asks to write. Raises as `authenticate` does, and Overloaded."""
         token = checked_token(credentials.token)
         actor = await self._identity.authenticate(token)
@@ -174,12 +174,12 @@ class Service:
     ) -> Accepted:
         return await self._database.write(once(attempt, caller.project_id, work), lane=caller.project_id)
 
-    async def _caller(self, credentials: Credentials, actor: Actor, token: str) -> Caller:
+    async def _caller(self, credentials: RequestCredentials, actor: Actor, token: str) -> Caller:
         wanted = actor.project_id if credentials.project_id is None else credentials.project_id
         there = actor.in_project(wanted)
         there.check_may_read()
         if wanted != actor.project_id and not await self._identity.has_project(wanted, token):
-            raise NotFound(Kind.PROJECT, wanted, "There is no project with the id in the path.")
+            raise NotFound(ResourceKind.PROJECT, wanted, "There is no project with the id in the path.")
         return Caller(wanted, credentials.request_id, there.may_freeze)
 
 

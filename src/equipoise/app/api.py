@@ -7,21 +7,21 @@ from pathlib import Path
 import msgspec
 from starlette.types import ASGIApp
 
-from equipoise.api.classic.handlers.certificates import Certificates
-from equipoise.api.classic.handlers.elastic_ips import ElasticIps
-from equipoise.api.classic.handlers.health_checks import HealthChecks
-from equipoise.api.classic.handlers.jobs import Jobs
-from equipoise.api.classic.handlers.listeners import Listeners
-from equipoise.api.classic.handlers.load_balancers import LoadBalancers
-from equipoise.api.classic.handlers.members import Members
-from equipoise.api.classic.handlers.monitor import Monitor
-from equipoise.api.classic.handlers.networks import Networks
-from equipoise.api.classic.handlers.quotas import Quotas as QuotaHandlers
-from equipoise.api.classic.handlers.webhooks import Webhooks
+from equipoise.api.classic.handlers.certificates import CertificateHandlers
+from equipoise.api.classic.handlers.elastic_ips import ElasticIpHandlers
+from equipoise.api.classic.handlers.health_checks import HealthCheckHandlers
+from equipoise.api.classic.handlers.jobs import JobHandlers
+from equipoise.api.classic.handlers.listeners import ListenerHandlers
+from equipoise.api.classic.handlers.load_balancers import LoadBalancerHandlers
+from equipoise.api.classic.handlers.members import MemberHandlers
+from equipoise.api.classic.handlers.monitor import MonitorHandlers
+from equipoise.api.classic.handlers.networks import NetworkHandlers
+from equipoise.api.classic.handlers.quotas import QuotaHandlers
+from equipoise.api.classic.handlers.webhooks import WebhookHandlers
 from equipoise.api.classic.wire import jobs as job_wire
 from equipoise.api.common.about import About
 from equipoise.api.common.description import Description
-from equipoise.api.common.metrics import Access, Metrics
+from equipoise.api.common.metrics import Access, MetricsHandler
 from equipoise.api.context import ApiContext
 from equipoise.api.keystone.built_in import BuiltInIdentity
 from equipoise.api.keystone.external import ExternalIdentity
@@ -34,10 +34,9 @@ from equipoise.http.gateway import GatewayOnly
 from equipoise.http.routing import router
 from equipoise.identity.external import ExternalKeystone
 from equipoise.identity.service import Identity
-from equipoise.metrics.page import Page
+from equipoise.metrics.page import MetricsPage
 from equipoise.metrics.token import TOKEN_FILE, read_or_make
-from equipoise.settings.table import Quotas as QuotaSettings
-from equipoise.settings.table import Settings
+from equipoise.settings.table import QuotaSettings, Settings
 from equipoise.store.backlog import Backlog
 from equipoise.store.database import Database
 from equipoise.store.waiting import JobWaiters
@@ -52,7 +51,7 @@ async def application(
     identity: Identity | ExternalKeystone,
     vault: Vault,
     targets: Targets,
-    page: Page,
+    page: MetricsPage,
 ) -> ASGIApp:
     """The application of the whole API.
 
@@ -72,18 +71,18 @@ async def application(
     api = ApiContext(service, settings.http.max_body)
     groups = (
         About(),
-        Jobs(api, empty_sub_jobs=settings.jobs.empty_sub_jobs),
-        LoadBalancers(api),
-        Listeners(api),
-        Members(api),
-        HealthChecks(api),
-        Certificates(api, vault, show_private_key=settings.certificates.show_private_key),
-        Webhooks(api, vault, targets),
-        ElasticIps(api),
-        Networks(api),
+        JobHandlers(api, empty_sub_jobs=settings.jobs.empty_sub_jobs),
+        LoadBalancerHandlers(api),
+        ListenerHandlers(api),
+        MemberHandlers(api),
+        HealthCheckHandlers(api),
+        CertificateHandlers(api, vault, show_private_key=settings.certificates.show_private_key),
+        WebhookHandlers(api, vault, targets),
+        ElasticIpHandlers(api),
+        NetworkHandlers(api),
         QuotaHandlers(api),
-        Monitor(api, interval=settings.monitor.interval),
-        Metrics(database, page, _access(settings), token),
+        MonitorHandlers(api, interval=settings.monitor.interval),
+        MetricsHandler(database, page, _access(settings), token),
         BuiltInIdentity(api, identity) if isinstance(identity, Identity) else ExternalIdentity(api, identity),
     )
     operations = [operation for group in groups for operation in group.operations()]

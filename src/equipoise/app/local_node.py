@@ -10,11 +10,11 @@ import structlog
 
 from equipoise.app.parts import begin
 from equipoise.backends.envoy.backend import EnvoyBackend
-from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.backends.envoy.xds.server import AdsServer
 from equipoise.certificates.vault import Vault
 from equipoise.data_directory import DataDirectory
-from equipoise.metrics.page import Page
+from equipoise.metrics.page import MetricsPage
 from equipoise.node import limits as limits_of_machine
 from equipoise.node.admin import EnvoyAdmin
 from equipoise.node.bandwidth import BandwidthEnforcer
@@ -23,7 +23,7 @@ from equipoise.node.files import DataPlaneFiles
 from equipoise.node.last_good import LastGood
 from equipoise.node.packets import PacketCounter
 from equipoise.node.standby import Standby
-from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
+from equipoise.node.supervisor import EnvoyOptions, EnvoySupervisor
 from equipoise.observe.health import HealthObserver
 from equipoise.observe.recorder import HealthRecorder
 from equipoise.observe.traffic import TrafficObserver
@@ -70,7 +70,7 @@ class LocalNode:
         self._udp_health: UdpHealthChecker | None = None
         self.limits = BandwidthEnforcer(self._instance, enabled=settings.bandwidth.enforcement == "auto")
         self.cutter = EnvoyCutter(lambda: envoy.pids)
-        self.page = Page(NODE_ID, lambda: envoy.pid, lambda: envoy.shortages)
+        self.page = MetricsPage(NODE_ID, lambda: envoy.pid, lambda: envoy.shortages)
         self._stream = AdsServer(files.xds_socket, lambda: envoy.pids, self._keep, self.page.stream)
         self.backend = EnvoyBackend(self._stream)
 
@@ -83,7 +83,7 @@ class LocalNode:
         Args:
             key_file: what opens the private keys that are stored, for the standby.
         """
-        chosen = EnvoySettings(
+        chosen = EnvoyOptions(
             directory.path,
             NODE_ID,
             settings.envoy.concurrency or None,
@@ -166,6 +166,6 @@ class LocalNode:
         if reason is not None:
             _log.warning("connections_not_cut", effect="those of removed members stay", reason=reason)
 
-    def _keep(self, node_id: str, in_force: Collection[Desired], gone: Collection[str]) -> None:
+    def _keep(self, node_id: str, in_force: Collection[DesiredResources], gone: Collection[str]) -> None:
         if node_id == NODE_ID:
             self._last_good.keep(in_force, gone, self._vault.seal)

@@ -19,7 +19,7 @@ from equipoise.controller.retention import Retention
 from equipoise.controller.slow_start import SlowStart
 from equipoise.data_directory import DataDirectory
 from equipoise.http.middleware import RequestBoundary
-from equipoise.http.protocol import Limits
+from equipoise.http.protocol import HeadLimits
 from equipoise.http.readiness import Readiness
 from equipoise.http.server import HttpServer
 from equipoise.identity import credentials
@@ -60,7 +60,7 @@ class Equipoise:
             RequestBoundary(self._readiness, render),
             *listen,
             render=render,
-            limits=Limits(request_seconds=settings.http.request_time_limit),
+            limits=HeadLimits(request_seconds=settings.http.request_time_limit),
         )
 
     def leave_traffic(self) -> None:

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from equipoise.certificates import der
 from equipoise.certificates.der import DerFault, Element
-from equipoise.certificates.outline import Algorithm, Outline, read_algorithm
+from equipoise.certificates.outline import Outline, SignatureAlgorithm, read_algorithm
 
 _RSA_PSS: Final = "1.2.840.113549.1.1.10"
 _PURE: Final = {"1.3.101.112": Ed25519PublicKey, "1.3.101.113": Ed448PublicKey}
@@ -105,7 +105,7 @@ def _verified(below: Outline, key: object, kind: type, digest: HashAlgorithm) ->
     return True
 
 
-def _pss(algorithm: Algorithm) -> tuple[AsymmetricPadding, HashAlgorithm]:
+def _pss(algorithm: SignatureAlgorithm) -> tuple[AsymmetricPadding, HashAlgorithm]:
     """RFC 4055, section 3.1: digest, mask and length of the salt; each may be left out."""
     given = {each.tag: der.only(each.content) for each in der.inside(der.only(algorithm.parameters))}
     mask = _SHA1 if 0xA1 not in given else _digest(der.only(read_algorithm(given[0xA1]).parameters))

@@ -30,7 +30,7 @@ _GREGORIAN_CYCLE: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Algorithm:
+class SignatureAlgorithm:
     """An AlgorithmIdentifier: its object identifier, and its parameters as they are encoded, empty without any."""
 
     oid: str
@@ -46,10 +46,10 @@ class Outline:
     issuer: Name
     subject: Name
     key: bytes
-    key_algorithm: Algorithm
+    key_algorithm: SignatureAlgorithm
     key_bits: bytes
     extensions: Mapping[str, bytes]
-    signature_algorithm: Algorithm
+    signature_algorithm: SignatureAlgorithm
     signature: bytes
 
 
@@ -84,12 +84,12 @@ def outline(encoded: bytes) -> Outline:
     )
 
 
-def read_algorithm(element: Element) -> Algorithm:
+def read_algorithm(element: Element) -> SignatureAlgorithm:
     """Read an AlgorithmIdentifier. Raises DerFault."""
     kind, *parameters = der.between(1, 2, der.inside(element))
     for each in parameters:
         der.check_any(each)
-    return Algorithm(der.oid(kind), parameters[0].encoded if parameters else b"")
+    return SignatureAlgorithm(der.oid(kind), parameters[0].encoded if parameters else b"")
 
 
 def _version(fields: list[Element]) -> int:

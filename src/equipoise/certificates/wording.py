@@ -1,12 +1,12 @@
 """How a refused certificate, chain or key is told: the part that is wrong, and why. No sentence quotes a key."""
 
 from equipoise.core.errors import InvalidField
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 
 
 def wrong(sentence: str) -> InvalidField:
     """Return the refusal that says this, without its full stop."""
-    return InvalidField(Kind.CERTIFICATE, "", sentence + ".")
+    return InvalidField(ResourceKind.CERTIFICATE, "", sentence + ".")
 
 
 def wrong_at(number: int, fault: object) -> InvalidField:

@@ -9,34 +9,34 @@ from equipoise.core.model import (
     EXTERNAL,
     TLS_1_0_AND_LATER,
     AdminState,
+    Algorithm,
     HealthMonitor,
     Listener,
     PersistenceType,
     Pool,
+    Protocol,
 )
-from equipoise.core.model import Algorithm as PoolAlgorithm
-from equipoise.core.model import Protocol as PoolProtocol
 from equipoise.proxy.model import (
-    Algorithm,
+    BalancingPolicy,
     CipherSet,
     Persistence,
-    Protocol,
     ProxyHealthCheck,
     ProxyListener,
     ProxyLoadBalancer,
     ProxyMember,
     ProxyPool,
     ProxyTls,
+    ServedProtocol,
 )
-from equipoise.store.desired import Desired
+from equipoise.store.desired import DesiredLoadBalancer
 
 MILLISECONDS = 1000
 """A second. The proxy model, like the proxies, takes whole ones."""
 
 _ALGORITHMS = {
-    PoolAlgorithm.ROUND_ROBIN: Algorithm.ROUND_ROBIN,
-    PoolAlgorithm.LEAST_CONNECTIONS: Algorithm.LEAST_CONNECTIONS,
-    PoolAlgorithm.SOURCE_IP: Algorithm.SOURCE,
+    Algorithm.ROUND_ROBIN: BalancingPolicy.ROUND_ROBIN,
+    Algorithm.LEAST_CONNECTIONS: BalancingPolicy.LEAST_CONNECTIONS,
+    Algorithm.SOURCE_IP: BalancingPolicy.SOURCE,
 }
 _PERSISTENCE = {
     PersistenceType.SOURCE_IP: Persistence.SOURCE_IP,
@@ -60,7 +60,7 @@ class ProxySettings:
 
 
 def compile_load_balancer(
-    desired: Desired, unseal: Unseal, shares: Shares, settings: ProxySettings
+    desired: DesiredLoadBalancer, unseal: Unseal, shares: Shares, settings: ProxySettings
 ) -> ProxyLoadBalancer:
     """What is to be in force: nothing while it is stopped, frozen or being deleted (classic-api.md, Load balancer).
 
@@ -86,27 +86,27 @@ def compile_load_balancer(
 
 
 def _listener(
-    listener: Listener, pool_id: str | None, desired: Desired, unseal: Unseal, settings: ProxySettings
+    listener: Listener, pool_id: str | None, desired: DesiredLoadBalancer, unseal: Unseal, settings: ProxySettings
 ) -> ProxyListener:
     return ProxyListener(
         listener_id=listener.id,
-        protocol=Protocol(listener.protocol),
+        protocol=ServedProtocol(listener.protocol),
         port=listener.port,
         default_pool=pool_id or "",
         idle_timeout=_seconds(listener.idle_timeout),
         tls=_tls(listener, desired, unseal),
         is_logged=settings.is_logged(listener.id),
-        keepalive=0 if listener.protocol == PoolProtocol.UDP else settings.keepalive,
+        keepalive=0 if listener.protocol == Protocol.UDP else settings.keepalive,
     )
 
 
-def _pool(pool: Pool, desired: Desired, shares: Mapping[str, int], settings: ProxySettings) -> ProxyPool:
-    udp = pool.protocol == PoolProtocol.UDP
+def _pool(pool: Pool, desired: DesiredLoadBalancer, shares: Mapping[str, int], settings: ProxySettings) -> ProxyPool:
+    udp = pool.protocol == Protocol.UDP
     monitor = desired.health_monitors.get(pool.id)
     return ProxyPool(
         pool_id=pool.id,
-        protocol=Protocol(pool.protocol),
-        algorithm=_ALGORITHMS[PoolAlgorithm(pool.algorithm)],
+        protocol=ServedProtocol(pool.protocol),
+        algorithm=_ALGORITHMS[Algorithm(pool.algorithm)],
         members=_members(pool, desired, shares),
         health_check=None if monitor is None or udp else _health_check(monitor),
         persistence=_PERSISTENCE[PersistenceType(pool.persistence_type)]
@@ -117,7 +117,7 @@ def _pool(pool: Pool, desired: Desired, shares: Mapping[str, int], settings: Pro
     )
 
 
-def _tls(listener: Listener, desired: Desired, unseal: Unseal) -> ProxyTls | None:
+def _tls(listener: Listener, desired: DesiredLoadBalancer, unseal: Unseal) -> ProxyTls | None:
     if listener.certificate_id is None:
         return None
     content = desired.certificates[listener.certificate_id]
@@ -129,7 +129,7 @@ def _tls(listener: Listener, desired: Desired, unseal: Unseal) -> ProxyTls | Non
     )
 
 
-def _members(pool: Pool, desired: Desired, shares: Mapping[str, int]) -> tuple[ProxyMember, ...]:
+def _members(pool: Pool, desired: DesiredLoadBalancer, shares: Mapping[str, int]) -> tuple[ProxyMember, ...]:
     """Each place once, with the largest weight that is asked for it; that of a member that is no backup, if there is.
     Where members have less than their full share, weights are in parts of it.
 
@@ -139,7 +139,7 @@ def _members(pool: Pool, desired: Desired, shares: Mapping[str, int]) -> tuple[P
     """
     found = desired.members.get(pool.id, ())
     failing: set[str] = set()
-    if pool.protocol == PoolProtocol.UDP and pool.id in desired.health_monitors:
+    if pool.protocol == Protocol.UDP and pool.id in desired.health_monitors:
         failing = {member.address for member in found if member.failing}
     places: dict[tuple[str, int], ProxyMember] = {}
     for each in found:
@@ -160,7 +160,7 @@ def _members(pool: Pool, desired: Desired, shares: Mapping[str, int]) -> tuple[P
 
 def _health_check(monitor: HealthMonitor) -> ProxyHealthCheck:
     return ProxyHealthCheck(
-        protocol=Protocol(monitor.type),
+        protocol=ServedProtocol(monitor.type),
         path=monitor.path,
         port=monitor.port,
         interval=monitor.interval // MILLISECONDS,

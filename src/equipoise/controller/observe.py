@@ -15,9 +15,9 @@ from equipoise.controller import reasons
 from equipoise.controller.draining import Draining
 from equipoise.controller.patience import PatientDatabase
 from equipoise.controller.reconcile import LAST_GENERATION, batches
-from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import ResourceKind, ResourceRef
 from equipoise.proxy.backend import Backend
-from equipoise.proxy.rejections import Rejected
+from equipoise.proxy.rejections import RejectedResource
 from equipoise.store import desired, nodes
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import queries, rollback, transitions
@@ -84,7 +84,7 @@ class Observer:
     def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
         self._seen.put_nowait(_Confirmed(node_id, generations))
 
-    def rejected(self, node_id: str, rejections: Sequence[Rejected]) -> None:
+    def rejected(self, node_id: str, rejections: Sequence[RejectedResource]) -> None:
         self._seen.put_nowait(_RejectedBy(node_id, rejections))
 
     # Writing it down
@@ -147,12 +147,12 @@ class Observer:
         if self.live_nodes and not self._awaited:
             self._caught_up.set()
 
-    async def _note_rejected(self, node_id: str, rejection: Rejected) -> None:
+    async def _note_rejected(self, node_id: str, rejection: RejectedResource) -> None:
         """Fail the jobs that the rejection is about. Without any, what was in force before cannot be again: ERROR."""
         failure, reason = reasons.of_rejection(node_id, rejection)
 
         def write(tx: Transaction) -> bool:
-            everything = ResourceRef(Kind.LOAD_BALANCER, rejection.load_balancer_id)
+            everything = ResourceRef(ResourceKind.LOAD_BALANCER, rejection.load_balancer_id)
             concerns = rejection.concerns | {everything}
             about = queries.touching(tx.connection, rejection.load_balancer_id, concerns, rejection.generation)
             if about:
@@ -188,7 +188,7 @@ class _Confirmed:
 @dataclass(frozen=True, slots=True)
 class _RejectedBy:
     node_id: str
-    rejections: Sequence[Rejected]
+    rejections: Sequence[RejectedResource]
 
 
 _Observation = _NodeChanged | _Confirmed | _RejectedBy

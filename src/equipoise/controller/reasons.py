@@ -3,10 +3,10 @@
 from collections.abc import Collection
 
 from equipoise.core.jobs import FailureReason, JobStatus, Warned, WarningReason
-from equipoise.proxy.rejections import Rejected
+from equipoise.proxy.rejections import RejectedResource
 
 
-def of_rejection(node_id: str, rejected: Rejected) -> tuple[FailureReason, str]:
+def of_rejection(node_id: str, rejected: RejectedResource) -> tuple[FailureReason, str]:
     """Why a job fails that a rejection is about, for programs and for people."""
     reason = rejected.reason
     if rejected.kind.is_about_listening:

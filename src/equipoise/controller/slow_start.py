@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from equipoise.core.model import Algorithm, Pool, Protocol
-from equipoise.store.desired import Desired
+from equipoise.store.desired import DesiredLoadBalancer
 
 FULL_SHARE: Final = 10
 """Of the weight of a member."""
@@ -45,7 +45,7 @@ class SlowStart:
         self._clock = clock
         self._known: dict[str, dict[str, _Known]] = {}
 
-    def shares(self, desired: Desired) -> Shares:
+    def shares(self, desired: DesiredLoadBalancer) -> Shares:
         """Take over who fails now, and return the shares of the members of a load balancer at this moment."""
         id = desired.load_balancer.id
         before = self._known.pop(id, {})
@@ -66,7 +66,7 @@ class SlowStart:
         """The load balancers with members whose share rises."""
         return [id for id, known in self._known.items() if any(each.back_since for each in known.values())]
 
-    def _slow(self, desired: Desired) -> Iterator[Pool]:
+    def _slow(self, desired: DesiredLoadBalancer) -> Iterator[Pool]:
         """Only where there is a check, and members take turns: with the fewest connections a member never has more of
         them than the others, and which one a hash hits is not to depend on time. UDP is not slowed down either."""
         for each in desired.pools.values():
@@ -74,7 +74,7 @@ class SlowStart:
             if self.step and takes_turns and each.id in desired.health_monitors:
                 yield each
 
-    def _of(self, desired: Desired, pool: Pool, before: _Known, now: float) -> _Known:
+    def _of(self, desired: DesiredLoadBalancer, pool: Pool, before: _Known, now: float) -> _Known:
         members = desired.members.get(pool.id, ())
         failing = frozenset(member.address for member in members if member.failing)
         well = {member.address for member in members} - failing

@@ -16,7 +16,7 @@ Filter = tuple[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
-class CreateLoadBalancer:
+class CreateLoadBalancerCommand:
     """`bandwidth` is in Mbit/s (1-2000); `admin_state_up` is 0 stopped, 1 on, 2 frozen.
 
     `bandwidth`, `charge_mode` and `eip_type` are for a new elastic IP: None for Internal, and for External with a
@@ -38,12 +38,12 @@ class CreateLoadBalancer:
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateLoadBalancer:
+class UpdateLoadBalancerCommand:
     changes: Mapping[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
-class CreateElasticIp:
+class CreateElasticIpCommand:
     """`bandwidth` is in Mbit/s (1-2000); no `address` takes any that is free."""
 
     eip_type: str
@@ -67,7 +67,7 @@ class PoolFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateListener:
+class CreateListenerCommand:
     """A listener to create with a pool of its own; see `Listener`."""
 
     load_balancer_id: str
@@ -83,7 +83,7 @@ class CreateListener:
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateListener:
+class UpdateListenerCommand:
     """What is wanted of a listener and of its own pool.
 
     What stands already counts too: the job that brought it there may still fail.
@@ -94,7 +94,7 @@ class UpdateListener:
 
 
 @dataclass(frozen=True, slots=True)
-class NewMember:
+class AddMemberCommand:
     """A member to add; see `Member`."""
 
     server_id: str | None
@@ -107,7 +107,7 @@ class NewMember:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateHealthMonitor:
+class CreateHealthMonitorCommand:
     """A health monitor to create; see `HealthMonitor`."""
 
     type: Protocol
@@ -120,14 +120,14 @@ class CreateHealthMonitor:
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateHealthMonitor:
+class UpdateHealthMonitorCommand:
     """What is wanted. What stands already counts too: the job that brought it there may still fail."""
 
     changes: Mapping[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
-class PutWebhook:
+class PutWebhookCommand:
     """`secret` None: a new one is to be made, unless the one that is there is to be kept."""
 
     url: str = field(repr=False)
@@ -136,7 +136,7 @@ class PutWebhook:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateCertificate:
+class CreateCertificateCommand:
     """`certificate`, with its chain, and `private_key` are PEM, as given: what they hold is not known yet."""
 
     certificate: str
@@ -147,7 +147,7 @@ class CreateCertificate:
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateCertificate:
+class UpdateCertificateCommand:
     """PEM that is None stays as it is; `changes` are of the columns beside it."""
 
     certificate: str | None

@@ -4,7 +4,7 @@ Each error carries the facts as fields, and as its text one full sentence for pe
 and code it has is the business of each API: one table there translates them all (`equipoise.api.classic.errors`).
 """
 
-from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import ResourceKind, ResourceRef
 
 
 class ServiceError(Exception):
@@ -27,7 +27,7 @@ class InvalidField(ServiceError):
         problem: what is wrong with it, as the rest of a sentence behind `field: `.
     """
 
-    def __init__(self, kind: Kind, field: str, problem: str) -> None:
+    def __init__(self, kind: ResourceKind, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}" if field else problem)
         self.kind = kind
         self.field = field
@@ -96,7 +96,7 @@ class NotFound(ServiceError):
         of: what should have it.
     """
 
-    def __init__(self, kind: Kind, id: str, message: str = "", *, of: ResourceRef | None = None) -> None:
+    def __init__(self, kind: ResourceKind, id: str, message: str = "", *, of: ResourceRef | None = None) -> None:
         super().__init__(message or f"There is no {kind.words} {id} in this project; list them to see which there are.")
         self.kind = kind
         self.id = id
@@ -130,7 +130,7 @@ class NotApplicable(Conflict):
 class InUse(Conflict):
     """A resource cannot go while others use it; `by` is one of them, None where it is not told which."""
 
-    def __init__(self, kind: Kind, id: str, by: ResourceRef | None, message: str) -> None:
+    def __init__(self, kind: ResourceKind, id: str, by: ResourceRef | None, message: str) -> None:
         super().__init__(message)
         self.kind = kind
         self.id = id
@@ -140,7 +140,7 @@ class InUse(Conflict):
 class AlreadyExists(Conflict):
     """Something has one already, and can have no other: `of` has `id`."""
 
-    def __init__(self, kind: Kind, id: str, of: ResourceRef) -> None:
+    def __init__(self, kind: ResourceKind, id: str, of: ResourceRef) -> None:
         super().__init__(
             f"{of.kind.words.capitalize()} {of.id} has {kind.words} {id} already; update that one or delete it first."
         )
@@ -169,7 +169,7 @@ class PortTaken(Conflict):
 class ChangedMeanwhile(Conflict):
     """Somebody else changed it at the same time."""
 
-    def __init__(self, kind: Kind, id: str) -> None:
+    def __init__(self, kind: ResourceKind, id: str) -> None:
         super().__init__(f"{kind.words.capitalize()} {id} was changed by somebody else at the same time; try again.")
         self.kind = kind
         self.id = id
@@ -190,7 +190,7 @@ class KeyInvalid(ServiceError):
 class QuotaExceeded(ServiceError):
     """A project may have no more of a kind; `limit` is how many it may have in `of`."""
 
-    def __init__(self, kind: Kind, of: Kind, limit: int, advice: str) -> None:
+    def __init__(self, kind: ResourceKind, of: ResourceKind, limit: int, advice: str) -> None:
         super().__init__(f"{_THE[of]} may have {limit} {kind.words}s; {advice}.")
         self.kind = kind
         self.of = of
@@ -198,7 +198,11 @@ class QuotaExceeded(ServiceError):
         self.advice = advice
 
 
-_THE = {Kind.PROJECT: "The project", Kind.LOAD_BALANCER: "The load balancer", Kind.POOL: "A pool"}
+_THE = {
+    ResourceKind.PROJECT: "The project",
+    ResourceKind.LOAD_BALANCER: "The load balancer",
+    ResourceKind.POOL: "A pool",
+}
 
 
 class PoolExhausted(ServiceError):

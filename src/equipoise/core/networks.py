@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 
 from equipoise.core.addresses import contains
 from equipoise.core.errors import InvalidField, NotFound, Unsupported
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,15 @@ class Networks:
     def check_vpc(self, vpc_id: str) -> None:
         """Raise NotFound for one that is not listed, where any is."""
         if self.subnets and vpc_id not in self.subnets:
-            raise NotFound(Kind.VPC, vpc_id, f"vpc_id: there is no VPC {vpc_id} here; {_there_are(self.subnets)}")
+            raise NotFound(
+                ResourceKind.VPC, vpc_id, f"vpc_id: there is no VPC {vpc_id} here; {_there_are(self.subnets)}"
+            )
 
     def check_subnet(self, vpc_id: str, subnet_id: str) -> None:
         """Raise NotFound for a subnet that is not one of this VPC, where any VPC is listed."""
         if self.subnets and subnet_id not in self.subnets[vpc_id]:
             raise NotFound(
-                Kind.SUBNET,
+                ResourceKind.SUBNET,
                 subnet_id,
                 f"vip_subnet_id: there is no subnet {subnet_id} in VPC {vpc_id}; {_there_are(self.subnets[vpc_id])}",
             )
@@ -84,7 +86,7 @@ class Networks:
         for pool in subnets.values():
             if address is not None and contains(pool, address):
                 return pool
-        raise InvalidField(Kind.LOAD_BALANCER, "vip_address", f"{address} is in no subnet of VPC {vpc_id}.")
+        raise InvalidField(ResourceKind.LOAD_BALANCER, "vip_address", f"{address} is in no subnet of VPC {vpc_id}.")
 
 
 def _there_are(ids: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""How much a project may have. Where the figures come from is the settings' business."""
+"""How much a project may have. Settings say how much."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -10,7 +10,7 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 _FOREIGN_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
-class Kind(StrEnum):
+class ResourceKind(StrEnum):
     """What there is. The value is the name for machines, `words` are those for people."""
 
     LOAD_BALANCER = "load_balancer"
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 class ResourceRef:
     """One resource. As text: `kind:id`, such as `pool:0123...`."""
 
-    kind: Kind
+    kind: ResourceKind
     id: str
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class ResourceRef:
     def parse(cls, text: str) -> Self:
         """The inverse of `str`. Raises ValueError."""
         kind, _, id = text.partition(":")
-        return cls(Kind(kind), id)
+        return cls(ResourceKind(kind), id)
 
 
 Scope = frozenset[ResourceRef]
@@ -58,14 +58,14 @@ NOTHING: Final[Scope] = frozenset()
 
 
 def listeners(*ids: str) -> Scope:
-    return frozenset(ResourceRef(Kind.LISTENER, id) for id in ids)
+    return frozenset(ResourceRef(ResourceKind.LISTENER, id) for id in ids)
 
 
 def pools(*ids: str) -> Scope:
-    return frozenset(ResourceRef(Kind.POOL, id) for id in ids)
+    return frozenset(ResourceRef(ResourceKind.POOL, id) for id in ids)
 
 
-def ids_of(kind: Kind, refs: Iterable[ResourceRef]) -> list[str]:
+def ids_of(kind: ResourceKind, refs: Iterable[ResourceRef]) -> list[str]:
     """The ids of one kind, sorted."""
     return sorted(ref.id for ref in refs if ref.kind is kind)
 

@@ -1,4 +1,4 @@
-"""The traffic figures of a load balancer: what its data plane carried between two looks."""
+"""The traffic metrics of a load balancer: what its data plane carried between two looks."""
 
 from typing import Final, NamedTuple
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from equipoise.http.errors import GatewayRequired
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/metrics"})
-"""What supervisors of the machine itself ask; the figures have a lock of their own (`metrics.access`)."""
+"""What supervisors of the machine itself ask; the metrics have a lock of their own (`metrics.access`)."""
 
 
 class GatewayOnly:

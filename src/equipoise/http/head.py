@@ -31,7 +31,7 @@ _LARGEST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """What a request is for.
 
     Args:
@@ -69,7 +69,7 @@ def check_head(version: str, headers: Headers) -> None:
             raise _malformed(f"The header {shown(name.decode('ascii'))} is there more than once; send it once.")
 
 
-def target_of(method: str, target: bytes) -> Target:
+def target_of(method: str, target: bytes) -> RequestTarget:
     """Read the target of a request. Raises Malformed, or NotOffered for `OPTIONS *`."""
     if method == "CONNECT":
         raise _malformed("This is no proxy; send the request to a path.")
@@ -85,7 +85,7 @@ def target_of(method: str, target: bytes) -> Target:
     if b"%" in target:
         _check_percent_encoding(target)
     raw_path, _, query = target.partition(b"?")
-    return Target(raw_path, _decoded(raw_path), query, authority)
+    return RequestTarget(raw_path, _decoded(raw_path), query, authority)
 
 
 def with_host(headers: Headers, authority: bytes) -> list[tuple[bytes, bytes]]:

@@ -47,7 +47,7 @@ one byte needs five."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HeadLimits:
     """What a client may take.
 
     Args:
@@ -64,7 +64,7 @@ class Limits:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """A connection that keeps within `Limits`.
+    """A connection that keeps within `HeadLimits`.
 
     Requests that are sent at once are answered in their order, a refused one in its turn, too, as the last. A client
     may end its side of the connection after its last request: it gets all its answers.
@@ -81,7 +81,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self,
         config: Config,
         server_state: ServerState,
-        limits: Limits,
+        limits: HeadLimits,
         render: Renderer,
         on_lost: Callable[[], None],
     ) -> None:

@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from equipoise.http.errors import Renderer
-from equipoise.http.protocol import GuardedProtocol, Limits
+from equipoise.http.protocol import GuardedProtocol, HeadLimits
 
 BACKLOG: Final = 2048
 
@@ -42,11 +42,13 @@ class HttpServer:
         limits: what a client may take.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, render: Renderer, limits: Limits | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, *, render: Renderer, limits: HeadLimits | None = None
+    ) -> None:
         self._host = host
         self._port = port
         self._render = render
-        self._limits = Limits() if limits is None else limits
+        self._limits = HeadLimits() if limits is None else limits
         self._config = Config(
             app,
             interface="asgi3",

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from equipoise.identity.directory import Created
+from equipoise.identity.directory import CreatedDirectory
 from equipoise.identity.files import write_private
 
 _log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ def auth_url(host: str, port: int) -> str:
     return f"http://[{'::1' if address.is_unspecified else address}]:{port}/v3"
 
 
-def write_first(folder: Path, created: Created, region: str, url: str) -> None:
+def write_first(folder: Path, created: CreatedDirectory, region: str, url: str) -> None:
     """Write the file of a first start, mode 0600; one that is there belongs to an identity that is gone."""
     _write(
         folder,

@@ -66,7 +66,7 @@ class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assignments: tuple[Assignment, ...]
 
 
-class Created(msgspec.Struct, frozen=True):
+class CreatedDirectory(msgspec.Struct, frozen=True):
     """What a first start made. The password is known here and in the hand of the caller, nowhere else."""
 
     content: Content
@@ -96,7 +96,7 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-def first_content(region: str, hash_password: Callable[[str], str]) -> Created:
+def first_content(region: str, hash_password: Callable[[str], str]) -> CreatedDirectory:
     """The administrator with a random password, and the first project, which is named after the region.
 
     One client reads the region from the project's name, before the underscore (contract/identity.md).
@@ -106,7 +106,7 @@ def first_content(region: str, hash_password: Callable[[str], str]) -> Created:
     project = Project(new_id(), f"{region}_demo", domain.id)
     user = User(new_id(), ADMINISTRATOR, domain.id, hash_password(password))
     assignment = Assignment(user.id, project.id, "admin")
-    return Created(Content(1, (domain,), (project,), (user,), (assignment,)), user, project, password)
+    return CreatedDirectory(Content(1, (domain,), (project,), (user,), (assignment,)), user, project, password)
 
 
 class Directory:

@@ -7,7 +7,7 @@ from time import time
 from typing import Final, Self
 
 from equipoise.core.errors import CredentialsWrong, NotFound, ProjectForbidden, RoleTooWeak, TokenRevoked
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.identity import credentials, keystone
 from equipoise.identity.actor import Actor
 from equipoise.identity.directory import Directory, Domain, Project, Reference, User, first_content
@@ -110,7 +110,7 @@ class Identity:
         for project in self.projects_of(claims):
             if project.id == project_id:
                 return project
-        raise NotFound(Kind.PROJECT, project_id, "There is no such project in which this user has a role.")
+        raise NotFound(ResourceKind.PROJECT, project_id, "There is no such project in which this user has a role.")
 
     def domains_of(self, claims: Claims) -> tuple[Domain, ...]:
         """The domains that the user of a token may log in to."""
@@ -137,7 +137,7 @@ class Identity:
     def projects_of_user(self, claims: Claims, user_id: str) -> tuple[Project, ...]:
         """The projects on which a user has a role whom the user of a token may know of. Raises IDENTITY_UNKNOWN."""
         if user_id not in (user.id for user in self.known_users(claims)):
-            raise NotFound(Kind.IDENTITY, user_id, "There is no such user, or it is not this user's to see.")
+            raise NotFound(ResourceKind.IDENTITY, user_id, "There is no such user, or it is not this user's to see.")
         return self.directory.projects_of(user_id)
 
     def catalogue(self, claims: Claims, root_url: str) -> list[keystone.Document]:

@@ -1,4 +1,4 @@
-"""The whole page of figures, put together when it is asked for. Nobody who collects waits for it."""
+"""The whole page of metrics, put together when it is asked for. Nobody who collects waits for it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
@@ -6,10 +6,10 @@ from importlib.metadata import version
 from equipoise.metrics import families, process
 from equipoise.metrics.jobs import JobFigures
 from equipoise.metrics.stream import StreamFigures
-from equipoise.metrics.traffic import TrafficFigures
+from equipoise.metrics.traffic import TrafficMetrics
 
 
-class Page:
+class MetricsPage:
     """Holds who counts.
 
     Args:
@@ -24,7 +24,7 @@ class Page:
         self._shortages = shortages
         self.jobs = JobFigures()
         self.stream = StreamFigures()
-        self.traffic = TrafficFigures()
+        self.traffic = TrafficMetrics()
 
     def lines(self, unfinished: Mapping[tuple[str, str], int] | None) -> Iterator[str]:
         """The page, some lines at a time.

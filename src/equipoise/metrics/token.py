@@ -1,4 +1,4 @@
-"""The token by which collectors of figures are known: a file that they may be given."""
+"""The token by which collectors of metrics are known: a file that they may be given."""
 
 import re
 import secrets

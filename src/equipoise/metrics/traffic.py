@@ -11,7 +11,7 @@ from equipoise.core.traffic import RESPONSE_TIMES
 from equipoise.metrics import families
 from equipoise.metrics.exposition import Family, pairs
 from equipoise.observe.traffic import Look
-from equipoise.observe.traffic_reading import Figures, MemberFigures
+from equipoise.observe.traffic_reading import ListenerCounts, MemberCounts
 from equipoise.store.inventory import ListenerLabels
 
 _UDP: Final = "UDP"
@@ -26,10 +26,10 @@ _AT_ONCE: Final = 500
 T = TypeVar("T")
 
 One = tuple[str, tuple[int, ...]]
-"""A listener or member: its labels as they are written, and its figures."""
+"""A listener or member: its labels as they are written, and its metrics."""
 
 
-class TrafficFigures:
+class TrafficMetrics:
     """Takes looks in and gives the newest out."""
 
     def __init__(self) -> None:
@@ -68,8 +68,8 @@ def _about(listeners: Sequence[tuple[str, ListenerLabels]]) -> Iterator[str]:
 
 
 def _of_listeners(look: Look, listeners: Sequence[tuple[str, ListenerLabels]]) -> Iterator[str]:
-    nothing, figures = Figures(), look.listeners
-    every = [(labels, figures.get(each.id, nothing)) for labels, each in listeners]
+    nothing, counts = ListenerCounts(), look.listeners
+    every = [(labels, counts.get(each.id, nothing)) for labels, each in listeners]
     over_http = [one for one, (_, each) in zip(every, listeners, strict=True) if each.protocol in _OVER_HTTP]
     if look.is_up:
         name = families.OPEN.name
@@ -90,7 +90,7 @@ def _of_listeners(look: Look, listeners: Sequence[tuple[str, ListenerLabels]]) -
     yield from _of_times(over_http)
 
 
-def _of_requests(listeners: Sequence[tuple[str, Figures]]) -> Iterator[str]:
+def _of_requests(listeners: Sequence[tuple[str, ListenerCounts]]) -> Iterator[str]:
     name = families.REQUESTS.name
     yield families.REQUESTS.head()
     for some in _parts(listeners):
@@ -102,10 +102,10 @@ def _of_requests(listeners: Sequence[tuple[str, Figures]]) -> Iterator[str]:
         )
 
 
-def _of_times(listeners: Sequence[tuple[str, Figures]]) -> Iterator[str]:
+def _of_times(listeners: Sequence[tuple[str, ListenerCounts]]) -> Iterator[str]:
     name = families.RESPONSE_TIME.name
     bounds = [f"{bound:g}" for bound in families.RESPONSE_TIME.bounds]
-    first = Figures._fields.index(f"within_{RESPONSE_TIMES[0]}")
+    first = ListenerCounts._fields.index(f"within_{RESPONSE_TIMES[0]}")
     yield families.RESPONSE_TIME.head()
     for some in _parts(listeners):
         lines = []
@@ -124,7 +124,7 @@ def _of_times(listeners: Sequence[tuple[str, Figures]]) -> Iterator[str]:
 def _of_members(look: Look, listeners: Sequence[tuple[str, ListenerLabels]]) -> Iterator[str]:
     known = {each.id: (labels, each.protocol) for labels, each in listeners}
     own = families.MEMBER_CONNECTIONS.labels[len(_OF_ALL) :]
-    nothing, figures = MemberFigures(), look.members
+    nothing, counts = MemberCounts(), look.members
     told: list[One] = []
     counted: list[One] = []
     over_http: list[One] = []
@@ -133,7 +133,7 @@ def _of_members(look: Look, listeners: Sequence[tuple[str, ListenerLabels]]) -> 
         labels = f"{of_listener},{pairs(own, (each.id, each.address))}"
         if each.is_checked and each.healthy is not None:
             told.append((labels, (each.healthy,)))
-        one = labels, figures.get((each.pool_id, each.address), nothing)
+        one = labels, counts.get((each.pool_id, each.address), nothing)
         if protocol != _UDP:
             counted.append(one)
         if protocol in _OVER_HTTP:
@@ -149,7 +149,7 @@ def _of_members(look: Look, listeners: Sequence[tuple[str, ListenerLabels]]) -> 
 
 
 def _plain(family: Family, those: Sequence[One], field: str) -> Iterator[str]:
-    kind = MemberFigures if family.labels == families.MEMBER_CONNECTIONS.labels else Figures
+    kind = MemberCounts if family.labels == families.MEMBER_CONNECTIONS.labels else ListenerCounts
     name, column = family.name, kind._fields.index(field)
     yield family.head()
     for some in _parts(those):

@@ -53,7 +53,7 @@ def bootstrap(node_id: str, descriptors: int, tcp_keepalive: int = 0) -> Config:
         "cluster_manager": {"enable_deferred_cluster_creation": True},
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
         "stats_config": statistics(),
-        # No sink waits for figures. Those who read them ask, and get response times as of that moment.
+        # No sink waits for metrics. Those who read them ask, and get response times as of that moment.
         "stats_flush_on_admin": True,
         "layered_runtime": {"layers": [{"name": LAYER, "rtds_layer": _limits()}]},
         "overload_manager": _overload_manager(descriptors),

@@ -1,4 +1,4 @@
-"""Which figures Envoy keeps: of each listener those that `equipoise.observe` reads, and those of itself, whose number
+"""Which metrics Envoy keeps: of each listener those that `equipoise.observe` reads, and those of itself, whose number
 does not grow. Pure.
 
 All the others would cost some 100 KiB of memory for each listener. They are named by what they are not, since what
@@ -42,7 +42,7 @@ _NEVER_READ: Final = (f"cluster.{UNCOUNTED}.", "extension_config_discovery.", "s
 
 
 def statistics() -> dict[str, Any]:
-    """Return the part of the bootstrap that says which figures are kept, and in which steps times are counted."""
+    """Return the part of the bootstrap that says which metrics are kept, and in which steps times are counted."""
     patterns = [f"{layer}[.][0-9a-f]{{32}}[.]{other_than(names)}" for layer, names in READ.items()]
     never = [{"prefix": prefix} for prefix in _NEVER_READ]
     return {

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from equipoise.node import hot_restart
-from equipoise.node.hot_restart import NOT_PASSED, Ask, Request
+from equipoise.node.hot_restart import NOT_PASSED, Ask, HotRestartRequest
 from equipoise.node.listening_sockets import ListeningSockets
 from equipoise.node.process import Process
 from equipoise.unix_path import short_path
@@ -208,7 +208,7 @@ class _Parent:
         except (OSError, ValueError) as error:
             self._done.set_exception(error)
 
-    def _answer_to(self, request: Request, child: str) -> None:
+    def _answer_to(self, request: HotRestartRequest, child: str) -> None:
         if request.ask is Ask.PASS_LISTEN_SOCKET:
             self._pass(request, child)
         elif request.ask is Ask.SHUTDOWN_ADMIN:
@@ -219,7 +219,7 @@ class _Parent:
             # It comes right after DRAIN_LISTENERS, and is the last.
             self._done.set_result(None)
 
-    def _pass(self, request: Request, child: str) -> None:
+    def _pass(self, request: HotRestartRequest, child: str) -> None:
         lent = self._sockets.lend(request.address, request.worker)
         if lent is None:
             self._reply(hot_restart.socket_passed(NOT_PASSED), child)

@@ -25,7 +25,7 @@ _MORE: Final = 0x80
 
 
 class Ask(IntEnum):
-    """What a child asks: the number of the field of `Request`, and of `Reply` where there is one."""
+    """What a child asks: the number of the field of `HotRestartRequest`, and of `Reply` where there is one."""
 
     PASS_LISTEN_SOCKET = 1
     SHUTDOWN_ADMIN = 2
@@ -35,7 +35,7 @@ class Ask(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HotRestartRequest:
     """`address` (such as `tcp://127.0.0.1:80`) and `worker`, counted from 0, are those of PASS_LISTEN_SOCKET."""
 
     ask: Ask
@@ -43,7 +43,7 @@ class Request:
     worker: int = 0
 
 
-def request(datagram: bytes) -> Request:
+def request(datagram: bytes) -> HotRestartRequest:
     """Read what a child has sent. Raises ValueError: it is nothing that this release knows."""
     (length,) = _LENGTH.unpack_from(datagram.ljust(_LENGTH.size, b"\0"))
     message = datagram[_LENGTH.size :]
@@ -55,12 +55,12 @@ def request(datagram: bytes) -> Request:
     [(number, body)] = asked.items()
     ask = Ask(number)
     if ask is not Ask.PASS_LISTEN_SOCKET:
-        return Request(ask)
+        return HotRestartRequest(ask)
     details = dict(_fields(_bytes(body)))
     worker = details.get(2, 0)
     if not isinstance(worker, int):
         raise ValueError("a worker is a number")
-    return Request(ask, _bytes(details.get(1)).decode(), worker)
+    return HotRestartRequest(ask, _bytes(details.get(1)).decode(), worker)
 
 
 def socket_passed(descriptor: int) -> bytes:

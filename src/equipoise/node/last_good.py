@@ -18,7 +18,7 @@ import structlog
 
 from equipoise.backends.envoy.build.resource import Resource
 from equipoise.backends.envoy.build.type_urls import SECRET
-from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.proxy.model import ListenAddress, Transport
 
 log = structlog.get_logger("equipoise.last_good")
@@ -57,7 +57,7 @@ class LastGood:
     def close(self) -> None:
         self._connection.close()
 
-    def keep(self, in_force: Iterable[Desired], gone: Iterable[str], seal: Seal) -> None:
+    def keep(self, in_force: Iterable[DesiredResources], gone: Iterable[str], seal: Seal) -> None:
         """Store these in place of what is known of them, and forget others; what is stored already costs nothing.
 
         Never raises on account of the disk: traffic and jobs must not hang on it. What is missing is then logged.
@@ -85,12 +85,12 @@ class LastGood:
         """Forget all load balancers but these."""
         self.keep((), [id for id in self._digests if id not in ids], str)
 
-    def load(self, unseal: Callable[[str], str | None]) -> Iterator[Desired]:
+    def load(self, unseal: Callable[[str], str | None]) -> Iterator[DesiredResources]:
         """All that is stored, without the private keys that cannot be opened (None). Raises sqlite3.Error."""
         for id, content in self._connection.execute("SELECT load_balancer_id, content FROM load_balancer"):
             stored = msgspec.msgpack.decode(content, type=list[_Stored])
             resources = (_resource(each, unseal) for each in stored)
-            yield Desired(id, 0, tuple(each for each in resources if each is not None))
+            yield DesiredResources(id, 0, tuple(each for each in resources if each is not None))
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -135,12 +135,12 @@ def _boot() -> str:
     return "unknown"
 
 
-def _digest(desired: Desired) -> bytes:
+def _digest(desired: DesiredResources) -> bytes:
     names = "\n".join(f"{each.type_url} {each.name} {each.version}" for each in desired.resources)
     return blake2b(names.encode(), digest_size=8).digest()
 
 
-def _content(desired: Desired, seal: Seal) -> bytes:
+def _content(desired: DesiredResources, seal: Seal) -> bytes:
     return msgspec.msgpack.encode([_stored(each, seal) for each in desired.resources])
 
 

@@ -17,7 +17,7 @@ ENOUGH_BACKLOG: Final = 4_096
 _BACKLOG: Final = Path("/proc/sys/net/core/somaxconn")
 
 
-class Limits(NamedTuple):
+class MachineLimits(NamedTuple):
     """What this process and its Envoy may take. `backlog` None: the machine does not tell."""
 
     descriptors: int
@@ -34,18 +34,18 @@ class Low:
     remedy: str
 
 
-def limits() -> Limits:
+def limits() -> MachineLimits:
     """As they are now. Envoy is given the hard limit of descriptors."""
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     try:
         backlog = int(_BACKLOG.read_text())
     except (OSError, ValueError):
         # Some containers hide it.
-        return Limits(descriptors, None)
-    return Limits(descriptors, backlog)
+        return MachineLimits(descriptors, None)
+    return MachineLimits(descriptors, backlog)
 
 
-def low(found: Limits) -> Iterator[Low]:
+def low(found: MachineLimits) -> Iterator[Low]:
     """Those that a machine for real traffic should have higher."""
     if found.descriptors < ENOUGH_DESCRIPTORS:
         yield Low(

@@ -62,7 +62,7 @@ class PacketCounter:
 
     @property
     def is_counting(self) -> bool:
-        """Whether there are figures: not where counting is switched off or the kernel does not do it."""
+        """Whether there are metrics: not where counting is switched off or the kernel does not do it."""
         return self._enabled
 
     async def start(self) -> None:

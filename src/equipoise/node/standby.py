@@ -19,7 +19,7 @@ import structlog
 from equipoise.node.files import DataPlaneFiles
 from equipoise.node.lone_process import STABLE_SECONDS, Watched, cap, longer, note_number, start_unless_running
 from equipoise.node.process import Process
-from equipoise.node.supervisor import EnvoySettings
+from equipoise.node.supervisor import EnvoyOptions
 
 log = structlog.get_logger("equipoise.standby")
 
@@ -37,7 +37,7 @@ class StandbySettings(msgspec.Struct, frozen=True):
     private keys that are stored. `service` is the process whose end makes the standby begin.
     """
 
-    envoy: EnvoySettings
+    envoy: EnvoyOptions
     key_file: Path
     service: int
 
@@ -53,7 +53,7 @@ class StandbySettings(msgspec.Struct, frozen=True):
 class Standby:
     """The standby of one data directory. To be used on one event loop."""
 
-    def __init__(self, envoy: EnvoySettings, key_file: Path) -> None:
+    def __init__(self, envoy: EnvoyOptions, key_file: Path) -> None:
         self._files = DataPlaneFiles(envoy.data_directory)
         self._settings = StandbySettings(envoy, key_file.absolute(), os.getpid())
         self._watched = Watched()

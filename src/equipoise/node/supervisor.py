@@ -55,7 +55,7 @@ class EnvoyNotRunningError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class EnvoySettings:
+class EnvoyOptions:
     """`concurrency` is the number of worker threads; None means one for each core.
 
     `tcp_keepalive` is what all listeners have of which Envoy will be told (`ProxyListener.keepalive`). For `drain_time`
@@ -73,7 +73,7 @@ class EnvoySupervisor:
     """One Envoy for one data directory. To be used on one event loop."""
 
     def __init__(
-        self, settings: EnvoySettings, on_start: Callable[[], None] = lambda: None, *, replaces: bool = True
+        self, settings: EnvoyOptions, on_start: Callable[[], None] = lambda: None, *, replaces: bool = True
     ) -> None:
         """`on_start` is called whenever an Envoy was started, and not when one was taken over. Without `replaces` one
         that runs is taken over whatever it is."""

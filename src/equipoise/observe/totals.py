@@ -10,19 +10,19 @@ from typing import Generic, TypeVar
 from equipoise.observe.health_reading import Member
 from equipoise.observe.traffic_reading import (
     LEVELS,
-    Figures,
     Listener,
-    MemberFigures,
+    ListenerCounts,
+    MemberCounts,
     since,
     since_of_member,
 )
 
 K = TypeVar("K")
-F = TypeVar("F", Figures, MemberFigures)
+F = TypeVar("F", ListenerCounts, MemberCounts)
 
 
 class _Sums(Generic[K, F]):
-    """Figures by key; `nothing` are those of one that was never used.
+    """Metrics by key; `nothing` are those of one that was never used.
 
     A total is what Envoy counts now, and of few what those before it had counted besides.
     """
@@ -70,24 +70,24 @@ class Totals:
     """Of the listeners and members that there are; what is no longer there is forgotten."""
 
     def __init__(self) -> None:
-        self._listeners = _Sums[Listener, Figures](Figures(), since)
-        self._members = _Sums[Member, MemberFigures](MemberFigures(), since_of_member)
+        self._listeners = _Sums[Listener, ListenerCounts](ListenerCounts(), since)
+        self._members = _Sums[Member, MemberCounts](MemberCounts(), since_of_member)
 
     @property
-    def listeners(self) -> Mapping[Listener, Figures]:
+    def listeners(self) -> Mapping[Listener, ListenerCounts]:
         return self._listeners.totals
 
     @property
-    def members(self) -> Mapping[Member, MemberFigures]:
+    def members(self) -> Mapping[Member, MemberCounts]:
         return self._members.totals
 
     def take(
         self,
-        figures: Mapping[Listener, Figures],
-        members: Mapping[Member, MemberFigures],
+        counts: Mapping[Listener, ListenerCounts],
+        members: Mapping[Member, MemberCounts],
         there: Iterable[Listener],
         members_there: Iterable[Member],
-    ) -> Mapping[Listener, Figures]:
+    ) -> Mapping[Listener, ListenerCounts]:
         """Add what one look at Envoy showed. Returns what listeners carried since the look before, of those that
         carried something or have connections.
 
@@ -96,5 +96,5 @@ class Totals:
         """
         self._members.take(members, members_there)
         before = self._listeners.totals
-        self._listeners.take(figures, there)
+        self._listeners.take(counts, there)
         return self._listeners.passed(before)

@@ -20,10 +20,10 @@ from equipoise.node.packets import CountedAddress, PacketCounter, Packets
 from equipoise.observe.health_reading import Member
 from equipoise.observe.totals import Totals
 from equipoise.observe.traffic_reading import (
-    Figures,
     Listener,
-    MemberFigures,
-    Members,
+    ListenerCounts,
+    MemberCounts,
+    MemberStatistics,
     Statistics,
     together,
 )
@@ -43,8 +43,8 @@ class Look(NamedTuple):
 
     moment: int
     inventory: inventory.Inventory
-    listeners: Mapping[Listener, Figures]
-    members: Mapping[Member, MemberFigures]
+    listeners: Mapping[Listener, ListenerCounts]
+    members: Mapping[Member, MemberCounts]
     is_up: bool
     packets_are_counted: bool
 
@@ -54,8 +54,8 @@ class _Count:
     """What was counted at one moment (seconds of the monotonic clock), by listener and by member."""
 
     moment: float
-    figures: Mapping[Listener, Figures]
-    members: Mapping[Member, MemberFigures]
+    counts: Mapping[Listener, ListenerCounts]
+    members: Mapping[Member, MemberCounts]
 
 
 class TrafficObserver:
@@ -129,13 +129,13 @@ class TrafficObserver:
         self._last = count.moment
         listeners = [each.id for each in there.listeners]
         members = [(each.pool_id, each.address) for each in there.members]
-        passed = self._totals.take(count.figures, count.members, listeners, members)
+        passed = self._totals.take(count.counts, count.members, listeners, members)
         # Without an earlier look there is no time over which to tell a rate.
         return [] if last is None else _samples(there.listeners, passed, count.moment - last, self._database.now())
 
     async def _count(self, addresses: Mapping[str, CountedAddress]) -> _Count | None:
         try:
-            statistics, members = Statistics(), Members()
+            statistics, members = Statistics(), MemberStatistics()
             async for piece in self._admin.pieces("/stats?usedonly&format=prometheus"):
                 statistics.add(piece)
             moment = time.monotonic()
@@ -144,28 +144,28 @@ class TrafficObserver:
         except AdminUnavailableError as error:
             _log.info("traffic_unknown", reason=str(error))
             return None
-        figures = statistics.figures()
-        if not figures:
-            return _Count(moment, {}, members.figures())
+        counts = statistics.counts()
+        if not counts:
+            return _Count(moment, {}, members.counts())
         packets = await self._packets.read()
-        with_packets = {id: _with_packets(each, addresses.get(id), packets) for id, each in figures.items()}
-        return _Count(moment, with_packets, members.figures())
+        with_packets = {id: _with_packets(each, addresses.get(id), packets) for id, each in counts.items()}
+        return _Count(moment, with_packets, members.counts())
 
 
 def _address(listener: inventory.ListenerLabels) -> CountedAddress:
     return listener.address, "udp" if listener.protocol == _UDP else "tcp", listener.port
 
 
-def _with_packets(figures: Figures, address: CountedAddress | None, packets: Packets) -> Figures:
+def _with_packets(counts: ListenerCounts, address: CountedAddress | None, packets: Packets) -> ListenerCounts:
     in_packets, out_packets = (0, 0) if address is None else packets.get(address, (0, 0))
-    return figures._replace(in_packets=in_packets, out_packets=out_packets)
+    return counts._replace(in_packets=in_packets, out_packets=out_packets)
 
 
 def _samples(
-    listeners: Iterable[inventory.ListenerLabels], passed: Mapping[Listener, Figures], seconds: float, now: int
+    listeners: Iterable[inventory.ListenerLabels], passed: Mapping[Listener, ListenerCounts], seconds: float, now: int
 ) -> Sequence[Traffic]:
     """One for each load balancer that had traffic or has connections."""
-    of_load_balancer: defaultdict[str, list[Figures]] = defaultdict(list)
+    of_load_balancer: defaultdict[str, list[ListenerCounts]] = defaultdict(list)
     for listener in listeners:
         if listener.id in passed:
             of_load_balancer[listener.load_balancer_id].append(passed[listener.id])
@@ -173,20 +173,20 @@ def _samples(
     return [sample for sample in found if sample != Traffic(sample.load_balancer_id, now)]
 
 
-def _sample(load_balancer_id: str, figures: Figures, seconds: float, now: int) -> Traffic:
+def _sample(load_balancer_id: str, counts: ListenerCounts, seconds: float, now: int) -> Traffic:
     def rate(counted: int) -> int:
         return round(counted / seconds)
 
     return Traffic(
         load_balancer_id=load_balancer_id,
         time=now,
-        act_conn=figures.active,
-        inact_conn=figures.idle,
-        ncps=rate(figures.connections),
-        in_packets=rate(figures.in_packets),
-        out_packets=rate(figures.out_packets),
-        in_bytes=rate(figures.in_bytes),
-        out_bytes=rate(figures.out_bytes),
+        act_conn=counts.active,
+        inact_conn=counts.idle,
+        ncps=rate(counts.connections),
+        in_packets=rate(counts.in_packets),
+        out_packets=rate(counts.out_packets),
+        in_bytes=rate(counts.in_bytes),
+        out_bytes=rate(counts.out_bytes),
     )
 
 

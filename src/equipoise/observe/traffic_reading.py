@@ -17,7 +17,7 @@ _MEMBER = "::cx_active::"
 _CLUSTER = "::observability_name::"
 
 
-class Figures(NamedTuple):
+class ListenerCounts(NamedTuple):
     """Of one listener. `active` and `idle` are connections now; the others count up from when Envoy began to.
 
     `refused` are connections that were turned away and sessions of UDP that could not begin; `answers_1xx` to `_5xx`
@@ -53,7 +53,7 @@ _PACKETS: Final = 2
 """How many fields stand first that are no counters, and last that are counted by the kernel."""
 
 
-class MemberFigures(NamedTuple):
+class MemberCounts(NamedTuple):
     """Of one member. `active` connections and `active_requests` are those now; the others count up.
 
     `failed_connections` could not be made; `successful_requests` were answered with a status below 500.
@@ -84,15 +84,15 @@ class Statistics:
                     row = rows[listener] = [0] * _WIDTH
                 row[column] += int(value)
 
-    def figures(self) -> dict[Listener, Figures]:
-        """The figures of every listener that was ever used."""
-        return {listener: _figures(*row) for listener, row in self._rows.items()}
+    def counts(self) -> dict[Listener, ListenerCounts]:
+        """The metrics of every listener that was ever used."""
+        return {listener: _counts(*row) for listener, row in self._rows.items()}
 
 
-def _figures(present: int, requests: int, http_connections: int, *counted: int) -> Figures:
+def _counts(present: int, requests: int, http_connections: int, *counted: int) -> ListenerCounts:
     # A connection of HTTP/1 has one request at a time; of HTTP/2 it may have several.
     active = min(present, requests) if http_connections else present
-    return Figures(active, present - active, *counted)
+    return ListenerCounts(active, present - active, *counted)
 
 
 _ENVOYS: Final = (
@@ -113,7 +113,7 @@ _ENVOYS: Final = (
     ("http_downstream_rq_time_count",),
     ("http_downstream_rq_time_sum",),
 )
-"""The figures of Envoy that are added up to each argument of `_figures`; the counters in the order of `Figures`."""
+"""The metrics of Envoy added up to each argument of `_counts`; its counters in the order of `ListenerCounts`."""
 
 _WIDTH: Final = len(_ENVOYS)
 _COLUMNS: Final = {
@@ -124,12 +124,12 @@ _COLUMNS: Final = {
 """By what the pattern finds around the id: `listener_` and `_downstream_cx_total{}`."""
 
 
-class Members:
+class MemberStatistics:
     """Reads the text of `/clusters` in pieces, each of whole lines."""
 
     def __init__(self) -> None:
         self._rest = ""
-        self._figures: dict[Member, MemberFigures] = {}
+        self._counts: dict[Member, MemberCounts] = {}
 
     def add(self, text: str) -> None:
         """Take in one piece."""
@@ -139,11 +139,11 @@ class Members:
         self._rest = text[begin:]
         self._read(text[:begin])
 
-    def figures(self) -> dict[Member, MemberFigures]:
-        """The figures of every member that was ever used; to be asked for after the last piece."""
+    def counts(self) -> dict[Member, MemberCounts]:
+        """The metrics of every member that was ever used; to be asked for after the last piece."""
         self._read(self._rest)
         self._rest = ""
-        return self._figures
+        return self._counts
 
     def _read(self, text: str) -> None:
         before, *others = text.split(_MEMBER)
@@ -154,10 +154,10 @@ class Members:
             if len(listener) == _ID_LENGTH:
                 first, *lines = after.split("\n", 9)
                 failed, total, active, _, _, success, _, requests = map(_value, lines[:8])
-                figures = MemberFigures(int(first), active, total, failed, requests, success)
+                counts = MemberCounts(int(first), active, total, failed, requests, success)
                 # Of thousands most may never have been used: they need not be kept to be known.
-                if any(figures):
-                    self._figures[listener, place.rpartition(":")[0]] = figures
+                if any(counts):
+                    self._counts[listener, place.rpartition(":")[0]] = counts
             before = after
 
 
@@ -168,25 +168,25 @@ def _value(line: str) -> int:
     return int(line.rpartition("::")[2])
 
 
-def since(before: Figures, after: Figures) -> Figures:
+def since(before: ListenerCounts, after: ListenerCounts) -> ListenerCounts:
     """What was counted in between. If any of Envoy's counters is lower than before, Envoy began anew: then all of what
     it counted counts. Packets are counted elsewhere, and begin anew by themselves."""
     grown = tuple(map(sub, after, before))
     if min(grown[LEVELS:]) >= 0:
-        return Figures(*after[:LEVELS], *grown[LEVELS:])
+        return ListenerCounts(*after[:LEVELS], *grown[LEVELS:])
     packets = (
         new if grown_by < 0 else grown_by for new, grown_by in zip(after[-_PACKETS:], grown[-_PACKETS:], strict=True)
     )
     by_envoy = slice(LEVELS, -_PACKETS)
-    return Figures(*after[:LEVELS], *(after if min(grown[by_envoy]) < 0 else grown)[by_envoy], *packets)
+    return ListenerCounts(*after[:LEVELS], *(after if min(grown[by_envoy]) < 0 else grown)[by_envoy], *packets)
 
 
-def since_of_member(before: MemberFigures, after: MemberFigures) -> MemberFigures:
+def since_of_member(before: MemberCounts, after: MemberCounts) -> MemberCounts:
     """What was counted in between, as `since`."""
     grown = tuple(map(sub, after, before))
-    return MemberFigures(*after[:LEVELS], *(after if min(grown[LEVELS:]) < 0 else grown)[LEVELS:])
+    return MemberCounts(*after[:LEVELS], *(after if min(grown[LEVELS:]) < 0 else grown)[LEVELS:])
 
 
-def together(each: Sequence[Figures]) -> Figures:
+def together(each: Sequence[ListenerCounts]) -> ListenerCounts:
     """The sum of what listeners carry, one at least."""
-    return each[0] if len(each) == 1 else Figures(*map(sum, zip(*each, strict=True)))
+    return each[0] if len(each) == 1 else ListenerCounts(*map(sum, zip(*each, strict=True)))

@@ -24,7 +24,7 @@ from equipoise.observe.udp_probe import UdpProbe
 from equipoise.store import udp_checks
 from equipoise.store.database import Database, StoreUnavailable
 from equipoise.store.events import Event, LoadBalancerGone, LoadBalancerMoved
-from equipoise.store.udp_checks import Target
+from equipoise.store.udp_checks import UdpCheckTarget
 
 _log = structlog.get_logger("equipoise.health")
 
@@ -48,7 +48,7 @@ class _Check:
     """A target under way. `is_open` while the result of its last probe is awaited, `is_late` when a refusal of an
     earlier probe came after its time, `is_over` once nobody wants it any more."""
 
-    target: Target
+    target: UdpCheckTarget
     standing: Standing
     is_open: bool = False
     is_late: bool = False
@@ -88,7 +88,7 @@ class UdpSchedule:
     def __len__(self) -> int:
         return sum(len(checks) for checks in self._checks.values())
 
-    def put(self, load_balancer_id: str, targets: Iterable[Target], now: float) -> None:
+    def put(self, load_balancer_id: str, targets: Iterable[UdpCheckTarget], now: float) -> None:
         """Check these of a load balancer from now on, and no others. What goes on as it was keeps its rhythm."""
         before = self._checks.pop(load_balancer_id, {})
         checks: dict[Member, _Check] = {}
@@ -128,7 +128,7 @@ class UdpSchedule:
             else:
                 check.is_late = True
 
-    def _begin(self, target: Target, now: float) -> _Check:
+    def _begin(self, target: UdpCheckTarget, now: float) -> _Check:
         check = _Check(target, Standing(target.healthy))
         self._at_address[target.address, target.port][check] = None
         # Of whom nothing is known, something should be soon; the others need not all be asked at once after a restart.
@@ -233,7 +233,7 @@ class UdpHealthChecker:
             return None
         ids = sorted(self._moved)
         self._moved.clear()
-        read: Callable[[Connection], Sequence[Target]] = partial(udp_checks.targets, load_balancer_ids=ids)
+        read: Callable[[Connection], Sequence[UdpCheckTarget]] = partial(udp_checks.targets, load_balancer_ids=ids)
         try:
             found = await self._database.read(read)
         except StoreUnavailable as error:
@@ -243,8 +243,8 @@ class UdpHealthChecker:
         self._put(found, ids)
         return None
 
-    def _put(self, targets: Sequence[Target], load_balancer_ids: Iterable[str] = ()) -> None:
-        by_load_balancer: dict[str, list[Target]] = {id: [] for id in load_balancer_ids}
+    def _put(self, targets: Sequence[UdpCheckTarget], load_balancer_ids: Iterable[str] = ()) -> None:
+        by_load_balancer: dict[str, list[UdpCheckTarget]] = {id: [] for id in load_balancer_ids}
         for target in targets:
             by_load_balancer.setdefault(target.load_balancer_id, []).append(target)
         now = asyncio.get_running_loop().time()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from equipoise.proxy.model import ProxyLoadBalancer
-from equipoise.proxy.rejections import Rejected
+from equipoise.proxy.rejections import RejectedResource
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +49,5 @@ class NodeObserver(Protocol):
     def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
         """The generation of each of these load balancers, by id, is now fully in force on that node."""
 
-    def rejected(self, node_id: str, rejections: Sequence[Rejected]) -> None:
+    def rejected(self, node_id: str, rejections: Sequence[RejectedResource]) -> None:
         """That node rejected these resources and keeps what it had; they are not sent to it again unasked."""

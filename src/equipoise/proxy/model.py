@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Protocol(StrEnum):
+class ServedProtocol(StrEnum):
     TCP = "TCP"
     HTTP = "HTTP"
     UDP = "UDP"
@@ -17,7 +17,7 @@ class Protocol(StrEnum):
     @property
     def carries_http(self) -> bool:
         """Whether requests are balanced, and not the bytes of connections."""
-        return self in {Protocol.HTTP, Protocol.HTTPS}
+        return self in {ServedProtocol.HTTP, ServedProtocol.HTTPS}
 
 
 class Transport(StrEnum):
@@ -27,7 +27,7 @@ class Transport(StrEnum):
     UDP = "udp"
 
 
-class Algorithm(StrEnum):
+class BalancingPolicy(StrEnum):
     ROUND_ROBIN = "roundrobin"
     LEAST_CONNECTIONS = "leastconn"
     SOURCE = "source"
@@ -69,7 +69,7 @@ class ProxyHealthCheck:
 
     `protocol` is HTTP or TCP, times are in seconds, `port` None means the port that carries the traffic."""
 
-    protocol: Protocol
+    protocol: ServedProtocol
     path: str | None
     port: int | None
     interval: int
@@ -113,8 +113,8 @@ class ProxyPool:
     """
 
     pool_id: str
-    protocol: Protocol
-    algorithm: Algorithm
+    protocol: ServedProtocol
+    algorithm: BalancingPolicy
     members: tuple[ProxyMember, ...]
     health_check: ProxyHealthCheck | None = None
     persistence: Persistence | None = None
@@ -123,7 +123,7 @@ class ProxyPool:
 
     @property
     def transport(self) -> Transport:
-        return Transport.UDP if self.protocol is Protocol.UDP else Transport.TCP
+        return Transport.UDP if self.protocol is ServedProtocol.UDP else Transport.TCP
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class ProxyListener:
     """
 
     listener_id: str
-    protocol: Protocol
+    protocol: ServedProtocol
     port: int
     default_pool: str
     idle_timeout: int | None = None
@@ -146,7 +146,7 @@ class ProxyListener:
 
     @property
     def transport(self) -> Transport:
-        return Transport.UDP if self.protocol is Protocol.UDP else Transport.TCP
+        return Transport.UDP if self.protocol is ServedProtocol.UDP else Transport.TCP
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class RejectionKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedResource:
     """A node would not take a resource: whose it is, since which generation it was sent, and why.
 
     `concerns` is what the rejection is about, `resource` the name by which the data plane knows it. `reason` is for

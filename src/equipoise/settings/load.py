@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Final
 
-from equipoise.core.networks import Networks as Vpcs
+from equipoise.core.networks import Networks
 from equipoise.settings.table import Settings, group_type, hide_all, rows
 
 ENVIRONMENT_PREFIX: Final = "EQUIPOISE_"
@@ -149,7 +149,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         )
 
 
-def _overlaps(external: IPv4Network, vpcs: Vpcs) -> Iterator[str]:
+def _overlaps(external: IPv4Network, vpcs: Networks) -> Iterator[str]:
     """Addresses are those of one machine: whatever the VPC, each belongs to one pool."""
     pools = [("addresses.external", external)]
     for vpc_id, subnets in vpcs.subnets.items():

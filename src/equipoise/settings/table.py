@@ -6,12 +6,11 @@ from dataclasses import Field, dataclass, field, fields, replace
 from ipaddress import IPv4Network
 from typing import Any, Final, Literal, Self
 
-from equipoise.core.networks import Networks as Vpcs
+from equipoise.core.networks import Networks
 from equipoise.settings.types import (
     QUOTA,
     Choice,
     Integer,
-    Kind,
     ListenerList,
     ListenerTuple,
     NameTuple,
@@ -25,6 +24,7 @@ from equipoise.settings.types import (
     ReferenceList,
     Switch,
     Text,
+    ValueKind,
 )
 
 _PASSWORD: Final = re.compile(r"(//[^:/?#@]*:).*@")
@@ -38,12 +38,12 @@ class Row:
     A secret one has `hide`, which makes of its value what people and logs may see.
     """
 
-    kind: Kind
+    kind: ValueKind
     help: str
     hide: Callable[[str], str] | None = None
 
 
-def _setting(default: object, kind: Kind, text: str, *, hide: Callable[[str], str] | None = None) -> Any:
+def _setting(default: object, kind: ValueKind, text: str, *, hide: Callable[[str], str] | None = None) -> Any:
     return field(default=kind.parse(default), repr=hide is None, metadata={"row": Row(kind, text, hide)})
 
 
@@ -57,11 +57,11 @@ def hide_all(secret: str) -> str:
     return "***" if secret else ""
 
 
-# The table. A class is a group, a line is a setting: `Api.sync_wait` is `api.sync_wait`.
+# The table. A class is a group, a line is a setting: `ApiSettings.sync_wait` is `api.sync_wait`.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Addresses:
+class AddressSettings:
     external: IPv4Network = _setting(  # noqa: RUF009 - makes a field, not a value
         "127.77.0.0/16", Network(), "The pool of elastic IPs, for type External."
     )
@@ -71,8 +71,8 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Networks:
-    vpcs: Vpcs = _setting(  # noqa: RUF009 - makes a field, not a value
+class NetworkSettings:
+    vpcs: Networks = _setting(  # noqa: RUF009 - makes a field, not a value
         "",
         NetworkTable(),
         "The VPCs and IPv4 subnets that exist. The service then accepts no others, and an Internal load balancer "
@@ -88,7 +88,7 @@ class Networks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Database:
+class DatabaseSettings:
     url: str = _setting(
         "",
         Text(r"|(sqlite|postgresql)(\+\w+)?://\S+", "empty, or a URL that begins with sqlite:// or postgresql://"),
@@ -103,7 +103,7 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
+class ApiSettings:
     sync_wait: float = _setting(
         2.0,
         Number(0, 60),
@@ -113,7 +113,7 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Certificates:
+class CertificateSettings:
     key_file: str = _setting(
         "",
         Text(r"|/[^\0\n]+", "empty, or an absolute path"),
@@ -128,7 +128,7 @@ class Certificates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Quotas:
+class QuotaSettings:
     elb: int = _setting(1000, QUOTA, "Load balancers in a project.")
     listener: int = _setting(100, QUOTA, "Listeners of a load balancer.")
     member: int = _setting(1000, QUOTA, "Members of a listener.")
@@ -145,7 +145,7 @@ class Quotas:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Jobs:
+class JobSettings:
     busy_mark: int = _setting(
         1000,
         Integer(0, 10_000_000),
@@ -169,7 +169,7 @@ class Jobs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Webhooks:
+class WebhookSettings:
     forbidden: NetworkTuple = _setting(  # noqa: RUF009 - a field, as every setting; a tuple, as frozen as any
         "169.254.0.0/16,fe80::/10,fd00:ec2::254/128",
         NetworkList(),
@@ -181,7 +181,7 @@ class Webhooks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class IdentitySettings:
     region: str = _setting(
         "region-1",
         Text(r"[A-Za-z0-9-]{1,64}", "1 to 64 letters, digits and hyphens"),
@@ -203,7 +203,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Http:
+class HttpSettings:
     request_time_limit: float = _setting(
         10.0, Number(0.1, 3600), "Seconds in which head and body of a request must arrive; 408 otherwise."
     )
@@ -219,7 +219,7 @@ class Http:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Envoy:
+class EnvoySettings:
     concurrency: int = _setting(0, Integer(0, 1024), "Worker threads of Envoy. 0: one for each core.")
     tcp_keepalive: int = _setting(
         300,
@@ -237,7 +237,7 @@ class Envoy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Members:
+class MemberSettings:
     slow_start: int = _setting(
         10,
         Integer(0, 300),
@@ -248,7 +248,7 @@ class Members:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Monitor:
+class MonitorSettings:
     interval: float = _setting(
         15.0, Number(0.5, 300), "Seconds between two traffic samples; per-second values cover this time."
     )
@@ -261,7 +261,7 @@ class Monitor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccessLog:
+class AccessLogSettings:
     listeners: ListenerTuple = _setting(  # noqa: RUF009 - a field, as every setting; a tuple, as frozen as any
         "",
         ListenerList(),
@@ -271,7 +271,7 @@ class AccessLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
+class MetricsSettings:
     access: Literal["local", "token", "open"] = _setting(
         "local",
         Choice(("local", "token", "open")),
@@ -287,7 +287,7 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bandwidth:
+class BandwidthSettings:
     enforcement: Literal["auto", "off"] = _setting(
         "auto",
         Choice(("auto", "off")),
@@ -297,7 +297,7 @@ class Bandwidth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class LogSettings:
     format: Literal["json", "console"] = _setting(
         "json", Choice(("json", "console")), "JSON lines, or text for people."
     )
@@ -310,23 +310,23 @@ class Log:
 class Settings:
     """The settings in force: `settings.api.sync_wait`."""
 
-    addresses: Addresses = field(default_factory=Addresses)
-    networks: Networks = field(default_factory=Networks)
-    database: Database = field(default_factory=Database)
-    api: Api = field(default_factory=Api)
-    certificates: Certificates = field(default_factory=Certificates)
-    quotas: Quotas = field(default_factory=Quotas)
-    jobs: Jobs = field(default_factory=Jobs)
-    webhooks: Webhooks = field(default_factory=Webhooks)
-    identity: Identity = field(default_factory=Identity)
-    http: Http = field(default_factory=Http)
-    envoy: Envoy = field(default_factory=Envoy)
-    members: Members = field(default_factory=Members)
-    monitor: Monitor = field(default_factory=Monitor)
-    access_log: AccessLog = field(default_factory=AccessLog)
-    metrics: Metrics = field(default_factory=Metrics)
-    bandwidth: Bandwidth = field(default_factory=Bandwidth)
-    log: Log = field(default_factory=Log)
+    addresses: AddressSettings = field(default_factory=AddressSettings)
+    networks: NetworkSettings = field(default_factory=NetworkSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+    certificates: CertificateSettings = field(default_factory=CertificateSettings)
+    quotas: QuotaSettings = field(default_factory=QuotaSettings)
+    jobs: JobSettings = field(default_factory=JobSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    envoy: EnvoySettings = field(default_factory=EnvoySettings)
+    members: MemberSettings = field(default_factory=MemberSettings)
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
+    access_log: AccessLogSettings = field(default_factory=AccessLogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    bandwidth: BandwidthSettings = field(default_factory=BandwidthSettings)
+    log: LogSettings = field(default_factory=LogSettings)
 
     def shown(self) -> dict[str, str]:
         """Name -> value in force, fit for a log: secrets are redacted."""

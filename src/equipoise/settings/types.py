@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final, Protocol, TypeVar
 
-from equipoise.core.networks import Networks as Vpcs
+from equipoise.core.networks import Networks
 from equipoise.core.quotas import LARGEST, SMALLEST
 from equipoise.core.references import is_id, is_reference
 
@@ -15,7 +15,7 @@ QUOTAS: Final = ("elb", "listener", "member")
 Bounded = TypeVar("Bounded", int, float)
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """What a setting may hold. `allowed` finishes the sentence "must be ..."."""
 
     @property
@@ -186,8 +186,8 @@ class NetworkTable:
         '"127.78.1.0/24"}}}, where no pool overlaps another'
     )
 
-    def parse(self, given: object) -> Vpcs:
-        return Vpcs({_reference(id): self._subnets(vpc) for id, vpc in _table(given).items()})
+    def parse(self, given: object) -> Networks:
+        return Networks({_reference(id): self._subnets(vpc) for id, vpc in _table(given).items()})
 
     def _subnets(self, vpc: object) -> dict[str, IPv4Network]:
         if not isinstance(vpc, dict) or vpc.keys() - {"subnets"} or not isinstance(vpc.get("subnets", {}), dict):

@@ -21,11 +21,11 @@ from equipoise.store.server import ServerAccess, server_engine
 from equipoise.store.sqlite import SqliteAccess, sqlite_engine
 from equipoise.store.transaction import (
     UNAVAILABLE,
-    Outcome,
     OutcomeUnknown,
     StoreUnavailable,
     Transaction,
     Unit,
+    UnitOutcome,
     cause,
 )
 
@@ -147,10 +147,10 @@ class Database:
         try:
             outcomes = await self._access.commit(units, self.now)
         except Exception as error:  # noqa: BLE001 - those who wait must hear it, whatever it is, and the next group be tried
-            outcomes = [Outcome(unit, error=_told(error)) for unit in units]
+            outcomes = [UnitOutcome(unit, error=_told(error)) for unit in units]
         self._tell(outcomes)
 
-    def _tell(self, outcomes: Iterable[Outcome]) -> None:
+    def _tell(self, outcomes: Iterable[UnitOutcome]) -> None:
         events: list[Event] = []
         for outcome in outcomes:
             events.extend(outcome.events)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import BindParameter, Connection, and_, bindparam, select, update
 
 from equipoise.core.model import CertificateContent, HealthMonitor, Listener, LoadBalancer, Pool, Status
-from equipoise.core.references import Kind, Scope, ids_of
+from equipoise.core.references import ResourceKind, Scope, ids_of
 from equipoise.store import rows
 from equipoise.store.tables import (
     certificate_contents,
@@ -51,7 +51,7 @@ _ALL_IDS = select(load_balancers.c.id).order_by(load_balancers.c.id)
 _IN_ERROR = select(listeners.c.load_balancer_id).where(listeners.c.status == Status.ERROR).distinct()
 _SET_ERROR = tuple(
     (kind, update(table).where(table.c.id.in_(bindparam("rejected", expanding=True))).values(status=Status.ERROR))
-    for kind, table in ((Kind.LISTENER, listeners), (Kind.POOL, pools))
+    for kind, table in ((ResourceKind.LISTENER, listeners), (ResourceKind.POOL, pools))
 )
 _CLEAR_ERRORS = tuple(
     update(table).where(table.c.load_balancer_id.in_(_IDS), table.c.status == Status.ERROR).values(status=Status.ACTIVE)
@@ -73,7 +73,7 @@ class DesiredMember:
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
+class DesiredLoadBalancer:
     """One load balancer with all below it that is desired. One that is being deleted has `load_balancer.deleting`.
 
     `pools` are those that its listeners use, by their id; so are `members` and `health_monitors`, one at most each.
@@ -88,7 +88,7 @@ class Desired:
     certificates: Mapping[str, CertificateContent]
 
 
-def load(connection: Connection, ids: Sequence[str]) -> Sequence[Desired]:
+def load(connection: Connection, ids: Sequence[str]) -> Sequence[DesiredLoadBalancer]:
     """What is desired of these load balancers, in one snapshot. Those that do not exist any more are left out."""
     values = {"ids": list(ids)}
     found = [_make_load_balancer(row) for row in connection.execute(_LOAD_BALANCERS, values)]
@@ -113,7 +113,9 @@ def load(connection: Connection, ids: Sequence[str]) -> Sequence[Desired]:
         for mapping in connection.execute(_CERTIFICATES, {"certificate_ids": sorted(used)}).mappings():
             own_certificates[mapping["certificate_id"]] = _read_content(mapping)
     return [
-        Desired(each, own_listeners.get(each.id, []), own_pools, own_members, own_monitors, own_certificates)
+        DesiredLoadBalancer(
+            each, own_listeners.get(each.id, []), own_pools, own_members, own_monitors, own_certificates
+        )
         for each in found
     ]
 

@@ -1,4 +1,4 @@
-"""Everything that is measured, of all projects, with its names: what figures are labelled with."""
+"""Everything that is measured, of all projects, with its names: what metrics are labelled with."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence

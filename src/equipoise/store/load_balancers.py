@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from equipoise.core.commands import Filter
 from equipoise.core.model import LoadBalancer
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
 from equipoise.store.events import LoadBalancerMoved
@@ -35,13 +35,13 @@ _PRESENT_POOLS = (
 )
 _HAS_MEMBERS = select(members.c.id).where(members.c.pool_id.in_(_PRESENT_POOLS), members.c.deleting.is_(False)).limit(1)
 _ALL_BELOW: Final = {
-    Kind.MEMBER: select(members.c.id, members.c.pool_id)
+    ResourceKind.MEMBER: select(members.c.id, members.c.pool_id)
     .where(members.c.pool_id.in_(_PRESENT_POOLS), members.c.deleting.is_(False))
     .order_by(members.c.pool_id, members.c.id),
-    Kind.HEALTH_MONITOR: select(health_monitors.c.id, health_monitors.c.pool_id)
+    ResourceKind.HEALTH_MONITOR: select(health_monitors.c.id, health_monitors.c.pool_id)
     .where(health_monitors.c.pool_id.in_(_PRESENT_POOLS), health_monitors.c.deleting.is_(False))
     .order_by(health_monitors.c.pool_id, health_monitors.c.id),
-    Kind.LISTENER: select(listeners.c.id, listeners.c.default_pool_id)
+    ResourceKind.LISTENER: select(listeners.c.id, listeners.c.default_pool_id)
     .where(listeners.c.load_balancer_id == bindparam("lb_id"), listeners.c.deleting.is_(False))
     .order_by(listeners.c.id),
 }
@@ -77,7 +77,7 @@ def has_members(connection: Connection, id: str) -> bool:
 class Below:
     """Something under a load balancer, and the pool to which it belongs, or which a listener uses."""
 
-    kind: Kind
+    kind: ResourceKind
     id: str
     pool_id: str | None
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DataError
 
-from equipoise.store.transaction import UNAVAILABLE, Outcome, OutcomeUnknown, StoreUnavailable, Unit, cause, run
+from equipoise.store.transaction import UNAVAILABLE, OutcomeUnknown, StoreUnavailable, Unit, UnitOutcome, cause, run
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class _Doubt:
     """A commit of which it is not known whether the server has made it: its transaction, and what it was to bring."""
 
     number: str
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[UnitOutcome]
 
 
 class ServerAccess:
@@ -74,7 +74,7 @@ class ServerAccess:
         """Run a short read on one consistent snapshot. Raises StoreUnavailable."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
-    async def commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[Outcome]:
+    async def commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[UnitOutcome]:
         """Run the units and commit what they did. Raises what is of `UNAVAILABLE`, or StoreUnavailable while in doubt.
 
         Units of which nobody knows whether they were stored have failed as OutcomeUnknown.
@@ -83,7 +83,7 @@ class ServerAccess:
             raise StoreUnavailable("it has not told yet what became of the commit before")
         return await asyncio.wrap_future(self._writer.submit(self._commit, units, now))
 
-    async def settle(self) -> Sequence[Outcome]:
+    async def settle(self) -> Sequence[UnitOutcome]:
         """What was stored by a commit that was in doubt, once, when the server tells. Raises StoreUnavailable."""
         if self._doubt is None:
             return []
@@ -100,7 +100,7 @@ class ServerAccess:
         except UNAVAILABLE as error:
             raise StoreUnavailable(cause(error)) from error
 
-    def _commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[Outcome]:
+    def _commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[UnitOutcome]:
         with (
             self._engine.connect().execution_options(writer=True) as connection,
             connection.begin() as group,
@@ -146,9 +146,9 @@ class ServerAccess:
             return _NEVER_SEEN
 
 
-def _in_doubt(outcome: Outcome, because: str) -> Outcome:
+def _in_doubt(outcome: UnitOutcome, because: str) -> UnitOutcome:
     """A unit that has failed by itself has failed, whatever became of the others."""
-    return outcome if outcome.error is not None else Outcome(outcome.unit, error=OutcomeUnknown(because))
+    return outcome if outcome.error is not None else UnitOutcome(outcome.unit, error=OutcomeUnknown(because))
 
 
 def server_engine(address: URL) -> Engine:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from equipoise.store.transaction import UNAVAILABLE, Outcome, StoreUnavailable, Unit, cause, run
+from equipoise.store.transaction import UNAVAILABLE, StoreUnavailable, Unit, UnitOutcome, cause, run
 
 T = TypeVar("T")
 
@@ -54,9 +54,9 @@ class SqliteAccess:
         except UNAVAILABLE as error:
             raise StoreUnavailable(cause(error)) from error
 
-    async def commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[Outcome]:
+    async def commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[UnitOutcome]:
         """Run the units and commit what they did. Raises sqlite3.OperationalError or what is of `UNAVAILABLE`."""
-        outcomes: list[Outcome] = []
+        outcomes: list[UnitOutcome] = []
         await self._begin_patiently()
         try:
             for unit in units:
@@ -78,7 +78,7 @@ class SqliteAccess:
         """Whether it is not known what became of the last commit: a file always tells."""
         return False
 
-    async def settle(self) -> Sequence[Outcome]:
+    async def settle(self) -> Sequence[UnitOutcome]:
         """What was stored by a commit that was in doubt."""
         return []
 

@@ -15,13 +15,13 @@ from sqlalchemy import ColumnElement, String, Text, case, cast, literal, or_, se
 
 from equipoise.core.jobs import JobType
 from equipoise.core.model import Status
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.store.tables import jobs, listeners, load_balancers, unfinished
 
 _ABOUT_MEMBERS: Final = (JobType.CREATE_MEMBER, JobType.REMOVE_MEMBER)
 
 
-def _names(kind: Kind, id: ColumnElement[Any]) -> ColumnElement[bool]:
+def _names(kind: ResourceKind, id: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the scope of a job names the resource: it is a list of texts (`equipoise.store.subjects`)."""
     return cast(jobs.c.scope, Text).like(literal(f'%"{kind.value}:') + id + literal('"%'))
 
@@ -34,9 +34,9 @@ _OF_LISTENER: Final = select(jobs.c.id).where(
     jobs.c.job_type.not_in(_ABOUT_MEMBERS),
     or_(
         jobs.c.resource_id == listeners.c.id,
-        _names(Kind.LISTENER, listeners.c.id),
-        _names(Kind.POOL, listeners.c.default_pool_id),
-        _names(Kind.LOAD_BALANCER, listeners.c.load_balancer_id),
+        _names(ResourceKind.LISTENER, listeners.c.id),
+        _names(ResourceKind.POOL, listeners.c.default_pool_id),
+        _names(ResourceKind.LOAD_BALANCER, listeners.c.load_balancer_id),
         jobs.c.job_type == JobType.DELETE_LOAD_BALANCER,
     ),
 )

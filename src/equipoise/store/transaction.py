@@ -56,7 +56,7 @@ class Unit(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class UnitOutcome:
     """What became of a unit: its result, or what it raised; and what it emitted."""
 
     unit: Unit[Any]
@@ -65,7 +65,7 @@ class Outcome:
     events: tuple[Event, ...] = ()
 
 
-def run(connection: Connection, unit: Unit[Any], now: int, within: AbstractContextManager[object]) -> Outcome:
+def run(connection: Connection, unit: Unit[Any], now: int, within: AbstractContextManager[object]) -> UnitOutcome:
     """Run a unit inside `within`, which undoes what it did when it raises. Raises only what is of `UNAVAILABLE`."""
     transaction = Transaction(connection, now)
     try:
@@ -74,8 +74,8 @@ def run(connection: Connection, unit: Unit[Any], now: int, within: AbstractConte
     except UNAVAILABLE:
         raise
     except Exception as error:  # noqa: BLE001 - it is the caller's: it is raised where the unit is awaited
-        return Outcome(unit, error=error)
-    return Outcome(unit, result, events=tuple(transaction.events))
+        return UnitOutcome(unit, error=error)
+    return UnitOutcome(unit, result, events=tuple(transaction.events))
 
 
 def cause(error: DBAPIError | PoolTimeout) -> str:

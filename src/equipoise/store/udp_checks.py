@@ -58,7 +58,7 @@ _LOAD_BALANCERS_OF = select(pools.c.load_balancer_id).where(pools.c.id.in_(bindp
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class UdpCheckTarget:
     """Whom to check and how: `interval` and `timeout` are in seconds, `healthy` is what was last seen, None if nothing.
 
     `reason` tells apart what is alike but was removed and made anew: the check and the members at this address.
@@ -75,12 +75,12 @@ class Target:
     healthy: bool | None
     reason: tuple[str, ...]
 
-    def is_as(self, other: "Target") -> bool:
+    def is_as(self, other: "UdpCheckTarget") -> bool:
         """Whether the two differ in nothing but what was seen."""
         return replace(self, healthy=None) == replace(other, healthy=None)
 
 
-def targets(connection: Connection, load_balancer_ids: Sequence[str] | None = None) -> Sequence[Target]:
+def targets(connection: Connection, load_balancer_ids: Sequence[str] | None = None) -> Sequence[UdpCheckTarget]:
     """Whom to check of these load balancers, or of all. Nothing that is stopped, frozen or being deleted is checked.
 
     Several members of a pool may share an address; they are one target, and what was seen counts if it is the
@@ -90,13 +90,13 @@ def targets(connection: Connection, load_balancer_ids: Sequence[str] | None = No
         found = connection.execute(_TARGETS)
     else:
         found = connection.execute(_TARGETS_OF, {"ids": list(load_balancer_ids)})
-    merged: dict[tuple[str, str], Target] = {}
+    merged: dict[tuple[str, str], UdpCheckTarget] = {}
     for row in found.mappings():
         values = dict(row)
         check_id, member_id = values.pop("health_monitor_id"), values.pop("member_id")
         for name in ("interval", "timeout"):
             values[name] /= MILLISECONDS_A_SECOND
-        target = Target(**values, reason=(check_id, member_id))
+        target = UdpCheckTarget(**values, reason=(check_id, member_id))
         key = target.pool_id, target.address
         before = merged.get(key)
         if before is not None:

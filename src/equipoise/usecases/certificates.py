@@ -7,11 +7,11 @@ from sqlalchemy import Connection
 
 from equipoise.certificates.pair import check_pair
 from equipoise.certificates.vault import Vault
-from equipoise.core.commands import CreateCertificate, Filter, UpdateCertificate
+from equipoise.core.commands import CreateCertificateCommand, Filter, UpdateCertificateCommand
 from equipoise.core.errors import ChangedMeanwhile, InUse
 from equipoise.core.jobs import JobType
 from equipoise.core.model import Certificate, CertificateContent
-from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import ResourceKind, ResourceRef
 from equipoise.core.references import listeners as listener_refs
 from equipoise.store import certificates, rows, tables
 from equipoise.store.database import Transaction
@@ -38,7 +38,7 @@ class Renewal:
     private_key: str
 
 
-def create_certificate(tx: Transaction, caller: Caller, vault: Vault, command: CreateCertificate) -> Accepted:
+def create_certificate(tx: Transaction, caller: Caller, vault: Vault, command: CreateCertificateCommand) -> Accepted:
     """Store a certificate whose pair was checked; the data plane hears of it with the first listener that uses it."""
     record = Certificate(
         id=new_id(),
@@ -68,7 +68,7 @@ def list_certificates(
 
 
 def prepare_renewal(
-    connection: Connection, caller: Caller, vault: Vault, id: str, command: UpdateCertificate
+    connection: Connection, caller: Caller, vault: Vault, id: str, command: UpdateCertificateCommand
 ) -> Renewal | None:
     """Check new PEM, with what stays of the old; None when it is what is there already.
 
@@ -88,7 +88,7 @@ def prepare_renewal(
 
 
 def update_certificate(
-    tx: Transaction, caller: Caller, policy: Policy, id: str, command: UpdateCertificate, renewal: Renewal | None
+    tx: Transaction, caller: Caller, policy: Policy, id: str, command: UpdateCertificateCommand, renewal: Renewal | None
 ) -> Accepted:
     """Change a certificate: at once what describes it, and with a job for each listener that uses it what is served.
 
@@ -101,7 +101,7 @@ def update_certificate(
     wanted = dict(command.changes)
     if renewal is not None:
         if renewal.replaces != current.content_id:
-            raise ChangedMeanwhile(Kind.CERTIFICATE, id)
+            raise ChangedMeanwhile(ResourceKind.CERTIFICATE, id)
         content_id = wanted["content_id"] = new_id()
         _insert_content(tx, content_id, id, renewal.certificate, renewal.private_key)
     changes = write_changes(tx, [Write("certificates", id, asdict(current), wanted)])
@@ -128,13 +128,15 @@ def delete_certificate(tx: Transaction, caller: Caller, id: str) -> Accepted:
     users = certificates.users(tx.connection, id)
     if users:
         raise InUse(
-            Kind.CERTIFICATE,
+            ResourceKind.CERTIFICATE,
             id,
-            ResourceRef(Kind.LISTENER, users[0].id),
+            ResourceRef(ResourceKind.LISTENER, users[0].id),
             f"Listener {users[0].id} uses certificate {id}; give it another one or delete it first.",
         )
     if queries.gives_up_certificate(tx.connection, id):
-        raise InUse(Kind.CERTIFICATE, id, None, f"Certificate {id} is still being given up by a listener; try again.")
+        raise InUse(
+            ResourceKind.CERTIFICATE, id, None, f"Certificate {id} is still being given up by a listener; try again."
+        )
     rows.delete_rows(tx.connection, tables.certificates, [id])
     return Accepted("", id)
 

@@ -5,17 +5,17 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection
 
 from equipoise.core import addresses as pools
-from equipoise.core.commands import CreateElasticIp, Filter
+from equipoise.core.commands import CreateElasticIpCommand, Filter
 from equipoise.core.errors import AddressTaken, InUse, InvalidField, NotFound, PoolExhausted
 from equipoise.core.model import EXTERNAL, Address
-from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import ResourceKind, ResourceRef
 from equipoise.store import addresses, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.usecases.context import Caller, Policy, new_id
 from equipoise.usecases.pools import exhausted, free_address
 
 
-def create_elastic_ip(tx: Transaction, caller: Caller, policy: Policy, command: CreateElasticIp) -> Address:
+def create_elastic_ip(tx: Transaction, caller: Caller, policy: Policy, command: CreateElasticIpCommand) -> Address:
     """Take an elastic IP for the project: the one asked for, or any that is free.
 
     Raises:
@@ -41,7 +41,9 @@ def show_elastic_ip(connection: Connection, caller: Caller, id: str) -> Address:
     found = addresses.get_elastic_ip(connection, caller.project_id, id)
     if found is None:
         raise NotFound(
-            Kind.ELASTIC_IP, id, "There is no such elastic IP in this project; list them to see which there are."
+            ResourceKind.ELASTIC_IP,
+            id,
+            "There is no such elastic IP in this project; list them to see which there are.",
         )
     return found
 
@@ -63,9 +65,9 @@ def delete_elastic_ip(tx: Transaction, caller: Caller, id: str) -> None:
     if not addresses.give_back(tx.connection, id):
         user = record.load_balancer_id
         raise InUse(
-            Kind.ELASTIC_IP,
+            ResourceKind.ELASTIC_IP,
             id,
-            None if user is None else ResourceRef(Kind.LOAD_BALANCER, user),
+            None if user is None else ResourceRef(ResourceKind.LOAD_BALANCER, user),
             f"Load balancer {record.load_balancer_id} uses {record.address}; delete that one first.",
         )
 
@@ -78,7 +80,7 @@ def _address(connection: Connection, policy: Policy, wanted: str | None) -> str:
             raise PoolExhausted(exhausted(pool))
         return chosen
     if not pools.contains(pool, wanted):
-        raise InvalidField(Kind.ELASTIC_IP, "address", f"{wanted} is not an address of the pool {pool}.")
+        raise InvalidField(ResourceKind.ELASTIC_IP, "address", f"{wanted} is not an address of the pool {pool}.")
     if addresses.is_taken(connection, wanted):
         raise AddressTaken("address", f"{wanted} is taken; leave it out for one that is free.")
     return wanted

@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Connection
 
 from equipoise.core.changes import Created, Removed
-from equipoise.core.commands import CreateHealthMonitor, UpdateHealthMonitor
+from equipoise.core.commands import CreateHealthMonitorCommand, UpdateHealthMonitorCommand
 from equipoise.core.errors import AlreadyExists
 from equipoise.core.jobs import JobType
 from equipoise.core.model import HealthMonitor, Listener, Pool, Status
-from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import ResourceKind, ResourceRef
 from equipoise.core.references import pools as pool_refs
 from equipoise.store import health_monitors, members, rows, tables
 from equipoise.store.database import Transaction
@@ -38,7 +38,7 @@ def create_health_monitor(
     caller: Caller,
     policy: Policy,
     pool_id: str,
-    asked: Callable[[Pool, Listener | None], CreateHealthMonitor],
+    asked: Callable[[Pool, Listener | None], CreateHealthMonitorCommand],
 ) -> Accepted:
     """Accept a health monitor for a pool that has none.
 
@@ -52,7 +52,7 @@ def create_health_monitor(
     command = asked(pool, listener)
     present = health_monitors.of_pool(tx.connection, pool.id)
     if present is not None:
-        raise AlreadyExists(Kind.HEALTH_MONITOR, present, ResourceRef(Kind.POOL, pool.id))
+        raise AlreadyExists(ResourceKind.HEALTH_MONITOR, present, ResourceRef(ResourceKind.POOL, pool.id))
     record = HealthMonitor(
         **asdict(command),
         id=new_id(),
@@ -88,7 +88,7 @@ def update_health_monitor(
     caller: Caller,
     policy: Policy,
     id: str,
-    asked: Callable[[HealthMonitorView], UpdateHealthMonitor],
+    asked: Callable[[HealthMonitorView], UpdateHealthMonitorCommand],
 ) -> Accepted:
     """Change a health monitor.
 

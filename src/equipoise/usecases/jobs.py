@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from equipoise.core.errors import NotCancellable, NotFound
 from equipoise.core.jobs import FailureReason, Job, JobFilters, JobStatus, MembersSubject
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import queries, rollback, transitions
 from equipoise.usecases.context import Caller
@@ -79,5 +79,5 @@ def _members(job: Job) -> MembersSubject:
 def present(job: Job | None, id: str) -> Job:
     """The job, if there is one. Raises NotFound."""
     if job is None:
-        raise NotFound(Kind.JOB, id, f"There is no job {id} in this project.")
+        raise NotFound(ResourceKind.JOB, id, f"There is no job {id} in this project.")
     return job

@@ -7,11 +7,11 @@ from typing import Protocol as Shape
 from sqlalchemy import Connection
 
 from equipoise.core.changes import Created, Removed
-from equipoise.core.commands import CreateListener, Filter, UpdateListener
+from equipoise.core.commands import CreateListenerCommand, Filter, UpdateListenerCommand
 from equipoise.core.errors import NotFound, PortTaken, QuotaExceeded
 from equipoise.core.jobs import JobType
 from equipoise.core.model import Listener, LoadBalancer, Pool, Protocol, Status
-from equipoise.core.references import NOTHING, Kind
+from equipoise.core.references import NOTHING, ResourceKind
 from equipoise.core.references import listeners as listener_refs
 from equipoise.core.references import pools as pool_refs
 from equipoise.store import certificates, listeners, pools, rows, tables
@@ -62,7 +62,7 @@ class ListenerContext(Shape):
 
 
 def create_listener(
-    tx: Transaction, caller: Caller, policy: Policy, asked: Callable[[ListenerContext], CreateListener]
+    tx: Transaction, caller: Caller, policy: Policy, asked: Callable[[ListenerContext], CreateListenerCommand]
 ) -> Accepted:
     """Accept a new listener with a pool of its own, which has the same id.
 
@@ -80,7 +80,7 @@ def create_listener(
         context.check_certificate(command.certificate_id)
     quota = policy.quotas_of(caller.project_id).listeners
     if len(context.used_ports()) >= quota:
-        raise QuotaExceeded(Kind.LISTENER, Kind.LOAD_BALANCER, quota, "delete one or ask for more")
+        raise QuotaExceeded(ResourceKind.LISTENER, ResourceKind.LOAD_BALANCER, quota, "delete one or ask for more")
     id = new_id()
     listener = Listener(
         id=id,
@@ -145,7 +145,7 @@ def update_listener(
     caller: Caller,
     policy: Policy,
     id: str,
-    asked: Callable[[Listener, Pool | None, ListenerContext], UpdateListener],
+    asked: Callable[[Listener, Pool | None, ListenerContext], UpdateListenerCommand],
 ) -> Accepted:
     """Change a listener and its own pool.
 
@@ -249,7 +249,7 @@ class _Context:
             return
         if certificates.get(self._connection, self._caller.project_id, id) is None:
             raise NotFound(
-                Kind.CERTIFICATE,
+                ResourceKind.CERTIFICATE,
                 id,
                 f"certificate_id: there is no certificate {id} in this project; list them to see which there are.",
             )

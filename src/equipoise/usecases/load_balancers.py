@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from equipoise.core import addresses as pools
 from equipoise.core.changes import AddressKept, Change, Created, Removed, Updated
-from equipoise.core.commands import Column, CreateLoadBalancer, Filter, UpdateLoadBalancer
+from equipoise.core.commands import Column, CreateLoadBalancerCommand, Filter, UpdateLoadBalancerCommand
 from equipoise.core.errors import AddressTaken, InUse, InvalidField, NotApplicable, NotFound, QuotaExceeded
 from equipoise.core.jobs import (
     DeletionSubject,
@@ -22,7 +22,7 @@ from equipoise.core.jobs import (
     MemberSubject,
 )
 from equipoise.core.model import EXTERNAL, Address, LoadBalancer, Status
-from equipoise.core.references import NOTHING, Kind, ResourceRef
+from equipoise.core.references import NOTHING, ResourceKind, ResourceRef
 from equipoise.store import addresses, load_balancers, rows, tables
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import rollback, transitions
@@ -32,7 +32,9 @@ from equipoise.usecases.context import Accepted, Caller, Policy, new_id
 from equipoise.usecases.pools import exhausted, free_address
 
 
-def create_load_balancer(tx: Transaction, caller: Caller, policy: Policy, command: CreateLoadBalancer) -> Accepted:
+def create_load_balancer(
+    tx: Transaction, caller: Caller, policy: Policy, command: CreateLoadBalancerCommand
+) -> Accepted:
     """Accept a new load balancer with an address of its own.
 
     When the pool has no address left the job is accepted all the same and has failed by the time of the answer.
@@ -42,7 +44,7 @@ def create_load_balancer(tx: Transaction, caller: Caller, policy: Policy, comman
     """
     quota = policy.quotas_of(caller.project_id).load_balancers
     if load_balancers.count(tx.connection, caller.project_id) >= quota:
-        raise QuotaExceeded(Kind.LOAD_BALANCER, Kind.PROJECT, quota, "delete one or ask for more")
+        raise QuotaExceeded(ResourceKind.LOAD_BALANCER, ResourceKind.PROJECT, quota, "delete one or ask for more")
     id = new_id()
     pool = _pool_for(policy, command)
     address, held = _address_for(tx.connection, caller, policy, command, pool)
@@ -74,7 +76,7 @@ def list_load_balancers(
 
 
 def update_load_balancer(
-    tx: Transaction, caller: Caller, policy: Policy, id: str, asked: Callable[[LoadBalancer], UpdateLoadBalancer]
+    tx: Transaction, caller: Caller, policy: Policy, id: str, asked: Callable[[LoadBalancer], UpdateLoadBalancerCommand]
 ) -> Accepted:
     """Change name, description, bandwidth or administrative state.
 
@@ -92,7 +94,7 @@ def update_load_balancer(
         changes += _write_address(tx, addresses.of_load_balancer(tx.connection, id), "bandwidth", meant["bandwidth"])
     wanted = replace(current, **meant)
     # Only starting and stopping reach the listeners; a rejection of one says nothing about a new name.
-    everything = frozenset({ResourceRef(Kind.LOAD_BALANCER, id)})
+    everything = frozenset({ResourceRef(ResourceKind.LOAD_BALANCER, id)})
     scope = everything if "admin_state_up" in written(changes) else NOTHING
     return accept_change(tx, caller, policy, JobType.UPDATE_LOAD_BALANCER, id, id, changes, scope, _subject(wanted))
 
@@ -110,7 +112,7 @@ def delete_load_balancer(
     if keep_address and current.type != EXTERNAL:
         raise NotApplicable("Only an External load balancer has an elastic IP to keep; delete it without.")
     if current.type == EXTERNAL and load_balancers.has_members(tx.connection, id):
-        raise InUse(Kind.LOAD_BALANCER, id, None, f"Load balancer {id} still has members; remove them first.")
+        raise InUse(ResourceKind.LOAD_BALANCER, id, None, f"Load balancer {id} still has members; remove them first.")
     rows.mark_deleting(tx.connection, tables.load_balancers, [id])
     changes: list[Change] = [AddressKept(id)] if keep_address else []
     changes.append(Removed("load_balancers", id))
@@ -145,15 +147,17 @@ def _subject(record: LoadBalancer) -> LoadBalancerSubject:
 def _deletion_of(below: load_balancers.Below) -> transitions.NewSubJob:
     """The sub-job for a thing that goes with its load balancer; it has no changes of its own, the row goes as well."""
     match below:
-        case load_balancers.Below(Kind.MEMBER, id, str(pool_id)):
+        case load_balancers.Below(ResourceKind.MEMBER, id, str(pool_id)):
             return transitions.NewSubJob(JobType.REMOVE_MEMBER, MembersSubject(pool_id, (MemberSubject(id),)))
-        case load_balancers.Below(Kind.HEALTH_MONITOR, id, str(pool_id)):
+        case load_balancers.Below(ResourceKind.HEALTH_MONITOR, id, str(pool_id)):
             return transitions.NewSubJob(JobType.DELETE_HEALTH_MONITOR, HealthMonitorSubject(pool_id, id))
         case _:
             return transitions.NewSubJob(JobType.DELETE_LISTENER, ListenerSubject(below.id))
 
 
-def _new_record(tx: Transaction, caller: Caller, command: CreateLoadBalancer, id: str, address: str) -> LoadBalancer:
+def _new_record(
+    tx: Transaction, caller: Caller, command: CreateLoadBalancerCommand, id: str, address: str
+) -> LoadBalancer:
     return LoadBalancer(
         **asdict(command) | {"vip_address": address},
         id=id,
@@ -188,18 +192,18 @@ def _write_address(tx: Transaction, address: Address, column: str, value: Column
 
 
 def _address_for(
-    connection: Connection, caller: Caller, policy: Policy, command: CreateLoadBalancer, pool: IPv4Network
+    connection: Connection, caller: Caller, policy: Policy, command: CreateLoadBalancerCommand, pool: IPv4Network
 ) -> tuple[str | None, Address | None]:
     """The address to use (None: the pool is exhausted), and what is known of it where the project holds it already."""
     wanted = command.vip_address
     if wanted is None:
         return free_address(connection, policy, pool), None
     if not pools.contains(pool, wanted):
-        raise InvalidField(Kind.LOAD_BALANCER, "vip_address", f"{wanted} is not an address of the pool {pool}.")
+        raise InvalidField(ResourceKind.LOAD_BALANCER, "vip_address", f"{wanted} is not an address of the pool {pool}.")
     held = addresses.held_by(connection, caller.project_id, wanted)
     if command.type == EXTERNAL and held is None:
         raise NotFound(
-            Kind.ELASTIC_IP,
+            ResourceKind.ELASTIC_IP,
             wanted,
             f"vip_address: {wanted} is no elastic IP of this project; leave it out for a new one.",
         )
@@ -209,7 +213,7 @@ def _address_for(
     return wanted, held
 
 
-def _pool_for(policy: Policy, command: CreateLoadBalancer) -> IPv4Network:
+def _pool_for(policy: Policy, command: CreateLoadBalancerCommand) -> IPv4Network:
     pool = policy.pools[command.type]
     if command.type == EXTERNAL:
         return pool

@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from equipoise.core.errors import BeingDeleted, Frozen, NotFound
 from equipoise.core.model import AdminState, Certificate, HealthMonitor, Listener, LoadBalancer, Pool
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.store import certificates, health_monitors, listeners, load_balancers, pools
 from equipoise.store.listeners import ListenerAndPool
 from equipoise.usecases.context import Caller
@@ -14,7 +14,7 @@ def load_balancer(connection: Connection, caller: Caller, id: str) -> LoadBalanc
     """The load balancer. Raises NotFound."""
     found = load_balancers.get(connection, caller.project_id, id)
     if found is None:
-        raise NotFound(Kind.LOAD_BALANCER, id)
+        raise NotFound(ResourceKind.LOAD_BALANCER, id)
     return found
 
 
@@ -36,7 +36,7 @@ def listener(connection: Connection, caller: Caller, id: str) -> ListenerAndPool
     """The listener with its default pool. Raises NotFound."""
     found = listeners.get(connection, caller.project_id, id)
     if found is None:
-        raise NotFound(Kind.LISTENER, id)
+        raise NotFound(ResourceKind.LISTENER, id)
     return found
 
 
@@ -51,7 +51,7 @@ def pool(connection: Connection, caller: Caller, id: str) -> tuple[Pool, Listene
     """The pool, with its listener if it is private to one. Raises NotFound."""
     found = pools.get(connection, caller.project_id, id)
     if found is None:
-        raise NotFound(Kind.POOL, id)
+        raise NotFound(ResourceKind.POOL, id)
     return found
 
 
@@ -66,7 +66,7 @@ def health_monitor(connection: Connection, caller: Caller, id: str) -> tuple[Hea
     """The health monitor with its pool, and the listener to which that is private. Raises NotFound."""
     found = health_monitors.get(connection, caller.project_id, id)
     if found is None:
-        raise NotFound(Kind.HEALTH_MONITOR, id)
+        raise NotFound(ResourceKind.HEALTH_MONITOR, id)
     return found
 
 
@@ -74,5 +74,5 @@ def certificate(connection: Connection, caller: Caller, id: str) -> Certificate:
     """The certificate. Raises NotFound."""
     found = certificates.get(connection, caller.project_id, id)
     if found is None:
-        raise NotFound(Kind.CERTIFICATE, id)
+        raise NotFound(ResourceKind.CERTIFICATE, id)
     return found

@@ -7,11 +7,11 @@ from enum import Enum, auto
 from sqlalchemy import Connection
 
 from equipoise.core.changes import Change, Created, Removed, Wanted
-from equipoise.core.commands import Filter, NewMember
+from equipoise.core.commands import AddMemberCommand, Filter
 from equipoise.core.errors import NotFound, QuotaExceeded
 from equipoise.core.jobs import JobType, MembersSubject, MemberSubject
 from equipoise.core.model import DrainingMember, Member, Pool, Protocol, Status
-from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import ResourceKind, ResourceRef
 from equipoise.core.references import pools as pool_refs
 from equipoise.store import draining as draining_store
 from equipoise.store import inheritance, members, pools, rows, tables
@@ -47,7 +47,9 @@ class MemberView:
         return Health.HEALTHY if self.member.healthy else Health.UNHEALTHY
 
 
-def add_members(tx: Transaction, caller: Caller, policy: Policy, pool_id: str, wanted: Sequence[NewMember]) -> Accepted:
+def add_members(
+    tx: Transaction, caller: Caller, policy: Policy, pool_id: str, wanted: Sequence[AddMemberCommand]
+) -> Accepted:
     """Accept new members. Those that the pool has already (same server, address, port) are named, not added again.
 
     The job names as many as were asked for, also where one is among them twice: clients count them.
@@ -71,7 +73,7 @@ def add_members(tx: Transaction, caller: Caller, policy: Policy, pool_id: str, w
         named.append(known[key])
     quota = policy.quotas_of(caller.project_id).members
     if new and members.count(tx.connection, pool_id) + len(new) > quota:
-        raise QuotaExceeded(Kind.MEMBER, Kind.POOL, quota, "remove some or use another pool")
+        raise QuotaExceeded(ResourceKind.MEMBER, ResourceKind.POOL, quota, "remove some or use another pool")
     if new:
         rows.insert(tx.connection, tables.members, *new)
     changes |= {member.id: Created("members", member.id) for member in new}
@@ -129,10 +131,10 @@ def remove_members(tx: Transaction, caller: Caller, policy: Policy, pool_id: str
     unknown = [id for id in ids if id not in found]
     if unknown:
         raise NotFound(
-            Kind.MEMBER,
+            ResourceKind.MEMBER,
             unknown[0],
             f"There is no member {unknown[0]} in pool {pool_id}; nothing was removed.",
-            of=ResourceRef(Kind.POOL, pool_id),
+            of=ResourceRef(ResourceKind.POOL, pool_id),
         )
     rows.mark_deleting(tx.connection, tables.members, ids)
     draining = _draining(tx, pool, [found[id].address for id in ids])
@@ -191,7 +193,7 @@ def _wanted(tx: Transaction, pool: Pool, known: Sequence[Member]) -> dict[str, C
     return {member.id: Wanted("members", member.id, member.deleting) for member in known if member.id in under_way}
 
 
-def _new_member(tx: Transaction, pool_id: str, wanted: NewMember) -> Member:
+def _new_member(tx: Transaction, pool_id: str, wanted: AddMemberCommand) -> Member:
     return Member(
         id=new_id(),
         pool_id=pool_id,

@@ -13,7 +13,7 @@ MonitorView = tuple[LoadBalancer, Traffic]
 
 
 def show_traffic(connection: Connection, caller: Caller, now: int, longest: int) -> Sequence[MonitorView]:
-    """The newest figures of each load balancer; zeros as of `now` for one without traffic.
+    """The newest metrics of each load balancer; zeros as of `now` for one without traffic.
 
     Args:
         now: milliseconds since 1970 (UTC).

@@ -6,7 +6,7 @@ from typing import TypeVar
 from equipoise.core.commands import Column, Filter
 from equipoise.core.errors import NotFound
 from equipoise.core.networks import Networks, Subnet
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.quoting import shown
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ def list_vpcs(networks: Networks, ids: Sequence[Column], limit: int | None, mark
 def show_vpc(networks: Networks, id: str) -> str:
     """The id of a VPC that there is. Raises NotFound."""
     if id not in networks.subnets:
-        raise NotFound(Kind.VPC, id, f"There is no VPC {shown(id)} here; list them to see which there are.")
+        raise NotFound(ResourceKind.VPC, id, f"There is no VPC {shown(id)} here; list them to see which there are.")
     return id
 
 
@@ -38,7 +38,7 @@ def show_subnet(networks: Networks, id: str) -> Subnet:
     for subnet in networks.listed_subnets():
         if subnet.id == id:
             return subnet
-    raise NotFound(Kind.SUBNET, id, f"There is no subnet {shown(id)} here; list them to see which there are.")
+    raise NotFound(ResourceKind.SUBNET, id, f"There is no subnet {shown(id)} here; list them to see which there are.")
 
 
 def _page(found: Iterable[T], id_of: Callable[[T], str], limit: int | None, marker: str | None) -> list[T]:

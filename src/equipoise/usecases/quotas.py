@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.store import listeners, load_balancers
 from equipoise.usecases.context import Caller, Policy
 
@@ -14,7 +14,7 @@ from equipoise.usecases.context import Caller, Policy
 class QuotaUse:
     """One quota. `used` counts in the whole project, also where the quota is for each load balancer (listener)."""
 
-    kind: Kind
+    kind: ResourceKind
     used: int
     quota: int
 
@@ -23,6 +23,8 @@ def show_quotas(connection: Connection, caller: Caller, policy: Policy) -> Seque
     """The quotas of the project."""
     quotas = policy.quotas_of(caller.project_id)
     return [
-        QuotaUse(Kind.LOAD_BALANCER, load_balancers.count(connection, caller.project_id), quotas.load_balancers),
-        QuotaUse(Kind.LISTENER, listeners.count_of_project(connection, caller.project_id), quotas.listeners),
+        QuotaUse(
+            ResourceKind.LOAD_BALANCER, load_balancers.count(connection, caller.project_id), quotas.load_balancers
+        ),
+        QuotaUse(ResourceKind.LISTENER, listeners.count_of_project(connection, caller.project_id), quotas.listeners),
     ]

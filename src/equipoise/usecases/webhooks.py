@@ -3,17 +3,17 @@
 from sqlalchemy import Connection
 
 from equipoise.certificates.vault import Vault
-from equipoise.core.commands import PutWebhook
+from equipoise.core.commands import PutWebhookCommand
 from equipoise.core.errors import InvalidField, NotFound
 from equipoise.core.model import Webhook
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.store import webhooks
 from equipoise.store.database import Transaction
 from equipoise.usecases.context import Caller
 from equipoise.webhooks.signing import new_secret
 
 
-def put_webhook(tx: Transaction, caller: Caller, vault: Vault, command: PutWebhook) -> None:
+def put_webhook(tx: Transaction, caller: Caller, vault: Vault, command: PutWebhookCommand) -> None:
     """Set the webhook: the jobs that end from here on are told there, and what was not delivered yet goes there, too.
 
     Raises:
@@ -22,7 +22,9 @@ def put_webhook(tx: Transaction, caller: Caller, vault: Vault, command: PutWebho
     current = webhooks.get(tx.connection, caller.project_id)
     if command.keeps_secret:
         if current is None:
-            raise InvalidField(Kind.WEBHOOK, "", "secret is masked, but there is none to be kept; leave it out.")
+            raise InvalidField(
+                ResourceKind.WEBHOOK, "", "secret is masked, but there is none to be kept; leave it out."
+            )
         sealed = current.secret
     else:
         sealed = vault.seal(command.secret or new_secret())
@@ -51,4 +53,4 @@ def delete_webhook(tx: Transaction, caller: Caller) -> None:
 
 
 def _unknown(caller: Caller) -> NotFound:
-    return NotFound(Kind.WEBHOOK, caller.project_id, "This project has no webhook; PUT sets one.")
+    return NotFound(ResourceKind.WEBHOOK, caller.project_id, "This project has no webhook; PUT sets one.")

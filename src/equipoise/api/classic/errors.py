@@ -52,7 +52,7 @@ from equipoise.core.errors import (
     UpstreamTimeout,
 )
 from equipoise.core.jobs import FailureReason, WarningReason
-from equipoise.core.references import Kind, ResourceRef
+from equipoise.core.references import ResourceKind, ResourceRef
 from equipoise.http.errors import (
     DEFAULT_RETRY_AFTER_SECONDS,
     BodyMissing,
@@ -326,37 +326,38 @@ TRANSLATIONS: Final[Mapping[type[Exception], ByOperation]] = {
 }
 """The errors that a request can end with, apart from those that the rules of this API raise themselves."""
 
-BY_KIND: Final[Mapping[type[Exception], Mapping[Kind, ByOperation]]] = {
+BY_KIND: Final[Mapping[type[Exception], Mapping[ResourceKind, ByOperation]]] = {
     InvalidField: {
-        Kind.LOAD_BALANCER: Rule.LB_VIP_INVALID,
-        Kind.ELASTIC_IP: Rule.ELASTIC_IP_INVALID,
-        Kind.CERTIFICATE: Rule.CERTIFICATE_INVALID,
-        Kind.WEBHOOK: Rule.WEBHOOK_INVALID,
+        ResourceKind.LOAD_BALANCER: Rule.LB_VIP_INVALID,
+        ResourceKind.ELASTIC_IP: Rule.ELASTIC_IP_INVALID,
+        ResourceKind.CERTIFICATE: Rule.CERTIFICATE_INVALID,
+        ResourceKind.WEBHOOK: Rule.WEBHOOK_INVALID,
     },
     NotFound: {
-        Kind.LOAD_BALANCER: {"": Rule.LB_UNKNOWN, "createListener": Rule.LISTENER_LB_UNKNOWN} | _OF_LOAD_BALANCER,
-        Kind.LISTENER: _OF_LISTENER,
-        Kind.POOL: _OF_LISTENER,
-        Kind.MEMBER: Rule.MEMBER_UNKNOWN,
-        Kind.HEALTH_MONITOR: Rule.HEALTH_CHECK_UNKNOWN,
-        Kind.CERTIFICATE: _OF_CERTIFICATE,
-        Kind.ELASTIC_IP: {"": Rule.ELASTIC_IP_NOT_FOUND, "createLoadBalancer": Rule.ELASTIC_IP_UNKNOWN},
-        Kind.VPC: {"": Rule.VPC_UNKNOWN, "showVpc": Rule.VPC_NOT_FOUND},
-        Kind.SUBNET: {"": Rule.SUBNET_UNKNOWN, "showSubnet": Rule.SUBNET_NOT_FOUND},
-        Kind.PROJECT: Rule.PROJECT_UNKNOWN,
-        Kind.IDENTITY: Rule.IDENTITY_UNKNOWN,
-        Kind.JOB: Rule.JOB_UNKNOWN,
-        Kind.WEBHOOK: Rule.WEBHOOK_UNKNOWN,
+        ResourceKind.LOAD_BALANCER: {"": Rule.LB_UNKNOWN, "createListener": Rule.LISTENER_LB_UNKNOWN}
+        | _OF_LOAD_BALANCER,
+        ResourceKind.LISTENER: _OF_LISTENER,
+        ResourceKind.POOL: _OF_LISTENER,
+        ResourceKind.MEMBER: Rule.MEMBER_UNKNOWN,
+        ResourceKind.HEALTH_MONITOR: Rule.HEALTH_CHECK_UNKNOWN,
+        ResourceKind.CERTIFICATE: _OF_CERTIFICATE,
+        ResourceKind.ELASTIC_IP: {"": Rule.ELASTIC_IP_NOT_FOUND, "createLoadBalancer": Rule.ELASTIC_IP_UNKNOWN},
+        ResourceKind.VPC: {"": Rule.VPC_UNKNOWN, "showVpc": Rule.VPC_NOT_FOUND},
+        ResourceKind.SUBNET: {"": Rule.SUBNET_UNKNOWN, "showSubnet": Rule.SUBNET_NOT_FOUND},
+        ResourceKind.PROJECT: Rule.PROJECT_UNKNOWN,
+        ResourceKind.IDENTITY: Rule.IDENTITY_UNKNOWN,
+        ResourceKind.JOB: Rule.JOB_UNKNOWN,
+        ResourceKind.WEBHOOK: Rule.WEBHOOK_UNKNOWN,
     },
     InUse: {
-        Kind.LOAD_BALANCER: Rule.LB_HAS_MEMBERS,
-        Kind.CERTIFICATE: Rule.CERTIFICATE_IN_USE,
-        Kind.ELASTIC_IP: Rule.ELASTIC_IP_IN_USE,
+        ResourceKind.LOAD_BALANCER: Rule.LB_HAS_MEMBERS,
+        ResourceKind.CERTIFICATE: Rule.CERTIFICATE_IN_USE,
+        ResourceKind.ELASTIC_IP: Rule.ELASTIC_IP_IN_USE,
     },
     QuotaExceeded: {
-        Kind.LOAD_BALANCER: Rule.LB_QUOTA,
-        Kind.LISTENER: Rule.LISTENER_QUOTA,
-        Kind.MEMBER: Rule.MEMBER_QUOTA,
+        ResourceKind.LOAD_BALANCER: Rule.LB_QUOTA,
+        ResourceKind.LISTENER: Rule.LISTENER_QUOTA,
+        ResourceKind.MEMBER: Rule.MEMBER_QUOTA,
     },
 }
 """And those that are told apart by the kind of the resource, too."""
@@ -425,17 +426,17 @@ def _rule_of(error: ServiceError | RequestError, operation: str) -> Rule:
 def _in_our_words(error: ServiceError | RequestError, operation: str) -> str:
     """The sentence of the error. Here a listener has what is a pool's, and a health monitor is a health check."""
     match error:
-        case NotFound(kind=Kind.POOL, id=id):
-            return NotFound(Kind.LISTENER, id).message
-        case NotFound(kind=Kind.HEALTH_MONITOR, id=id):
+        case NotFound(kind=ResourceKind.POOL, id=id):
+            return NotFound(ResourceKind.LISTENER, id).message
+        case NotFound(kind=ResourceKind.HEALTH_MONITOR, id=id):
             return f"There is no health check {id} in this project."
-        case NotFound(kind=Kind.MEMBER, id=id, of=ResourceRef(id=of)):
+        case NotFound(kind=ResourceKind.MEMBER, id=id, of=ResourceRef(id=of)):
             return f"There is no member {id} under listener {of}; nothing was removed."
         case AlreadyExists(id=id, of=ResourceRef(id=of)):
             return f"Listener {of} has health check {id} already; update that one or delete it first."
-        case QuotaExceeded(kind=Kind.MEMBER, limit=limit):
+        case QuotaExceeded(kind=ResourceKind.MEMBER, limit=limit):
             return f"A listener may have {limit} members; remove some or use another listener."
-        case InvalidField(kind=Kind.ELASTIC_IP, problem=problem):
+        case InvalidField(kind=ResourceKind.ELASTIC_IP, problem=problem):
             return f"publicip.ip_address: {problem}"
         case AddressTaken(problem=problem) if operation == "createElasticIp":
             return f"publicip.ip_address: {problem}"

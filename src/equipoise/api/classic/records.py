@@ -10,12 +10,12 @@ from typing import Final
 
 from equipoise.core.commands import (
     Column,
-    CreateHealthMonitor,
-    CreateListener,
+    CreateHealthMonitorCommand,
+    CreateListenerCommand,
     Filter,
     PoolFields,
-    UpdateHealthMonitor,
-    UpdateListener,
+    UpdateHealthMonitorCommand,
+    UpdateListenerCommand,
 )
 from equipoise.core.model import (
     Algorithm,
@@ -72,12 +72,12 @@ class NewListener(ListenerFields):
 
     loadbalancer_id: str
 
-    def command(self) -> CreateListener:
+    def command(self) -> CreateListenerCommand:
         """What that is in the model."""
         by_cookie = self.sticky_session_type is not None
         by_address = self.session_sticky and self.protocol == Protocol.TCP
         idle_timeout = self.udp_timeout if self.protocol == Protocol.UDP else self.tcp_timeout
-        return CreateListener(
+        return CreateListenerCommand(
             load_balancer_id=self.loadbalancer_id,
             name=self.name,
             description=self.description,
@@ -106,15 +106,15 @@ class NewListener(ListenerFields):
 
 @dataclass(frozen=True, slots=True)
 class ListenerUpdate:
-    """`changes` differ from what stands, `repeated` was given as it stands: it counts, too (`UpdateListener`)."""
+    """`changes` differ from what stands; `repeated` was given as it stands (`UpdateListenerCommand`)."""
 
     changes: Mapping[str, Column]
     repeated: Mapping[str, Column] = field(default_factory=dict)
 
-    def command(self) -> UpdateListener:
+    def command(self) -> UpdateListenerCommand:
         """What that is in the model."""
         columns = [_of_listener(name, value) for name, value in {**self.changes, **self.repeated}.items()]
-        return UpdateListener(
+        return UpdateListenerCommand(
             listener={column: value for of_pool, column, value in columns if not of_pool},
             pool={column: value for of_pool, column, value in columns if of_pool},
         )
@@ -133,9 +133,9 @@ class HealthCheckFields:
     healthcheck_timeout: int
     healthcheck_interval: int
 
-    def command(self) -> CreateHealthMonitor:
+    def command(self) -> CreateHealthMonitorCommand:
         """What that is in the model."""
-        return CreateHealthMonitor(
+        return CreateHealthMonitorCommand(
             type=Protocol(self.healthcheck_protocol),
             path=self.healthcheck_uri,
             port=self.healthcheck_connect_port,
@@ -148,15 +148,15 @@ class HealthCheckFields:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheckUpdate:
-    """`changes` differ from what stands, `repeated` was given as it stands: it counts, too (`UpdateHealthMonitor`)."""
+    """`changes` differ from what stands; `repeated` was given as it stands (`UpdateHealthMonitorCommand`)."""
 
     changes: Mapping[str, Column]
     repeated: Mapping[str, Column] = field(default_factory=dict)
 
-    def command(self) -> UpdateHealthMonitor:
+    def command(self) -> UpdateHealthMonitorCommand:
         """What that is in the model."""
         wanted = {**self.changes, **self.repeated}.items()
-        return UpdateHealthMonitor(
+        return UpdateHealthMonitorCommand(
             {_OF_CHECK[name][0]: _in_our_units(value, _OF_CHECK[name][1]) for name, value in wanted}
         )
 

@@ -1,4 +1,4 @@
-"""The operation on figures for Prometheus, and who may ask: they tell of all projects, which no user's token may."""
+"""The operation on metrics for Prometheus, and who may ask: they tell of all projects, which no user's token may."""
 
 import asyncio
 import hmac
@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from equipoise.core.errors import TokenMissing
 from equipoise.http.routing import Operation
 from equipoise.metrics.exposition import CONTENT_TYPE
-from equipoise.metrics.page import Page
+from equipoise.metrics.page import MetricsPage
 from equipoise.store.database import Database, StoreUnavailable
 from equipoise.store.jobs import queries
 
@@ -33,14 +33,14 @@ class Access(StrEnum):
     OPEN = "open"
 
 
-class Metrics:
+class MetricsHandler:
     """Handler of the operation.
 
     Args:
         token: what collectors send as `Authorization: Bearer`.
     """
 
-    def __init__(self, database: Database, page: Page, access: Access, token: str) -> None:
+    def __init__(self, database: Database, page: MetricsPage, access: Access, token: str) -> None:
         self._database = database
         self._page = page
         self._access = access
@@ -54,7 +54,7 @@ class Metrics:
                 "GET",
                 PATH,
                 self.show,
-                "Show the figures of the service for Prometheus",
+                "Show the metrics of the service for Prometheus",
                 produces=("text/plain",),
                 answer=str,
                 open=True,
@@ -73,7 +73,7 @@ class Metrics:
         try:
             unfinished = await self._database.read(queries.unfinished_by_type)
         except StoreUnavailable:
-            # Figures are wanted most of all when something is down.
+            # Metrics are wanted most of all when something is down.
             unfinished = None
         return StreamingResponse(_in_pieces(self._page.lines(unfinished)), media_type=CONTENT_TYPE)
 

@@ -12,7 +12,7 @@ from equipoise.api.keystone import requests
 from equipoise.api.keystone import wire as wire
 from equipoise.api.service import checked_token
 from equipoise.core.errors import MalformedDocument, NotFound
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.root import root_url
 from equipoise.http.routing import Handler, Operation
@@ -247,4 +247,4 @@ def _one(name: str, entries: Iterable[keystone.Document], id: str) -> Response:
     for entry in entries:
         if entry["id"] == id:
             return json_response({name: entry})
-    raise NotFound(Kind.IDENTITY, id, f"There is no such {name}, or it is not this user's to see.")
+    raise NotFound(ResourceKind.IDENTITY, id, f"There is no such {name}, or it is not this user's to see.")

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 
 from equipoise.backends.envoy.build.builders import build
-from equipoise.backends.envoy.xds.desired import Desired
+from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.backends.envoy.xds.server import AdsServer
 from equipoise.proxy.backend import Published
 
 
-def desired_of(state: Published) -> Desired:
+def desired_of(state: Published) -> DesiredResources:
     """What of a state is to be in force."""
     resources = () if state.model is None else build(state.model)
-    return Desired(state.load_balancer_id, state.generation, resources)
+    return DesiredResources(state.load_balancer_id, state.generation, resources)
 
 
 class EnvoyBackend:

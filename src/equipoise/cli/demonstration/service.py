@@ -14,7 +14,7 @@ from equipoise.cli.demonstration.failure import DemoFailed
 from equipoise.identity.credentials import FILE_NAME
 from equipoise.node.files import DataPlaneFiles
 from equipoise.node.standby import end_standby
-from equipoise.node.supervisor import EnvoyNotRunningError, EnvoySettings, EnvoySupervisor
+from equipoise.node.supervisor import EnvoyNotRunningError, EnvoyOptions, EnvoySupervisor
 from equipoise.settings.load import ENVIRONMENT_PREFIX
 
 _START_SECONDS: Final = 60.0
@@ -87,7 +87,7 @@ class ServiceProcess:
         if not DataPlaneFiles(self._data).lock.exists():
             return
         await end_standby(self._data)
-        supervisor = EnvoySupervisor(EnvoySettings(self._data, NODE_ID), replaces=False)
+        supervisor = EnvoySupervisor(EnvoyOptions(self._data, NODE_ID), replaces=False)
         with suppress(EnvoyNotRunningError, OSError):
             await supervisor.start()
         await supervisor.stop()

@@ -21,7 +21,7 @@ from equipoise.core.jobs import (
     JobStatus,
     JobType,
 )
-from equipoise.core.references import Kind, ResourceRef, Scope
+from equipoise.core.references import ResourceKind, ResourceRef, Scope
 from equipoise.store import certificates, changes, inheritance, load_balancers, subjects
 from equipoise.store.database import Transaction
 from equipoise.store.events import LoadBalancerGone
@@ -77,18 +77,20 @@ _CANCEL_SUB_JOB = (
 _ABOUT = select(jobs.c.id, jobs.c.job_type, jobs.c.scope, jobs.c.resource_id).where(*UNFINISHED_WHOLE)
 # The load balancer itself and what jobs can be about below it, of which nothing can be once that is gone.
 _PRESENT = union_all(
-    select(literal(Kind.LOAD_BALANCER.value), load_balancer_table.c.id).where(
+    select(literal(ResourceKind.LOAD_BALANCER.value), load_balancer_table.c.id).where(
         load_balancer_table.c.id == bindparam("lb_id")
     ),
-    select(literal(Kind.LISTENER.value), listeners.c.id).where(listeners.c.load_balancer_id == bindparam("lb_id")),
-    select(literal(Kind.POOL.value), pools.c.id).where(pools.c.load_balancer_id == bindparam("lb_id")),
-    select(literal(Kind.HEALTH_MONITOR.value), health_monitors.c.id).where(
+    select(literal(ResourceKind.LISTENER.value), listeners.c.id).where(
+        listeners.c.load_balancer_id == bindparam("lb_id")
+    ),
+    select(literal(ResourceKind.POOL.value), pools.c.id).where(pools.c.load_balancer_id == bindparam("lb_id")),
+    select(literal(ResourceKind.HEALTH_MONITOR.value), health_monitors.c.id).where(
         health_monitors.c.pool_id.in_(select(pools.c.id).where(pools.c.load_balancer_id == bindparam("lb_id")))
     ),
 )
-_OWN_KINDS: Final[Mapping[str, Kind]] = {
-    JobType.UPDATE_LISTENER: Kind.LISTENER,
-    JobType.UPDATE_HEALTH_MONITOR: Kind.HEALTH_MONITOR,
+_OWN_KINDS: Final[Mapping[str, ResourceKind]] = {
+    JobType.UPDATE_LISTENER: ResourceKind.LISTENER,
+    JobType.UPDATE_HEALTH_MONITOR: ResourceKind.HEALTH_MONITOR,
 }
 """Of which kind the resource of a job is that is to be there all the time, whatever its scope says."""
 _RENEWALS = select(jobs.c.id, jobs.c.changes).where(jobs.c.job_type == JobType.UPDATE_CERTIFICATE, unfinished)
@@ -167,7 +169,7 @@ def prune_certificates(connection: Connection, made: Iterable[Change]) -> None:
 def _close_after_failure(tx: Transaction, load_balancer_id: str, failure: FailureReason, reason: str) -> None:
     """Fail what is about something that is gone, or else let the data plane go back, too."""
     values = {"lb_id": load_balancer_id}
-    present = {ResourceRef(Kind(kind), id) for kind, id in tx.connection.execute(_PRESENT, values)}
+    present = {ResourceRef(ResourceKind(kind), id) for kind, id in tx.connection.execute(_PRESENT, values)}
     orphaned = [
         row.id
         for row in tx.connection.execute(_ABOUT, values).all()
@@ -183,7 +185,7 @@ def _close_after_failure(tx: Transaction, load_balancer_id: str, failure: Failur
 
 def _needs(job_type: str, scope: Sequence[str], resource_id: str, load_balancer_id: str) -> Scope:
     """What has to be there so that a job is about anything."""
-    needs = {ResourceRef(Kind.LOAD_BALANCER, load_balancer_id)}
+    needs = {ResourceRef(ResourceKind.LOAD_BALANCER, load_balancer_id)}
     if job_type in _OWN_KINDS:
         needs.add(ResourceRef(_OWN_KINDS[job_type], resource_id))
     if job_type != JobType.UPDATE_CERTIFICATE:

@@ -20,7 +20,7 @@ COLLECTION = "/v1.0/{project_id}/elbaas/certificate"
 ONE = COLLECTION + "/{certificate_id}"
 
 
-class Certificates:
+class CertificateHandlers:
     """Handlers of the operations on certificates.
 
     Args:

@@ -20,7 +20,7 @@ ONE = COLLECTION + "/{publicip_id}"
 _NAMES = {"public_ip_address": "address"}
 
 
-class ElasticIps:
+class ElasticIpHandlers:
     """Handlers of the operations on elastic IPs."""
 
     def __init__(self, api: ApiContext) -> None:

@@ -12,7 +12,7 @@ from equipoise.api.classic.rules import ids
 from equipoise.api.classic.wire import requests
 from equipoise.api.classic.wire import resources as wire
 from equipoise.api.context import ApiContext
-from equipoise.core.commands import CreateHealthMonitor, UpdateHealthMonitor
+from equipoise.core.commands import CreateHealthMonitorCommand, UpdateHealthMonitorCommand
 from equipoise.core.model import Listener, Pool
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation
@@ -26,7 +26,7 @@ ONE = COLLECTION + "/{healthcheck_id}"
 WITHOUT_PROJECT = "/v1.0/elbaas/healthcheck/{healthcheck_id}"
 
 
-class HealthChecks:
+class HealthCheckHandlers:
     """Handlers of the operations on health checks."""
 
     def __init__(self, api: ApiContext) -> None:
@@ -106,7 +106,7 @@ class HealthChecks:
 def create_health_check(tx: Transaction, caller: Caller, policy: Policy, body: object) -> Accepted:
     """Create what a body asks for. Its listener, which comes first, is looked up before the other fields are read."""
 
-    def asked(pool: Pool, listener: Listener | None) -> CreateHealthMonitor:
+    def asked(pool: Pool, listener: Listener | None) -> CreateHealthMonitorCommand:
         return rules.create_health_check(body, listener_protocol=_protocol(pool, listener)).command()
 
     return health_monitors.create_health_monitor(tx, caller, policy, rules.listener_id(body), asked)
@@ -115,7 +115,7 @@ def create_health_check(tx: Transaction, caller: Caller, policy: Policy, body: o
 def update_health_check(tx: Transaction, caller: Caller, policy: Policy, id: str, body: object) -> Accepted:
     """Change what a body asks for: which values fit depends on those that stand."""
 
-    def asked(view: HealthMonitorView) -> UpdateHealthMonitor:
+    def asked(view: HealthMonitorView) -> UpdateHealthMonitorCommand:
         return rules.update_health_check(
             body,
             current=asdict(health_check_fields(view.monitor)),

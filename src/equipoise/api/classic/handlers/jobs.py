@@ -25,7 +25,7 @@ _QUIET_SECONDS: Final = 15.0
 _LONGEST_EVENT_ID: Final = 18
 
 
-class Jobs:
+class JobHandlers:
     """Handlers of the operations on jobs.
 
     Args:

@@ -11,10 +11,10 @@ from equipoise.api.classic.rules import listener as rules
 from equipoise.api.classic.wire import requests
 from equipoise.api.classic.wire import resources as wire
 from equipoise.api.context import ApiContext
-from equipoise.core.commands import UpdateListener
+from equipoise.core.commands import UpdateListenerCommand
 from equipoise.core.errors import NotFound
 from equipoise.core.model import Listener, Pool
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.http.respond import json_response, no_content
 from equipoise.http.routing import Operation
 from equipoise.store.database import Transaction
@@ -26,7 +26,7 @@ COLLECTION = "/v1.0/{project_id}/elbaas/listeners"
 ONE = COLLECTION + "/{listener_id}"
 
 
-class Listeners:
+class ListenerHandlers:
     """Handlers of the operations on listeners."""
 
     def __init__(self, api: ApiContext) -> None:
@@ -122,9 +122,9 @@ def create_listener(tx: Transaction, caller: Caller, policy: Policy, body: objec
 def update_listener(tx: Transaction, caller: Caller, policy: Policy, id: str, body: object) -> Accepted:
     """Change what a body asks for: which values fit depends on those that stand."""
 
-    def asked(listener: Listener, pool: Pool | None, context: ListenerContext) -> UpdateListener:
+    def asked(listener: Listener, pool: Pool | None, context: ListenerContext) -> UpdateListenerCommand:
         if pool is None:
-            raise NotFound(Kind.LISTENER, id)
+            raise NotFound(ResourceKind.LISTENER, id)
         fields = asdict(listener_fields(listener, pool))
         current = fields | {
             "id": id,

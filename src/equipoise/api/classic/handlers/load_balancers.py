@@ -11,7 +11,7 @@ from equipoise.api.classic.wire import requests
 from equipoise.api.classic.wire import resources as wire
 from equipoise.api.classic.wire.jobs import Task, task_response
 from equipoise.api.context import ApiContext
-from equipoise.core.commands import UpdateLoadBalancer
+from equipoise.core.commands import UpdateLoadBalancerCommand
 from equipoise.core.model import LoadBalancer
 from equipoise.http.respond import json_response
 from equipoise.http.routing import Operation
@@ -24,7 +24,7 @@ COLLECTION = "/v1.0/{project_id}/elbaas/loadbalancers"
 ONE = COLLECTION + "/{loadbalancer_id}"
 
 
-class LoadBalancers:
+class LoadBalancerHandlers:
     """Handlers of the operations on load balancers."""
 
     def __init__(self, api: ApiContext) -> None:
@@ -149,7 +149,7 @@ class LoadBalancers:
 def update_load_balancer(tx: Transaction, caller: Caller, policy: Policy, id: str, body: object) -> Accepted:
     """Change what a body asks for: which fields mean anything depends on the type."""
 
-    def asked(load_balancer: LoadBalancer) -> UpdateLoadBalancer:
+    def asked(load_balancer: LoadBalancer) -> UpdateLoadBalancerCommand:
         current = asdict(load_balancer) | {"tenantId": load_balancer.project_id}
         return rules.update_load_balancer(body, current=current, may_freeze=caller.may_freeze)
 

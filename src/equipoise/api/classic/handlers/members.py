@@ -20,7 +20,7 @@ from equipoise.usecases import members
 COLLECTION = LISTENER + "/members"
 
 
-class Members:
+class MemberHandlers:
     """Handlers of the operations on members."""
 
     def __init__(self, api: ApiContext) -> None:

@@ -1,4 +1,4 @@
-"""The operation on traffic figures (classic-api.md, Monitor)."""
+"""The operation on traffic metrics (classic-api.md, Monitor)."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,8 +15,8 @@ SAMPLES_KEPT = 3
 """For how many intervals a sample counts when no newer one comes."""
 
 
-class Monitor:
-    """Handler of the operation on traffic figures.
+class MonitorHandlers:
+    """Handler of the operation on traffic metrics.
 
     Args:
         interval: seconds between two samples (`monitor.interval`).

@@ -18,7 +18,7 @@ VPCS = "/v1/{project_id}/vpcs"
 SUBNETS = "/v1/{project_id}/subnets"
 
 
-class Networks:
+class NetworkHandlers:
     """Handlers of the operations on networks."""
 
     def __init__(self, api: ApiContext) -> None:

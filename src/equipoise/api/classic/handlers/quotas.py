@@ -6,7 +6,7 @@ from starlette.responses import Response
 from equipoise.api.classic.wire import quotas as wire
 from equipoise.api.context import ApiContext
 from equipoise.core.quotas import LARGEST, SMALLEST
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.http.respond import json_response
 from equipoise.http.routing import Operation
 from equipoise.usecases import quotas
@@ -14,10 +14,10 @@ from equipoise.usecases import quotas
 PATH = "/v1.0/{project_id}/elbaas/quotas"
 
 
-_TYPES = {Kind.LOAD_BALANCER: "elb", Kind.LISTENER: "listener"}
+_TYPES = {ResourceKind.LOAD_BALANCER: "elb", ResourceKind.LISTENER: "listener"}
 
 
-class Quotas:
+class QuotaHandlers:
     """Handler of the operation on quotas."""
 
     def __init__(self, api: ApiContext) -> None:

@@ -21,7 +21,7 @@ from equipoise.webhooks.targets import TargetForbidden, Targets
 PATH = "/v1.0/{project_id}/webhook"
 
 
-class Webhooks:
+class WebhookHandlers:
     """Handlers of the operations on webhooks."""
 
     def __init__(self, api: ApiContext, vault: Vault, targets: Targets) -> None:

@@ -8,7 +8,7 @@ import re
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.fields import JsonObject, is_blank
-from equipoise.core.commands import Column, CreateCertificate, UpdateCertificate
+from equipoise.core.commands import Column, CreateCertificateCommand, UpdateCertificateCommand
 from equipoise.quoting import is_plain, shown
 
 NAME_LENGTH = 64
@@ -21,14 +21,14 @@ _DOMAIN = re.compile(r"[A-Za-z0-9.-]*")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-def create_certificate(body: object) -> CreateCertificate:
+def create_certificate(body: object) -> CreateCertificateCommand:
     """What to create. Raises CERTIFICATE_FIELD_MISSING or CERTIFICATE_INVALID."""
     given = fields.json_object(body)
     for field in ("certificate", "private_key"):
         if is_blank(given.get(field)):
             raise _missing(field)
     certificate, private_key = _pem(given, "certificate"), _pem(given, "private_key")
-    return CreateCertificate(
+    return CreateCertificateCommand(
         certificate=certificate,
         private_key=private_key,
         name=_name(given.get("name")),
@@ -37,7 +37,7 @@ def create_certificate(body: object) -> CreateCertificate:
     )
 
 
-def update_certificate(body: object) -> UpdateCertificate:
+def update_certificate(body: object) -> UpdateCertificateCommand:
     """What to change: whatever is given. Raises CERTIFICATE_FIELD_MISSING for an empty text, or CERTIFICATE_INVALID."""
     given = fields.json_object(body)
     certificate = _new_pem(given, "certificate")
@@ -46,7 +46,7 @@ def update_certificate(body: object) -> UpdateCertificate:
     changes: dict[str, Column] = {
         field: read(given[field]) for field, read in readers.items() if given.get(field) is not None
     }
-    return UpdateCertificate(certificate, private_key, changes)
+    return UpdateCertificateCommand(certificate, private_key, changes)
 
 
 def _missing(field: str) -> RuleBroken:

@@ -10,7 +10,7 @@ from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.fields import JsonObject, is_blank
 from equipoise.api.classic.rules.load_balancer import BANDWIDTHS, EIP_TYPES
-from equipoise.core.commands import CreateElasticIp
+from equipoise.core.commands import CreateElasticIpCommand
 from equipoise.quoting import shown
 
 _INVALID = Rule.ELASTIC_IP_INVALID
@@ -18,7 +18,7 @@ _BANDWIDTH_NAME = re.compile(r"[\w.-]{1,64}")
 OWN_BANDWIDTH = "PER"
 
 
-def create_elastic_ip(body: object) -> CreateElasticIp:
+def create_elastic_ip(body: object) -> CreateElasticIpCommand:
     """What to create. Raises RuleBroken for the first field of the published tables that breaks a rule."""
     given = fields.json_object(body)
     publicip = _part(given, "publicip")
@@ -30,7 +30,7 @@ def create_elastic_ip(body: object) -> CreateElasticIp:
     size = fields.integer_in(bandwidth.get("size"), BANDWIDTHS, "bandwidth.size", _INVALID)
     _check_share_type(bandwidth.get("share_type"))
     charge_mode = fields.charge_mode(bandwidth.get("charge_mode"), _INVALID, "bandwidth.charge_mode")
-    return CreateElasticIp(eip_type, address, size, charge_mode)
+    return CreateElasticIpCommand(eip_type, address, size, charge_mode)
 
 
 def _part(given: JsonObject, name: str) -> JsonObject:

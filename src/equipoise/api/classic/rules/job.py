@@ -19,7 +19,7 @@ _FILTERS: Final = ("status", "job_type", "resource_id", "begin_time_from", "begi
 
 
 @dataclass(frozen=True, slots=True)
-class JobQuery:
+class JobFilterQuery:
     """`limit` is 0 or more, None for no limit; `marker` is the id that ended the page before."""
 
     filters: JobFilters
@@ -27,13 +27,13 @@ class JobQuery:
     marker: str | None
 
 
-def job_filters(query: Mapping[str, str]) -> JobQuery:
+def job_filters(query: Mapping[str, str]) -> JobFilterQuery:
     """Raises JOB_QUERY_INVALID."""
     query = given_in(query)
     unknown = [name for name in query if name not in (*_FILTERS, "limit", "marker")]
     if unknown:
         raise _invalid(f"{shown(unknown[0])} is no filter here; there are {', '.join(_FILTERS)}, limit and marker.")
-    return JobQuery(
+    return JobFilterQuery(
         JobFilters(
             status=_one_of(query, "status", tuple(JobStatus)),
             job_type=_one_of(query, "job_type", tuple(JobType)),

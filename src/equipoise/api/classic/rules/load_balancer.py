@@ -10,7 +10,7 @@ from typing import Final
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.fields import JsonObject, NameRules, is_blank
-from equipoise.core.commands import Column, CreateLoadBalancer, UpdateLoadBalancer
+from equipoise.core.commands import Column, CreateLoadBalancerCommand, UpdateLoadBalancerCommand
 from equipoise.core.model import EXTERNAL, INTERNAL, AdminState
 from equipoise.core.networks import Networks
 from equipoise.core.references import is_reference
@@ -63,7 +63,7 @@ _PROPERTIES = (
 
 def create_load_balancer(
     body: object, *, project_id: str, may_freeze: bool, networks: Networks | None = None
-) -> CreateLoadBalancer:
+) -> CreateLoadBalancerCommand:
     """What to create. Raises RuleBroken for the first field, in the order of the published table, that breaks a rule.
 
     Args:
@@ -95,7 +95,7 @@ def create_load_balancer(
     az = None if external else _az(given)
     if az is not None:
         networks.check_zone(az)
-    return CreateLoadBalancer(
+    return CreateLoadBalancerCommand(
         name=name,
         description=description,
         vpc_id=vpc_id,
@@ -111,7 +111,7 @@ def create_load_balancer(
     )
 
 
-def update_load_balancer(body: object, *, current: Mapping[str, object], may_freeze: bool) -> UpdateLoadBalancer:
+def update_load_balancer(body: object, *, current: Mapping[str, object], may_freeze: bool) -> UpdateLoadBalancerCommand:
     """What to change: name, description, bandwidth and admin_state_up, as far as given; nothing given is no error.
 
     Any other property raises LB_UPDATE_FORBIDDEN, unless it is given as it is now: clients send whole objects back.
@@ -133,7 +133,7 @@ def update_load_balancer(body: object, *, current: Mapping[str, object], may_fre
             changes[field] = _changed(field, value, may_freeze)
         elif value != "":
             _check_unchanged(field, value, current)
-    return UpdateLoadBalancer(changes)
+    return UpdateLoadBalancerCommand(changes)
 
 
 def _changed(field: str, value: object, may_freeze: bool) -> Column:

@@ -5,12 +5,12 @@ from ipaddress import IPv4Address
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.fields import is_blank
-from equipoise.core.commands import NewMember
+from equipoise.core.commands import AddMemberCommand
 from equipoise.core.references import is_id, is_reference
 from equipoise.quoting import shown
 
 
-def add_members(body: object) -> tuple[NewMember, ...]:
+def add_members(body: object) -> tuple[AddMemberCommand, ...]:
     """The members to add, as many as given and in that order; the same one may be among them twice."""
     if body is None:
         raise RuleBroken(Rule.BODY_MISSING, 'The body is null; send an array of {"server_id", "address"}.')
@@ -33,13 +33,13 @@ def remove_members(body: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_member_id(number, element) for number, element in enumerate(elements, start=1)))
 
 
-def _new_member(number: int, element: object) -> NewMember:
+def _new_member(number: int, element: object) -> AddMemberCommand:
     if not isinstance(element, dict):
         raise RuleBroken(
             Rule.MEMBER_FIELD_INVALID,
             f'Member {number} must be an object {{"server_id", "address"}}, but it is {shown(element)}.',
         )
-    return NewMember(
+    return AddMemberCommand(
         server_id=_server_id(number, element.get("server_id")), address=_address(number, element.get("address"))
     )
 

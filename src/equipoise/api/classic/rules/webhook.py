@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from equipoise.api.classic.codes import Rule, RuleBroken
 from equipoise.api.classic.rules import fields
 from equipoise.api.classic.rules.certificate import MASKED_KEY
-from equipoise.core.commands import PutWebhook
+from equipoise.core.commands import PutWebhookCommand
 from equipoise.quoting import shown
 from equipoise.webhooks.signing import SECRET_PREFIX
 
@@ -22,14 +22,14 @@ URL_PATTERN: Final = r"[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+
 _PRINTABLE: Final = re.compile(r"[!-~]+")
 
 
-def put_webhook(body: object) -> PutWebhook:
+def put_webhook(body: object) -> PutWebhookCommand:
     """What to set. Raises WEBHOOK_INVALID."""
     given = fields.json_object(body)
     url = _url(given.get("url"))
     secret = given.get("secret")
     if secret == MASKED_KEY:
-        return PutWebhook(url, None, keeps_secret=True)
-    return PutWebhook(url, None if fields.is_blank(secret) else _secret(secret), keeps_secret=False)
+        return PutWebhookCommand(url, None, keeps_secret=True)
+    return PutWebhookCommand(url, None if fields.is_blank(secret) else _secret(secret), keeps_secret=False)
 
 
 def _url(value: object) -> str:

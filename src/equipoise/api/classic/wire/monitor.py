@@ -1,4 +1,4 @@
-"""Traffic figures on the wire (classic-api.md, Monitor)."""
+"""Traffic metrics on the wire (classic-api.md, Monitor)."""
 
 from typing import TypedDict
 
@@ -25,7 +25,7 @@ class TrafficFigures(TypedDict):
 
 
 def traffic(load_balancer: LoadBalancer, sample: Traffic) -> TrafficFigures:
-    """The figures of one load balancer."""
+    """The metrics of one load balancer."""
     return {
         "loadbalancer_id": load_balancer.id,
         "loadbalancer_ip": load_balancer.vip_address,

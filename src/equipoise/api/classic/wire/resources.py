@@ -7,7 +7,7 @@ from equipoise.api.classic.wire import types as t
 from equipoise.api.classic.wire.times import resource_time
 from equipoise.core.errors import NotFound
 from equipoise.core.model import INTERNAL, LoadBalancer, Status
-from equipoise.core.references import Kind
+from equipoise.core.references import ResourceKind
 from equipoise.usecases.certificates import CertificateView
 from equipoise.usecases.health_monitors import HealthMonitorView
 from equipoise.usecases.listeners import ListenerView
@@ -190,7 +190,7 @@ def listener(view: ListenerView) -> ListenerDocument:
 def _fields(view: ListenerView) -> ListenerFields:
     """Raises NotFound for a listener that this API cannot show: it has no pool of its own."""
     if view.pool is None:
-        raise NotFound(Kind.LISTENER, view.listener.id)
+        raise NotFound(ResourceKind.LISTENER, view.listener.id)
     return listener_fields(view.listener, view.pool)
 
 

@@ -10,7 +10,7 @@ from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionForm
 from envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
 
 from equipoise.backends.envoy.build.encoding import packed
-from equipoise.proxy.model import Protocol, ProxyListener
+from equipoise.proxy.model import ProxyListener, ServedProtocol
 
 ACCESS_FILE: Final = "../log/access.json"
 """Relative to the working directory of Envoy."""
@@ -53,7 +53,7 @@ def access_logs(load_balancer_id: str, each: ProxyListener) -> list[AccessLog]:
         "load_balancer_id": load_balancer_id,
         "listener_id": each.listener_id,
         "protocol": each.protocol.value,
-        **(_OF_SESSIONS if each.protocol is Protocol.UDP else _OF_CONNECTIONS),
+        **(_OF_SESSIONS if each.protocol is ServedProtocol.UDP else _OF_CONNECTIONS),
         **(_OF_REQUESTS if each.protocol.carries_http else {}),
     }
     form = SubstitutionFormatString()

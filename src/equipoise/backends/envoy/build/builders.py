@@ -16,7 +16,7 @@ from equipoise.backends.envoy.build.type_urls import CLUSTER, ENDPOINTS, FILTER,
 from equipoise.core.references import Scope
 from equipoise.core.references import listeners as listener_refs
 from equipoise.core.references import pools as pool_refs
-from equipoise.proxy.model import ListenAddress, Protocol, ProxyListener, ProxyLoadBalancer, ProxyPool
+from equipoise.proxy.model import ListenAddress, ProxyListener, ProxyLoadBalancer, ProxyPool, ServedProtocol
 
 
 def build(load_balancer: ProxyLoadBalancer) -> tuple[Resource, ...]:
@@ -51,5 +51,5 @@ def _of_listener(load_balancer: ProxyLoadBalancer, each: ProxyListener, pool: Pr
     yield resource(LISTENER, name, message, id, leads_to=pool.pool_id, listen_address=listen_address, concerns=concerns)
     if each.tls is not None:
         yield resource(SECRET, id, secret(id, each.tls), id, concerns=concerns)
-    if each.protocol is Protocol.TCP:
+    if each.protocol is ServedProtocol.TCP:
         yield resource(FILTER, id, tcp_filter(load_balancer, each), id, leads_to=pool.pool_id, concerns=concerns)

@@ -16,7 +16,7 @@ from equipoise.backends.envoy.build.health_checks import health_check
 from equipoise.backends.envoy.build.keepalive import of_members
 from equipoise.backends.envoy.build.labels import LABEL_LEVEL, LABEL_OPTION, label
 from equipoise.backends.envoy.build.names import UNCOUNTED
-from equipoise.proxy.model import Algorithm, Persistence, Protocol, ProxyHealthCheck, ProxyPool
+from equipoise.proxy.model import BalancingPolicy, Persistence, ProxyHealthCheck, ProxyPool, ServedProtocol
 
 _UNLIMITED = 1_000_000
 """Envoy's default of 1,024 connections, requests and retries a cluster would answer 503 to an ordinary crowd."""
@@ -55,15 +55,15 @@ def cluster(pool: ProxyPool) -> Cluster:
         # Otherwise a member that was taken out but is still healthy keeps getting new connections.
         ignore_health_on_host_removal=True,
     )
-    if algorithm is Algorithm.LEAST_CONNECTIONS:
+    if algorithm is BalancingPolicy.LEAST_CONNECTIONS:
         message.load_balancing_policy.CopyFrom(_least_of_all())
-    if algorithm is Algorithm.SOURCE:
+    if algorithm is BalancingPolicy.SOURCE:
         message.lb_policy = Cluster.MAGLEV
         message.maglev_lb_config.table_size.value = _STICKY_TABLE if _by_address(pool) else _MAGLEV_TABLE
-    if pool.protocol is not Protocol.UDP:
+    if pool.protocol is not ServedProtocol.UDP:
         # Of UDP it is read how many sessions could not begin.
         message.alt_stat_name = UNCOUNTED
-    if pool.protocol is Protocol.TCP:
+    if pool.protocol is ServedProtocol.TCP:
         message.upstream_bind_config.CopyFrom(_labelled(pool.pool_id))
     if pool.protocol.carries_http:
         options = message.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
@@ -82,12 +82,12 @@ def _common() -> Cluster.CommonLbConfig:
     )
 
 
-def _algorithm(pool: ProxyPool) -> Algorithm:
+def _algorithm(pool: ProxyPool) -> BalancingPolicy:
     if _by_address(pool):
-        return Algorithm.SOURCE
-    if pool.protocol is Protocol.UDP and pool.algorithm is Algorithm.LEAST_CONNECTIONS:
+        return BalancingPolicy.SOURCE
+    if pool.protocol is ServedProtocol.UDP and pool.algorithm is BalancingPolicy.LEAST_CONNECTIONS:
         # Envoy counts no sessions of UDP by member: to it all have equally few, and one is picked by chance.
-        return Algorithm.ROUND_ROBIN
+        return BalancingPolicy.ROUND_ROBIN
     return pool.algorithm
 
 
@@ -115,7 +115,7 @@ def _labelled(pool_id: str) -> BindConfig:
 
 def _circuit_breakers(pool: ProxyPool) -> CircuitBreakers:
     limit = UInt32Value(value=_UNLIMITED)
-    connections = UInt32Value(value=_SESSIONS) if pool.protocol is Protocol.UDP else limit
+    connections = UInt32Value(value=_SESSIONS) if pool.protocol is ServedProtocol.UDP else limit
     thresholds = CircuitBreakers.Thresholds(
         max_connections=connections, max_pending_requests=limit, max_requests=limit, max_retries=limit
     )
@@ -141,7 +141,7 @@ def _kept(check: ProxyHealthCheck | None) -> HttpProtocolOptions:
     options = HttpProtocolOptions(
         max_headers_count=UInt32Value(value=HEADER_LINES), max_response_headers_kb=UInt32Value(value=_ANSWER_HEAD_KIB)
     )
-    limited_by_age = check is not None and check.protocol is Protocol.HTTP and check.timeout >= _KEPT_SECONDS
+    limited_by_age = check is not None and check.protocol is ServedProtocol.HTTP and check.timeout >= _KEPT_SECONDS
     limit = options.max_connection_duration if limited_by_age else options.idle_timeout
     limit.seconds = _KEPT_SECONDS
     return options

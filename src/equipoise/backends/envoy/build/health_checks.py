@@ -14,7 +14,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
 
 from equipoise.backends.envoy.build.encoding import packed
-from equipoise.proxy.model import Protocol, ProxyHealthCheck
+from equipoise.proxy.model import ProxyHealthCheck, ServedProtocol
 
 EVENT_FILE = "health.log"
 """Where Envoy writes one line of JSON for each change of a member's health; relative to its working directory."""
@@ -36,7 +36,7 @@ def health_check(check: ProxyHealthCheck) -> HealthCheck:
         reuse_connection=BoolValue(value=False),
         event_logger=[_to_file()],
     )
-    if check.protocol is Protocol.HTTP:
+    if check.protocol is ServedProtocol.HTTP:
         message.http_health_check.CopyFrom(_over_http(check.path or "/"))
     else:
         message.tcp_health_check.SetInParent()

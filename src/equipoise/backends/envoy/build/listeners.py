@@ -31,7 +31,7 @@ from equipoise.backends.envoy.build.stickiness import stickiness_by_cookie
 from equipoise.backends.envoy.build.tls import downstream_tls
 from equipoise.backends.envoy.build.udp import udp_listener, udp_proxy
 from equipoise.backends.envoy.build.upgrades import ignored_upgrades, upgrades
-from equipoise.proxy.model import Persistence, Protocol, ProxyListener, ProxyLoadBalancer, ProxyPool
+from equipoise.proxy.model import Persistence, ProxyListener, ProxyLoadBalancer, ProxyPool, ServedProtocol
 
 _BACKLOG = 4096
 """Envoy's default of 128 drops bursts; the kernel lowers it to net.core.somaxconn if that is less."""
@@ -60,7 +60,7 @@ _HANDSHAKE_SECONDS = 30
 
 def listener(name: str, load_balancer: ProxyLoadBalancer, each: ProxyListener, pool: ProxyPool) -> Listener:
     address = load_balancer.address
-    if each.protocol is Protocol.UDP:
+    if each.protocol is ServedProtocol.UDP:
         return _over_udp(name, load_balancer, each)
     proxy = _requests(load_balancer, each, pool) if each.protocol.carries_http else _tcp_elsewhere(each)
     return Listener(

@@ -8,7 +8,7 @@ from typing import Final
 from equipoise.proxy.model import Transport
 
 UNCOUNTED: Final = "uncounted"
-"""The name under which Envoy would keep figures of clusters of which nobody reads any: by it they are left out."""
+"""The name under which Envoy would keep metrics of clusters of which nobody reads any: by it they are left out."""
 
 
 def listener_name(load_balancer_id: str, transport: Transport, port: int) -> str:

@@ -12,7 +12,7 @@ from envoy.extensions.http.stateful_session.cookie.v3.cookie_pb2 import CookieBa
 from envoy.type.http.v3.cookie_pb2 import Cookie, CookieAttribute
 
 from equipoise.backends.envoy.build.encoding import packed
-from equipoise.proxy.model import Protocol, ProxyListener, ProxyPool
+from equipoise.proxy.model import ProxyListener, ProxyPool, ServedProtocol
 
 _NAME_LENGTH: Final = 8
 
@@ -35,6 +35,6 @@ def _cookie(each: ProxyListener, pool: ProxyPool) -> Cookie:
     cookie = Cookie(name=cookie_name(pool.pool_id), path="/")
     if pool.cookie_lifetime is not None:
         cookie.ttl.seconds = pool.cookie_lifetime
-    if each.protocol is Protocol.HTTPS:
+    if each.protocol is ServedProtocol.HTTPS:
         cookie.attributes.append(CookieAttribute(name="Secure"))
     return cookie

@@ -17,7 +17,7 @@ def key_of(resource: Resource) -> Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
+class DesiredResources:
     """One generation of a load balancer; no resources means that nothing of it is to be served."""
 
     load_balancer_id: str
@@ -33,14 +33,14 @@ class DesiredStates:
 
     def __init__(self) -> None:
         self.ready = False
-        self._by_id: dict[str, Desired] = {}
+        self._by_id: dict[str, DesiredResources] = {}
         self._owner: dict[Key, str] = {}
         self._acknowledged: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_id)
 
-    def put(self, desired: Desired) -> bool:
+    def put(self, desired: DesiredResources) -> bool:
         """Take it over and return True, unless a newer generation is known already."""
         load_balancer_id = desired.load_balancer_id
         before = self._by_id.get(load_balancer_id)
@@ -48,7 +48,7 @@ class DesiredStates:
             return False
         self._disown(before)
         ordered = sorted(desired.resources, key=lambda resource: _POSITION[resource.type_url])
-        self._by_id[load_balancer_id] = Desired(load_balancer_id, desired.generation, tuple(ordered))
+        self._by_id[load_balancer_id] = DesiredResources(load_balancer_id, desired.generation, tuple(ordered))
         self._owner.update((key_of(resource), load_balancer_id) for resource in ordered)
         return True
 
@@ -56,7 +56,7 @@ class DesiredStates:
         self._disown(self._by_id.pop(load_balancer_id, None))
         self._acknowledged.pop(load_balancer_id, None)
 
-    def get(self, load_balancer_id: str) -> Desired | None:
+    def get(self, load_balancer_id: str) -> DesiredResources | None:
         return self._by_id.get(load_balancer_id)
 
     def owner(self, key: Key) -> str | None:
@@ -74,9 +74,9 @@ class DesiredStates:
         if load_balancer_id in self._by_id:
             self._acknowledged[load_balancer_id] = max(generation, self._acknowledged.get(load_balancer_id, generation))
 
-    def is_acknowledged(self, desired: Desired) -> bool:
+    def is_acknowledged(self, desired: DesiredResources) -> bool:
         return self._acknowledged.get(desired.load_balancer_id, desired.generation - 1) >= desired.generation
 
-    def _disown(self, desired: Desired | None) -> None:
+    def _disown(self, desired: DesiredResources | None) -> None:
         for resource in desired.resources if desired is not None else ():
             self._owner.pop(key_of(resource), None)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from equipoise.backends.envoy.build.resource import Resource
 from equipoise.proxy.model import ListenAddress
-from equipoise.proxy.rejections import Rejected
+from equipoise.proxy.rejections import RejectedResource
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class NodeRequest:
     """From the node: its wishes, and the acceptance or (with an `error`) the rejection of the push of this `nonce`."""
 
     type_url: str
@@ -35,7 +35,7 @@ class Push:
 
 
 @dataclass(slots=True)
-class Outcome:
+class Consequences:
     """What follows from the state of a node: pushes, in this order, and what the controller must hear.
 
     `in_force` are the load balancers of which nothing is open any more, whether they have moved or not; those that
@@ -44,5 +44,5 @@ class Outcome:
 
     pushes: list[Push] = field(default_factory=list)
     confirmed: dict[str, int] = field(default_factory=dict)
-    rejected: list[Rejected] = field(default_factory=list)
+    rejected: list[RejectedResource] = field(default_factory=list)
     in_force: list[str] = field(default_factory=list)

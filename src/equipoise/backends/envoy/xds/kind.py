@@ -70,7 +70,7 @@ class Draft:
 
 
 @dataclass(slots=True)
-class Kind:
+class KindState:
     """One kind of resource.
 
     `reported` came with the stream and was not compared yet; `asked` are names that Envoy waits for and that

@@ -26,12 +26,12 @@ from enum import Enum, auto
 from equipoise.backends.envoy.build.names import load_balancer_of
 from equipoise.backends.envoy.build.resource import Resource
 from equipoise.backends.envoy.build.type_urls import CLUSTER, ENDPOINTS, IN_ORDER, LISTENER, SECRET, WILDCARD
-from equipoise.backends.envoy.xds.desired import Desired, DesiredStates, Key
-from equipoise.backends.envoy.xds.exchange import Outcome, Push, Request
-from equipoise.backends.envoy.xds.kind import Draft, Held, InFlight, Kind, Rejection, Sent
+from equipoise.backends.envoy.xds.desired import DesiredResources, DesiredStates, Key
+from equipoise.backends.envoy.xds.exchange import Consequences, NodeRequest, Push
+from equipoise.backends.envoy.xds.kind import Draft, Held, InFlight, KindState, Rejection, Sent
 from equipoise.backends.envoy.xds.rejections import Reason, port_in_use, read_reason, verdict
 from equipoise.proxy.model import ListenAddress
-from equipoise.proxy.rejections import Rejected
+from equipoise.proxy.rejections import RejectedResource
 
 _NOBODY = ""
 """Stands for the load balancer of clusters that Envoy brought along and nobody wants."""
@@ -51,7 +51,7 @@ class NodeState:
     def __init__(self, desired: DesiredStates, may_occupy: Callable[[ListenAddress], bool] = lambda _: True) -> None:
         self._desired = desired
         self._may_occupy = may_occupy
-        self._kinds = {type_url: Kind(type_url) for type_url in IN_ORDER}
+        self._kinds = {type_url: KindState(type_url) for type_url in IN_ORDER}
         self._open: dict[str, None] = dict.fromkeys(desired)
         # The open ones to be compared at the next advance, and those that wait for the next answer about a kind.
         self._due: dict[str, None] = dict.fromkeys(desired)
@@ -61,7 +61,7 @@ class NodeState:
         self._holdings: dict[str, dict[Key, None]] = {}
         # How many listeners lead to a cluster; None counts those of which that is not known.
         self._leading_to: Counter[str | None] = Counter()
-        self._rejected: list[Rejected] = []
+        self._rejected: list[RejectedResource] = []
         self._nonce = 0
 
     def moved(self, load_balancer_ids: Iterable[str]) -> None:
@@ -70,7 +70,7 @@ class NodeState:
         self._open.update(ids)
         self._due.update(ids)
 
-    def receive(self, request: Request) -> bool:
+    def receive(self, request: NodeRequest) -> bool:
         """Take in what the node says and return whether anything can follow from it before its next answer.
 
         Kinds of resource that are not served here are ignored. What is only asked for, while a push of the kind is
@@ -93,14 +93,14 @@ class NodeState:
             self._answered(kind, kind.in_flight, request.error)
         return not can_wait
 
-    def advance(self) -> Outcome:
+    def advance(self) -> Consequences:
         """Compare what is open and return what follows; nothing at all until the desired state is complete."""
         if not self._desired.ready:
-            return Outcome()
+            return Consequences()
         for kind in self._kinds.values():
             self._adopt(kind)
             self._look_up(kind)
-        outcome = Outcome()
+        outcome = Consequences()
         drafts = self._drafts(outcome)
         outcome.rejected, self._rejected = self._rejected, []
         for kind in self._kinds.values():
@@ -118,7 +118,7 @@ class NodeState:
 
     # Answers
 
-    def _answered(self, kind: Kind, push: InFlight, error: str | None) -> None:
+    def _answered(self, kind: KindState, push: InFlight, error: str | None) -> None:
         kind.in_flight = None
         self.moved(sent.load_balancer_id for sent in push.sent.values())
         self._reconsider(kind.held[name].load_balancer_id for name in push.removed if name in kind.held)
@@ -140,7 +140,7 @@ class NodeState:
         if read.rest_applies:
             self._accepted(kind, push, push.sent.keys() - rejected.keys())
 
-    def _accepted(self, kind: Kind, push: InFlight, names: Iterable[str]) -> None:
+    def _accepted(self, kind: KindState, push: InFlight, names: Iterable[str]) -> None:
         for name in names:
             if name in push.void:
                 continue
@@ -150,24 +150,24 @@ class NodeState:
         for name in push.removed:
             self._release(kind, name)
 
-    def _note_rejections(self, kind: Kind, push: InFlight, reasons: Mapping[str, str]) -> None:
+    def _note_rejections(self, kind: KindState, push: InFlight, reasons: Mapping[str, str]) -> None:
         for name in [name for name in kind.rejected if self._desired.owner((kind.type_url, name)) is None]:
             del kind.rejected[name]
         for name, reason in reasons.items():
             self._reject(kind, push.sent[name], read_reason(reason))
 
-    def _reject(self, kind: Kind, sent: Sent, reason: Reason) -> None:
+    def _reject(self, kind: KindState, sent: Sent, reason: Reason) -> None:
         resource = sent.resource
         kind.rejected[resource.name] = Rejection(resource.version, sent.generation)
         self._rejected.append(
-            Rejected(
+            RejectedResource(
                 sent.load_balancer_id, sent.generation, resource.concerns, resource.name, reason.kind, reason.words
             )
         )
 
     # What the node brought along, and what it waits for
 
-    def _adopt(self, kind: Kind) -> None:
+    def _adopt(self, kind: KindState) -> None:
         if kind.type_url == ENDPOINTS:
             kind.reported.clear()
         for name, version in kind.reported.items():
@@ -176,7 +176,7 @@ class NodeState:
             self.moved((held.load_balancer_id,))
         kind.reported.clear()
 
-    def _brought_along(self, kind: Kind, name: str, version: str) -> Held:
+    def _brought_along(self, kind: KindState, name: str, version: str) -> Held:
         key = (kind.type_url, name)
         wanted = self._desired.resource(key)
         if wanted is not None and wanted.version == version:
@@ -185,7 +185,7 @@ class NodeState:
             return Held(version, load_balancer_of(name), None)
         return Held(version, self._desired.owner(key) or _NOBODY, name)
 
-    def _look_up(self, kind: Kind) -> None:
+    def _look_up(self, kind: KindState) -> None:
         for name in list(kind.asked):
             owner = self._desired.owner((kind.type_url, name))
             if owner is not None:
@@ -198,7 +198,7 @@ class NodeState:
         """Note that those of them that are open may get further now."""
         self._due.update((id, None) for id in load_balancer_ids if id is not None and id in self._open)
 
-    def _drafts(self, outcome: Outcome) -> Drafts:
+    def _drafts(self, outcome: Consequences) -> Drafts:
         # What nobody wants waits for any listener; and a part under suspicion can wait for anybody.
         self._reconsider([_NOBODY])
         if any(kind.halves for kind in self._kinds.values()):
@@ -207,7 +207,7 @@ class NodeState:
         self._due.clear()
         return drafts
 
-    def _compare_all(self, load_balancer_ids: Iterable[str], outcome: Outcome) -> Drafts:
+    def _compare_all(self, load_balancer_ids: Iterable[str], outcome: Consequences) -> Drafts:
         while True:
             drafts = {type_url: Draft() for type_url in IN_ORDER}
             for load_balancer_id in load_balancer_ids:
@@ -221,7 +221,7 @@ class NodeState:
             for kind in idle:
                 kind.drop_half()
 
-    def _compare(self, load_balancer_id: str, drafts: Drafts, outcome: Outcome) -> None:
+    def _compare(self, load_balancer_id: str, drafts: Drafts, outcome: Consequences) -> None:
         desired = self._desired.get(load_balancer_id)
         lagging: set[str] = set()
         failed: set[str] = set()
@@ -239,13 +239,13 @@ class NodeState:
             self._confirm(desired, outcome)
             outcome.in_force.append(load_balancer_id)
 
-    def _confirm(self, desired: Desired, outcome: Outcome) -> None:
+    def _confirm(self, desired: DesiredResources, outcome: Consequences) -> None:
         load_balancer_id, generation = desired.load_balancer_id, desired.generation
         if self._confirmed.get(load_balancer_id, generation - 1) < generation:
             self._confirmed[load_balancer_id] = generation
             outcome.confirmed[load_balancer_id] = generation
 
-    def _draft_additions(self, desired: Desired, drafts: Drafts, lagging: set[str], failed: set[str]) -> bool:
+    def _draft_additions(self, desired: DesiredResources, drafts: Drafts, lagging: set[str], failed: set[str]) -> bool:
         """Return whether anything is still to be sent or answered.
 
         Fills `lagging` with the listeners whose own resource is not in force, and `failed` with those of which
@@ -362,7 +362,7 @@ class NodeState:
 
     # Sending
 
-    def _push(self, kind: Kind, draft: Draft) -> Push | None:
+    def _push(self, kind: KindState, draft: Draft) -> Push | None:
         if not kind.is_free:
             return None
         # Envoy does not go on starting until each wildcard kind was answered once, be it with nothing. With nothing
@@ -390,7 +390,7 @@ class NodeState:
 
     # The book of what the node has
 
-    def _hold(self, kind: Kind, name: str, held: Held) -> None:
+    def _hold(self, kind: KindState, name: str, held: Held) -> None:
         if not kind.wants(name):
             return
         self._release(kind, name)
@@ -400,7 +400,7 @@ class NodeState:
         if kind.type_url == LISTENER:
             self._leading_to[held.leads_to] += 1
 
-    def _release(self, kind: Kind, name: str) -> None:
+    def _release(self, kind: KindState, name: str) -> None:
         held = kind.held.pop(name, None)
         if held is None:
             return

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from equipoise.proxy.backend import NodeObserver
-from equipoise.proxy.rejections import Rejected
+from equipoise.proxy.rejections import RejectedResource
 
 
 class StreamWatcher:
@@ -44,7 +44,7 @@ class _Unobserved:
 
     def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None: ...
 
-    def rejected(self, node_id: str, rejections: Sequence[Rejected]) -> None: ...
+    def rejected(self, node_id: str, rejections: Sequence[RejectedResource]) -> None: ...
 
 
 NOBODY_ASKS: Final[NodeObserver] = _Unobserved()

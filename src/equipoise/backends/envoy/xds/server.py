@@ -20,8 +20,8 @@ from envoy.service.discovery.v3.ads_pb2_grpc import (
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
 from equipoise.backends.envoy.build.type_urls import RUNTIME
-from equipoise.backends.envoy.xds.desired import Desired, DesiredStates
-from equipoise.backends.envoy.xds.exchange import Push, Request
+from equipoise.backends.envoy.xds.desired import DesiredResources, DesiredStates
+from equipoise.backends.envoy.xds.exchange import NodeRequest, Push
 from equipoise.backends.envoy.xds.listening import is_taken_for_datagrams
 from equipoise.backends.envoy.xds.node_state import NodeState
 from equipoise.backends.envoy.xds.observer import NOBODY, NOBODY_ASKS, StreamWatcher
@@ -39,7 +39,7 @@ _MESSAGE_BYTES = 256 * 1024 * 1024
 """At a reconnect Envoy lists all that it has in one message; gRPC's limit of 4 MiB would end at some 20,000 names."""
 
 
-Keep = Callable[[str, Collection[Desired], Collection[str]], None]
+Keep = Callable[[str, Collection[DesiredResources], Collection[str]], None]
 
 
 class _Context(Protocol):
@@ -130,7 +130,7 @@ class AdsServer:
         # gRPC takes its socket away by the name it was given, so that name had to live until here.
         self._resources.close()
 
-    def publish(self, desired: Iterable[Desired]) -> None:
+    def publish(self, desired: Iterable[DesiredResources]) -> None:
         """Make these the newest desired states; one that is older than what is known already is ignored.
 
         It is confirmed, in a later turn of the event loop, even if it changes nothing.
@@ -255,7 +255,7 @@ class AdsServer:
             self._watcher.disconnected(session.node_id)
             self._observer.node_disconnected(session.node_id)
 
-    def receive(self, session: Session, request: Request) -> None:
+    def receive(self, session: Session, request: NodeRequest) -> None:
         # A stream that was replaced by a newer one of the same node has nothing to say any more.
         if self._sessions.get(session.node_id) is session:
             self._watcher.answered(session.node_id, request.type_url, request.nonce, accepted=request.error is None)
@@ -302,8 +302,8 @@ class _Servicer(AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
             session.end()
 
 
-def _from_wire(message: DeltaDiscoveryRequest) -> Request:
-    return Request(
+def _from_wire(message: DeltaDiscoveryRequest) -> NodeRequest:
+    return NodeRequest(
         type_url=message.type_url,
         subscribe=tuple(message.resource_names_subscribe),
         unsubscribe=tuple(message.resource_names_unsubscribe),
