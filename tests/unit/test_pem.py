@@ -4,9 +4,16 @@ import pytest
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from equipoise.certificates.pair import check_pair, served_certificate, served_key
+from equipoise.certificates.pem import Block, PemFault
 from equipoise.core.errors import InvalidField
 from stand.certificates import Key, chain, ec_key, ec_pair, issue, private_pem, rsa_pair
 from tests.odd_pem import FAULTS, FORMS
+
+
+@pytest.mark.parametrize("base64", ["QUI=QUI", "QU=JD", "Q=UJD", "QQ==QQ"])
+def test_padding_in_the_middle_is_told_whatever_the_length(base64: str) -> None:
+    with pytest.raises(PemFault, match="in the middle"):
+        Block("CERTIFICATE", base64).decoded()
 
 
 @pytest.mark.parametrize("form", FORMS)

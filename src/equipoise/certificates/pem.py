@@ -76,10 +76,10 @@ class Block:
         wrong = _NOT_BASE64.search(base64)
         if wrong is not None:
             raise PemFault(f"holds {shown(wrong[0])}, which is no character of Base64")
-        if not base64 or len(base64) % 4 == 1:
-            raise PemFault("is empty or cut off")
         if "=" in base64:
             raise PemFault("holds = in the middle of its Base64; is it two blocks in one?")
+        if not base64 or len(base64) % 4 == 1:
+            raise PemFault("is empty or cut off")
         return b64decode(base64 + "=" * (-len(base64) % 4))
 
 
