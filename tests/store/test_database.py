@@ -1,7 +1,10 @@
 """The writer: groups, turns, and a database that cannot be used for a while."""
 
 import asyncio
+import os
+import signal
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -60,13 +63,14 @@ def test_a_commit_is_on_the_disk_and_not_only_handed_to_the_system(tmp_path: Pat
     engine.dispose()
 
 
-def test_a_transaction_whose_client_is_lost_does_not_hold_the_turn_of_all_writers(
-    postgres: Postgres, postgres_pattern: str
-) -> None:
-    engine = open_engine(postgres.new_database(like=postgres_pattern))
+def test_who_waits_for_a_turn_waits_longer_than_a_service_that_stopped_may_keep_it(postgres: Postgres) -> None:
+    engine = open_engine(postgres.new_database())
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one() == "10s"
+        names = "'idle_in_transaction_session_timeout', 'lock_timeout'"
+        found = connection.exec_driver_sql(f"SELECT name, setting FROM pg_settings WHERE name IN ({names})").all()
     engine.dispose()
+    milliseconds = {name: int(setting) for name, setting in found}
+    assert 0 < milliseconds["idle_in_transaction_session_timeout"] <= milliseconds["lock_timeout"] / 2
 
 
 async def test_a_unit_that_fails_takes_no_other_of_its_group_with_it(database: Database, database_url: str) -> None:
@@ -266,6 +270,26 @@ async def test_a_transaction_that_a_server_has_never_seen_is_not_stored(
     assert not access.is_in_doubt
     access.close()
     engine.dispose()
+
+
+async def test_a_service_that_stops_inside_a_transaction_holds_up_no_other_writer_for_good(
+    postgres: Postgres, postgres_pattern: str
+) -> None:
+    url = postgres.new_database(like=postgres_pattern)
+    program = "import sys; from tests.store.stopped_writer import stop; stop(sys.argv[1])"
+    stopped = await asyncio.create_subprocess_exec(sys.executable, "-c", program, url)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.to_thread(os.waitid, os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)
+        database = Database(url)
+        database.start()
+        await database.write(partial(put, name="other"))
+        await database.stop()
+    finally:
+        stopped.send_signal(signal.SIGCONT)
+        # What it wrote before was not stored, and it hears so.
+        assert await stopped.wait() == 0
+    assert names(url) == ["other"]
 
 
 async def _written(database: Database, name: str) -> None:

@@ -2,6 +2,7 @@
 what an old one holds.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,11 @@ def test_what_an_older_schema_holds_is_there_after_the_upgrade(empty_database_ur
     engine.dispose()
     # Once more changes nothing: a start looks at the revision first.
     upgrade(empty_database_url)
+
+
+def test_services_that_start_at_once_on_an_empty_server_all_find_the_schema(postgres: Postgres) -> None:
+    url = postgres.new_database()
+    with ThreadPoolExecutor(4) as services:
+        # Raises what any of them raised.
+        list(services.map(upgrade, [url] * 4))
+    assert differences(url) == []

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from equipoise.store.database import StoreUnavailable, open_engine
+from equipoise.store.server import lock_for_migration
 
 HEAD: Final = "0005"
 """The newest revision in `migrations/versions`."""
@@ -18,6 +19,8 @@ class SchemaTooNewError(Exception):
 
 def upgrade(url: str) -> None:
     """Create or upgrade the schema; a database that is at `HEAD` already is left alone.
+
+    Several services may start on one database server at once: one upgrades it, the others wait for that.
 
     Raises:
         SchemaTooNewError: a newer version has written it; nothing is changed.
@@ -33,9 +36,9 @@ def upgrade(url: str) -> None:
 
 
 def _upgrade(engine: Engine) -> None:
-    revision = _revision(engine)
-    if revision == HEAD:
-        return
+    with engine.connect() as connection:
+        if _revision(connection) == HEAD:
+            return
     # Imported here: it costs a tenth of a second and 10 MiB, and most starts do not need it.
     from alembic import command
     from alembic.config import Config
@@ -44,19 +47,22 @@ def _upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if revision is not None and revision not in known:
-        raise SchemaTooNewError(
-            f"The database has the schema {revision}, and this version knows none after {HEAD}: a newer version has "
-            "upgraded it. Nothing was changed. Start the newer version again, or restore the backup from before the "
-            "upgrade."
-        )
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            lock_for_migration(connection)
+        # Another service may have upgraded it while this one waited.
+        revision = _revision(connection)
+        if revision is not None and revision not in known:
+            raise SchemaTooNewError(
+                f"The database has the schema {revision}, and this version knows none after {HEAD}: a newer version "
+                "has upgraded it. Nothing was changed. Start the newer version again, or restore the backup from "
+                "before the upgrade."
+            )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
-def _revision(engine: Engine) -> str | None:
-    with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()

@@ -39,9 +39,17 @@ _DOUBT_PATIENCE: Final = 30.0
 _DOUBT_PAUSE: Final = 0.1
 
 # A transaction whose client was lost holds the turn of all writers, and nobody can tell what becomes of it.
+# So the server ends it, well before those who wait for their turn give up.
 _PATIENCE: Final = (
-    "-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
+    "-c statement_timeout=15000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=5000 -c timezone=UTC"
 )
+
+_WITHOUT_HASTE: Final = (
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL lock_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+)
+"""For a transaction that changes the schema, which takes as long as the tables are large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +170,13 @@ def server_engine(address: URL) -> Engine:
     )
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def lock_for_migration(connection: Connection) -> None:
+    """Keep all writers, and others that would change the schema, waiting until this transaction ends."""
+    for statement in _WITHOUT_HASTE:
+        connection.execute(text(statement))
+    connection.execute(_BEGIN_WRITING, {"turn": _WRITER_TURN})
 
 
 def _begin(connection: Connection) -> None:
