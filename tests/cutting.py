@@ -62,7 +62,7 @@ class Cutting:
         to_server = await asyncio.open_connection("127.0.0.1", self._port)
         answers = asyncio.create_task(self._pass_on(to_server[0], writer))
         said = b""
-        while data := await reader.read(65536):
+        while data := await _read(reader):
             said += data
             if b"COMMIT" in data:
                 if self._wanted is not None and self._wanted in said:
@@ -91,8 +91,16 @@ class Cutting:
             await self._may_hang_up.wait()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
+        while data := await _read(reader):
             writer.write(data)
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    """What came, or nothing at the end; who leaves with something unread resets the connection."""
+    try:
+        return await reader.read(65536)
+    except ConnectionResetError:
+        return b""
 
 
 @asynccontextmanager

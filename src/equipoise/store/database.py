@@ -8,7 +8,7 @@ How the two kinds of database are used is in `equipoise.store.sqlite` and `equip
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -41,6 +41,9 @@ GROUP_LIMIT: Final = 64
 _DOUBT_SECONDS: Final = 1.0
 """How often a database is asked what became of a commit in doubt while there is nothing to write."""
 
+_COMPARED_SECONDS: Final = 0.005
+"""How long after a comparison the next one begins, at least: others may write hundreds of times a second."""
+
 OWN_LANE: Final = ""
 """The lane of the service itself, which goes first: what it writes is what everybody waits for."""
 
@@ -60,19 +63,28 @@ class Database:
         self._something_waits = asyncio.Event()
         self._closing = False
         self._listeners: list[Callable[[list[Event]], None]] = []
+        self._comparisons: list[Callable[[], Awaitable[None]]] = []
         self._used: SqliteAccess | ServerAccess | None = None
         self._writing: asyncio.Task[None] | None = None
+        self._comparing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin serving, on the running event loop. The schema must be there (`equipoise.store.migrate`)."""
         is_sqlite = self._engine.dialect.name == "sqlite"
-        self._used = SqliteAccess(self._engine) if is_sqlite else ServerAccess(self._engine)
+        if is_sqlite:
+            self._used = SqliteAccess(self._engine)
+        else:
+            self._used = server = ServerAccess(self._engine)
+            self._comparing = asyncio.create_task(self._compare(server.foreign_writes()), name="database-comparisons")
         self._writing = asyncio.create_task(self._write_until_closed(), name="database-writer")
 
     async def stop(self) -> None:
         """Finish the writes already accepted and close every connection."""
         self._closing = True
         self._something_waits.set()
+        if self._comparing is not None:
+            self._comparing.cancel()
+            await asyncio.wait([self._comparing])
         if self._writing is not None:
             await self._writing
         if self._used is not None:
@@ -80,9 +92,9 @@ class Database:
         self._engine.dispose()
 
     async def failed(self) -> None:
-        """Return only by raising: what ended the writer. Nothing does but a defect."""
-        if self._writing is not None:
-            await asyncio.shield(self._writing)
+        """Return only by raising: what ended the writer or the comparisons. Nothing does but a defect."""
+        tasks = [task for task in (self._writing, self._comparing) if task is not None]
+        await asyncio.gather(*map(asyncio.shield, tasks))
 
     def now(self) -> int:
         """Milliseconds since 1970 (UTC)."""
@@ -91,6 +103,13 @@ class Database:
     def on_commit(self, listener: Callable[[list[Event]], None]) -> None:
         """Call `listener` on the event loop with the events of each commit, in the order of commits."""
         self._listeners.append(listener)
+
+    def on_foreign_write(self, compare: Callable[[], Awaitable[None]]) -> None:
+        """Await `compare` whenever another service may have written to the same database, and every few seconds.
+
+        It compares what this process knows with what is stored, and may raise StoreUnavailable.
+        """
+        self._comparisons.append(compare)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a short read on one consistent snapshot.
@@ -131,6 +150,14 @@ class Database:
                 await self._settle()
             if not self._closing:
                 await self._pause()
+
+    async def _compare(self, foreign_writes: AsyncIterator[None]) -> None:
+        async for _ in foreign_writes:
+            for compare in self._comparisons:
+                # It is compared again soon.
+                with suppress(StoreUnavailable):
+                    await compare()
+            await asyncio.sleep(_COMPARED_SECONDS)
 
     async def _pause(self) -> None:
         """Wait until there is something to write, or a commit in doubt is to be asked for again."""

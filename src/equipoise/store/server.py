@@ -6,15 +6,17 @@ the same as with SQLite, which has one writer by nature.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DataError
 
+from equipoise.store.foreign_writes import CHANNEL, foreign_writes
 from equipoise.store.transaction import UNAVAILABLE, OutcomeUnknown, StoreUnavailable, Unit, UnitOutcome, cause, run
 
 T = TypeVar("T")
@@ -25,7 +27,11 @@ READERS: Final = 4
 _WRITER_TURN: Final = 0x65717569
 """The advisory lock by which the writers of a database server take turns. Any number that nobody else uses."""
 
-_BEGIN_WRITING: Final = text("SELECT CAST(pg_current_xact_id() AS text) FROM pg_advisory_xact_lock(:turn)")
+# Other services are notified in the same statement: of a commit, since a rollback takes the notification with it.
+_BEGIN_WRITING: Final = text(
+    "SELECT CAST(pg_current_xact_id() AS text) FROM pg_advisory_xact_lock(:turn), pg_notify(:channel, :writer)"
+)
+_TAKE_TURN: Final = text("SELECT pg_advisory_xact_lock(:turn)")
 _STATUS: Final = text("SELECT pg_xact_status(CAST(:number AS xid8))")
 _COMMITTED: Final = "committed"
 _IN_PROGRESS: Final = "in progress"
@@ -65,6 +71,7 @@ class ServerAccess:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._name = uuid4().hex
         self._readers = ThreadPoolExecutor(READERS, "database-reader")
         self._writer = ThreadPoolExecutor(1, "database-writer")
         self._doubt: _Doubt | None = None
@@ -108,9 +115,13 @@ class ServerAccess:
         except UNAVAILABLE as error:
             raise StoreUnavailable(cause(error)) from error
 
+    def foreign_writes(self) -> AsyncIterator[None]:
+        """Yield whenever another service may have written."""
+        return foreign_writes(self._engine.url, self._name)
+
     def _commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[UnitOutcome]:
         with (
-            self._engine.connect().execution_options(writer=True) as connection,
+            self._engine.connect().execution_options(writer=self._name) as connection,
             connection.begin() as group,
         ):
             # A savepoint keeps what fails from the others; one that is alone needs none.
@@ -176,9 +187,11 @@ def lock_for_migration(connection: Connection) -> None:
     """Keep all writers, and others that would change the schema, waiting until this transaction ends."""
     for statement in _WITHOUT_HASTE:
         connection.execute(text(statement))
-    connection.execute(_BEGIN_WRITING, {"turn": _WRITER_TURN})
+    connection.execute(_TAKE_TURN, {"turn": _WRITER_TURN})
 
 
 def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("writer"):
-        connection.info[_NUMBER] = connection.execute(_BEGIN_WRITING, {"turn": _WRITER_TURN}).scalar_one()
+    writer = connection.get_execution_options().get("writer")
+    if writer is not None:
+        parameters = {"turn": _WRITER_TURN, "channel": CHANNEL, "writer": writer}
+        connection.info[_NUMBER] = connection.execute(_BEGIN_WRITING, parameters).scalar_one()

@@ -1,4 +1,6 @@
-"""Waiting for a job to move or to end: an event raised after the commit, never polling."""
+"""Waiting for a job to move or to end: an event raised after the commit. What other services on the same database write
+is compared when they notify.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -11,6 +13,7 @@ from equipoise.store.events import Event, JobMoved, SubJobsMoved
 from equipoise.store.jobs import queries
 
 _Watch = tuple[asyncio.Event, tuple[JobStatus, ...]]
+_States = frozenset[tuple[str, str]]
 
 
 class JobWaiters:
@@ -19,7 +22,9 @@ class JobWaiters:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: defaultdict[str, set[_Watch]] = defaultdict(set)
+        self._compared: dict[str, _States] = {}
         database.on_commit(self._wake)
+        database.on_foreign_write(self._compare)
 
     async def wait(self, project_id: str, job_id: str, seconds: float) -> Job | None:
         """The job once it has ended, or as it stands after `seconds`; None if the project has no such job."""
@@ -38,9 +43,12 @@ class JobWaiters:
 
     async def follow(self, project_id: str, job_id: str, patience: float) -> AsyncIterator[Job | None]:
         """The job now and after each of its moves, until it has ended; None whenever `patience` seconds were quiet."""
+        told = None
         with self._watching(job_id, ()) as moved:
             while (job := await self._look(project_id, job_id)) is not None:
-                yield job
+                # One move may wake twice: here, and when it is compared.
+                if job != told:
+                    yield (told := job)
                 if job.ended:
                     return
                 while not await _set_within(moved, patience):
@@ -59,9 +67,21 @@ class JobWaiters:
             self._waiting[job_id].discard(watch)
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
+                self._compared.pop(job_id, None)
 
     async def _look(self, project_id: str, job_id: str) -> Job | None:
         return await self._database.read(lambda connection: queries.get(connection, project_id, job_id))
+
+    async def _compare(self) -> None:
+        if not self._waiting:
+            return
+        ids = tuple(self._waiting)
+        states = await self._database.read(lambda connection: queries.states(connection, ids))
+        for id, state in states.items():
+            # One that was not compared before may have moved since its look.
+            if id in self._waiting and self._compared.get(id) != state:
+                self._compared[id] = state
+                self._wake_those_of(id)
 
     def _wake(self, events: Iterable[Event]) -> None:
         for event in events:

@@ -1,6 +1,7 @@
 """Reads of jobs, and the deletion of those that ended long ago."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sqlalchemy import (
@@ -76,6 +77,9 @@ _UNFINISHED = (
     .where(unfinished, IS_WHOLE)
     .group_by(jobs.c.job_type, jobs.c.status)
 )
+_STATES = select(jobs.c.id, jobs.c.parent_id, jobs.c.status).where(
+    or_(jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.parent_id.in_(bindparam("ids", expanding=True)))
+)
 _WAITING = select(jobs.c.load_balancer_id).where(unfinished).distinct()
 
 
@@ -86,6 +90,15 @@ def get(connection: Connection, project_id: str, id: str) -> Job | None:
         return None
     job, *parts = found
     return replace(job, sub_jobs=tuple(parts)) if parts else job
+
+
+def states(connection: Connection, ids: Collection[str]) -> dict[str, frozenset[tuple[str, str]]]:
+    """Of each of these jobs its state and those of its sub-jobs, by id."""
+    found: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in connection.execute(_STATES, {"ids": list(ids)}):
+        for id in (row.id, row.parent_id):
+            found[id].add((row.id, row.status))
+    return {id: frozenset(found[id]) for id in ids if id in found}
 
 
 def without_warning(connection: Connection, load_balancer_ids: Sequence[str], warned: Warned) -> Sequence[str]:

@@ -1,0 +1,47 @@
+"""What other services write to the same database server. Each write wakes those who wait; the database is the truth.
+
+A notification may be lost, with its connection or by its sender, so the others look at the database every
+`LEVEL_SECONDS` as well. The server delivers a notification with its commit and forgets it with a rollback.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from psycopg import AsyncConnection, OperationalError, sql
+from sqlalchemy import URL
+
+CHANNEL: Final = "equipoise_writes"
+
+LEVEL_SECONDS: Final = 2.0
+"""How long what a lost notification was about may stay unnoticed."""
+
+_AGAIN_SECONDS: Final = 1.0
+"""How long after a connection broke the next one is tried."""
+
+_CONNECT_SECONDS: Final = 5
+
+
+async def foreign_writes(address: URL, own_name: str) -> AsyncIterator[None]:
+    """Yield whenever another service may have written; whatever was written before a look is seen by that look.
+
+    Args:
+        address: of the database server.
+        own_name: the payload with which this service notifies; it does not wake itself.
+    """
+    conninfo = address.set(drivername="postgresql").render_as_string(hide_password=False)
+    while True:
+        try:
+            async with await AsyncConnection.connect(
+                conninfo, autocommit=True, connect_timeout=_CONNECT_SECONDS
+            ) as connection:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+                # For what was written while nobody listened.
+                yield
+                while True:
+                    heard = [each async for each in connection.notifies(timeout=LEVEL_SECONDS, stop_after=1)]
+                    if not heard or any(each.payload != own_name for each in heard):
+                        yield
+        except OperationalError:
+            # The server is away. Those who write say so; here nothing can be missed but time.
+            await asyncio.sleep(_AGAIN_SECONDS)

@@ -1,0 +1,123 @@
+"""Two services on one PostgreSQL: what one of them writes wakes those who wait at the other one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+from sqlalchemy import text
+
+from equipoise.core.jobs import Job, JobStatus
+from equipoise.store import foreign_writes
+from equipoise.store.backlog import Backlog
+from equipoise.store.database import Database
+from equipoise.store.waiting import JobWaiters
+from stand import PATIENCE
+from tests.databases import Postgres
+from tests.store.controller_stand import PROJECT, Stand, open_stand
+
+LONG = 10 * PATIENCE
+"""Longer than a test waits: who is not woken is not seen to end."""
+
+
+@pytest.fixture
+def url(postgres: Postgres, postgres_pattern: str) -> str:
+    return postgres.new_database(like=postgres_pattern)
+
+
+@asynccontextmanager
+async def another(url: str) -> AsyncIterator[Database]:
+    """The database as another service sees it."""
+    database = Database(url)
+    database.start()
+    try:
+        yield database
+    finally:
+        await database.stop()
+
+
+async def an_unfinished_job(stand: Stand) -> str:
+    stand.node.confirms_at_once = False
+    accepted = await stand.create_load_balancer()
+    await stand.handed_over(stand.job(accepted).load_balancer_id)
+    return accepted.job_id
+
+
+async def test_who_waits_at_another_service_learns_of_the_end(url: str) -> None:
+    async with open_stand(url) as stand, another(url) as other:
+        waiters = JobWaiters(other)
+        id = await an_unfinished_job(stand)
+        waiting = asyncio.create_task(waiters.wait(PROJECT, id, LONG))
+        await stand.until(lambda: id in waiters._compared)
+        stand.node.confirm_all()
+        async with asyncio.timeout(PATIENCE):
+            job = await waiting
+        assert job is not None
+        assert job.status is JobStatus.SUCCESS
+
+
+async def test_who_follows_at_another_service_sees_each_state_once(url: str) -> None:
+    async with open_stand(url) as stand, another(url) as other:
+        waiters = JobWaiters(other)
+        id = await an_unfinished_job(stand)
+        seen: list[Job] = []
+
+        async def follow() -> None:
+            async for job in waiters.follow(PROJECT, id, LONG):
+                assert job is not None
+                seen.append(job)
+
+        following = asyncio.create_task(follow())
+        await stand.until(lambda: id in waiters._compared)
+        stand.node.confirm_all()
+        async with asyncio.timeout(PATIENCE):
+            await following
+        assert [job.status for job in seen] == [JobStatus.RUNNING, JobStatus.SUCCESS]
+
+
+async def test_the_backlog_counts_the_jobs_of_all_services(url: str) -> None:
+    async with open_stand(url) as stand, another(url) as other:
+        backlog = await Backlog.open(other)
+        assert backlog.unfinished == 0
+        await an_unfinished_job(stand)
+        await stand.until(lambda: backlog.unfinished == 1)
+        stand.node.confirm_all()
+        await stand.until(lambda: backlog.unfinished == 0)
+
+
+async def test_what_was_written_while_nobody_listened_is_seen_by_the_next_look(url: str) -> None:
+    async with open_stand(url) as stand, another(url) as other:
+        waiters = JobWaiters(other)
+        id = await an_unfinished_job(stand)
+        waiting = asyncio.create_task(waiters.wait(PROJECT, id, LONG))
+        await stand.until(lambda: id in waiters._compared)
+        # All connections that listen break; a notification now has nobody to come to.
+        stand.read(
+            lambda connection: connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'")
+            ).all()
+        )
+        stand.node.confirm_all()
+        async with asyncio.timeout(PATIENCE):
+            job = await waiting
+        assert job is not None
+        assert job.ended
+
+
+async def test_a_service_wakes_the_others_and_not_itself(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign_writes, "LEVEL_SECONDS", LONG)
+    async with another(url) as one, another(url) as other:
+        woken: asyncio.Queue[str] = asyncio.Queue()
+
+        async def note(name: str) -> None:
+            woken.put_nowait(name)
+
+        one.on_foreign_write(partial(note, "one"))
+        other.on_foreign_write(partial(note, "other"))
+        async with asyncio.timeout(PATIENCE):
+            # Both listen once they have looked for the first time.
+            assert {await woken.get(), await woken.get()} == {"one", "other"}
+            for writer, heard in ((one, "other"), (other, "one"), (one, "other")):
+                await writer.write(lambda _: None)
+                assert await woken.get() == heard
