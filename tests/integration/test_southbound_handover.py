@@ -40,10 +40,10 @@ OLDER_SECONDS = 5
 KILLED = """
 import asyncio, sys
 from pathlib import Path
-from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
+from equipoise.node.supervisor import EnvoyOptions, EnvoySupervisor
 
 async def main():
-    supervisor = EnvoySupervisor(EnvoySettings(Path(sys.argv[1]), sys.argv[2], 3))
+    supervisor = EnvoySupervisor(EnvoyOptions(Path(sys.argv[1]), sys.argv[2], 3))
     await supervisor.choose()
     print("chosen", flush=True)
     await supervisor.start()

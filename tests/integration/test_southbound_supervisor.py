@@ -31,10 +31,10 @@ from tests.integration.southbound import (
 SERVICE = """
 import asyncio, sys
 from pathlib import Path
-from equipoise.node.supervisor import EnvoySettings, EnvoySupervisor
+from equipoise.node.supervisor import EnvoyOptions, EnvoySupervisor
 
 async def main():
-    await EnvoySupervisor(EnvoySettings(Path(sys.argv[1]), "node", 1)).start()
+    await EnvoySupervisor(EnvoyOptions(Path(sys.argv[1]), "node", 1)).start()
     print("started", flush=True)
     await asyncio.Event().wait()
 
