@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from psycopg import AsyncConnection, OperationalError, sql
 from sqlalchemy import URL
 
 CHANNEL: Final = "equipoise_writes"
@@ -29,6 +28,9 @@ async def foreign_writes(address: URL, own_name: str) -> AsyncIterator[None]:
         address: of the database server.
         own_name: the payload with which this service notifies; it does not wake itself.
     """
+    # Imported here: it takes memory that a service on SQLite has no use for.
+    from psycopg import AsyncConnection, OperationalError, sql
+
     conninfo = address.set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
         try:
