@@ -375,7 +375,7 @@ async def test_traffic_does_not_notice_that_the_control_stream_is_gone_or_back(
     await until_async(lambda: is_refused(vip, deleted))
 
 
-async def test_a_acknowledged_refusal_lets_its_generation_be_confirmed(
+async def test_an_acknowledged_rejection_lets_its_generation_be_confirmed(
     stand: Stand, member: Member, vip: str, taken_port: int
 ) -> None:
     stand.ads.publish([to_member("lb", 1, vip, taken_port, member)])

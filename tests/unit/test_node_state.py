@@ -408,7 +408,7 @@ def test_what_was_refused_is_sent_again_on_a_new_stream() -> None:
     assert len(wire.rejected) == 2
 
 
-def test_a_acknowledged_refusal_does_not_hold_its_generation_up_but_the_next_one() -> None:
+def test_an_acknowledged_rejection_does_not_hold_its_generation_up_but_the_next_one() -> None:
     wire = a_wire()
     wire.envoy.taken.add("a/tcp/80")
     wire.publish(desired("a", 1, Wanted("l1"), Wanted("l2", port=90)))
