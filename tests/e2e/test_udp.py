@@ -28,16 +28,10 @@ def echoes() -> Iterator[Echoes]:
 
 
 @pytest.fixture(scope="module")
-def udp_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service without listeners of other tests: all listeners over UDP share the sessions of the node."""
     with running_service(tmp_path_factory.mktemp("udp") / "data") as service:
         yield service
-
-
-@pytest.fixture
-def api(udp_service: Service) -> Iterator[Api]:
-    with Api(udp_service) as client:
-        yield client
 
 
 @pytest.fixture

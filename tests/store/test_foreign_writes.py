@@ -44,12 +44,19 @@ async def an_unfinished_job(stand: Stand) -> str:
     return accepted.job_id
 
 
-async def test_who_waits_at_another_service_learns_of_the_end(url: str) -> None:
+@asynccontextmanager
+async def waiting_elsewhere(url: str) -> AsyncIterator[tuple[Stand, asyncio.Task[Job | None]]]:
+    """A service with an unfinished job, and somebody who waits for it at another service."""
     async with open_stand(url) as stand, another(url) as other:
         waiters = JobWaiters(other)
         id = await an_unfinished_job(stand)
         waiting = asyncio.create_task(waiters.wait(PROJECT, id, LONG))
         await stand.until(lambda: id in waiters._compared)
+        yield stand, waiting
+
+
+async def test_who_waits_at_another_service_learns_of_the_end(url: str) -> None:
+    async with waiting_elsewhere(url) as (stand, waiting):
         stand.node.confirm_all()
         async with asyncio.timeout(PATIENCE):
             job = await waiting
@@ -87,11 +94,7 @@ async def test_the_backlog_counts_the_jobs_of_all_services(url: str) -> None:
 
 
 async def test_what_was_written_while_nobody_listened_is_seen_by_the_next_look(url: str) -> None:
-    async with open_stand(url) as stand, another(url) as other:
-        waiters = JobWaiters(other)
-        id = await an_unfinished_job(stand)
-        waiting = asyncio.create_task(waiters.wait(PROJECT, id, LONG))
-        await stand.until(lambda: id in waiters._compared)
+    async with waiting_elsewhere(url) as (stand, waiting):
         # All connections that listen break; a notification now has nobody to come to.
         stand.read(
             lambda connection: connection.execute(

@@ -1,4 +1,4 @@
-"""How much a project may have. Settings say how much."""
+"""How much a project may have; the settings say it."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -110,6 +110,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     # --- the connection
 
+    # As in uvicorn, which narrows what asyncio declares.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._start_deadline()
@@ -153,6 +154,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._deadline is None and not self._over and (self._arriving or not self._answering()):
             self._start_deadline()
 
+    # asyncio looks at the answer; uvicorn declares none.
     def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more. Returns whether an answer is still to be sent, so that this side stays open."""
         self._ended_by_client = True

@@ -29,7 +29,7 @@ async def foreign_writes(address: URL, own_name: str) -> AsyncIterator[None]:
         own_name: the payload with which this service notifies; it does not wake itself.
     """
     # Imported here: it takes memory that a service on SQLite has no use for.
-    from psycopg import AsyncConnection, OperationalError, sql
+    from psycopg import AsyncConnection, OperationalError
 
     conninfo = address.set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
@@ -37,7 +37,7 @@ async def foreign_writes(address: URL, own_name: str) -> AsyncIterator[None]:
             async with await AsyncConnection.connect(
                 conninfo, autocommit=True, connect_timeout=_CONNECT_SECONDS
             ) as connection:
-                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+                await connection.execute(f"LISTEN {CHANNEL}")
                 # For what was written while nobody listened.
                 yield
                 while True:

@@ -52,6 +52,7 @@ async def leave_connections_at_draining(socket_path: Path, seconds: float) -> bo
     return True
 
 
+# The generated class has no types.
 class _Servicer(AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
     """Answers who asks for the layer of the runtime, and lets all other questions stand."""
 

@@ -265,6 +265,7 @@ class AdsServer:
                 self._advance(session)
 
 
+# The generated class has no types.
 class _Servicer(AggregatedDiscoveryServiceServicer):  # type: ignore[misc]
     """The discovery service as gRPC knows it. Envoy is told to use the incremental variant only."""
 
