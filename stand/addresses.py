@@ -20,9 +20,12 @@ def free_port(address: str) -> int:
 
 
 def can_connect(address: str, port: int) -> bool:
-    """Whether somebody listens there right now."""
+    """Whether somebody listens there right now.
+
+    A listener that closes with the connection still in its queue resets it, which is no listener either.
+    """
     try:
         socket.create_connection((address, port), timeout=5).close()
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         return False
     return True
