@@ -9,6 +9,7 @@ from sqlalchemy import Connection, event
 
 from equipoise.store import inheritance, listeners, load_balancers, udp_checks
 from equipoise.store.database import open_engine, sqlite_url
+from equipoise.store.jobs import queries
 from equipoise.store.migrate import upgrade
 
 UNFINISHED_WHOLE = "SEARCH jobs USING INDEX ix_jobs_unfinished (load_balancer_id=? AND parent_id=?)"
@@ -62,3 +63,11 @@ def test_whom_to_check_is_found_without_a_look_at_all_listeners_for_each_member(
     plan = plan_of(connection, udp_checks.targets)
     assert "SEARCH listeners USING INDEX ix_listeners_load_balancer_id (load_balancer_id=?)" in plan
     assert not [step for step in plan if "SCAN listeners" in step]
+
+
+def test_a_job_and_its_sub_jobs_are_found_without_a_look_at_the_others_of_the_project(connection: Connection) -> None:
+    plan = plan_of(connection, lambda c: queries.get(c, "p", "id"))
+    assert [step for step in plan if step.startswith("SEARCH")] == [
+        "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)",
+        "SEARCH jobs USING INDEX ix_jobs_parent_id (parent_id=?)",
+    ]

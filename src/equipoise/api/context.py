@@ -53,7 +53,7 @@ class ApiContext:
         """Who asks to write. Raises as `Service.authenticate_writer` does, and KeyInvalid."""
         caller = await self.service.authenticate_writer(_credentials(request))
         key = request.headers.get("idempotency-key")
-        return WriteRequest(caller, None if key is None else checked_key(key), request.method, request.url.path)
+        return WriteRequest(caller, None if key is None else checked_key(key), request.method, request.scope["path"])
 
     async def body(self, request: Request) -> Body:
         """The body as JSON. Raises as `check_encoding`, `raw_body` and `decoded` of `equipoise.http.body` do."""
