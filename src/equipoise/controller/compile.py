@@ -1,7 +1,7 @@
 """Compiles the desired rows of a load balancer into the proxy model. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from equipoise.certificates.pair import served_certificate, served_key
 from equipoise.controller.slow_start import FULL_SHARE, Shares
@@ -153,7 +153,7 @@ def _members(pool: Pool, desired: DesiredLoadBalancer, shares: Mapping[str, int]
     if not shares:
         return tuple(places[place] for place in sorted(places))
     return tuple(
-        replace(member, weight=member.weight * shares.get(member.address, FULL_SHARE))
+        member._replace(weight=member.weight * shares.get(member.address, FULL_SHARE))
         for _, member in sorted(places.items())
     )
 

@@ -42,8 +42,16 @@ def packed(message: Message) -> AnyMessage:
 
 
 def socket_address(address: str, port: int, transport: Transport = Transport.TCP) -> Address:
-    protocol = SocketAddress.UDP if transport is Transport.UDP else SocketAddress.TCP
-    return Address(socket_address=SocketAddress(protocol=protocol, address=address, port_value=port))
+    message = Address()
+    fill_address(message, address, port, transport)
+    return message
+
+
+def fill_address(message: Address, address: str, port: int, transport: Transport) -> None:
+    socket = message.socket_address
+    socket.protocol = SocketAddress.UDP if transport is Transport.UDP else SocketAddress.TCP
+    socket.address = address
+    socket.port_value = port
 
 
 def over_ads() -> ConfigSource:

@@ -7,11 +7,11 @@ help out as soon as a part of the others fails, unless those count as enough whi
 from typing import Final
 
 from envoy.config.core.v3.health_check_pb2 import HealthStatus
-from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
+from envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
-from equipoise.backends.envoy.build.encoding import socket_address
-from equipoise.proxy.model import ProxyMember, ProxyPool
+from equipoise.backends.envoy.build.encoding import fill_address
+from equipoise.proxy.model import ProxyMember, ProxyPool, Transport
 
 _ONE_IS_ENOUGH: Final = 1_000_000
 """Per cent: a ten-thousandth of the members is to Envoy as good as all of them."""
@@ -25,29 +25,28 @@ def endpoints(pool: ProxyPool) -> ClusterLoadAssignment:
     first = [member for member in pool.members if not member.backup]
     backups = [member for member in pool.members if member.backup]
     told = any(member.weight not in _NEEDS_NO_WEIGHT for member in pool.members)
+    check_port = pool.health_check.port if pool.health_check is not None else None
     # Priorities begin with 0.
     for priority, members in enumerate(each for each in (first, backups) if each):
-        of_these = [_member(member, pool, told) for member in members]
-        message.endpoints.append(LocalityLbEndpoints(priority=priority, lb_endpoints=of_these))
+        of_these = message.endpoints.add(priority=priority).lb_endpoints
+        for member in members:
+            _fill(of_these.add(), member, pool.transport, check_port or 0, told)
     if first and backups:
         message.policy.overprovisioning_factor.value = _ONE_IS_ENOUGH
     return message
 
 
-def _member(member: ProxyMember, pool: ProxyPool, has_weight: bool) -> LbEndpoint:
-    check_port = pool.health_check.port if pool.health_check is not None else None
+def _fill(message: LbEndpoint, member: ProxyMember, transport: Transport, check_port: int, has_weight: bool) -> None:
+    """Say who a member is. Filled in place, since a pool may have thousands: each message made apart is copied."""
+    fill_address(message.endpoint.address, member.address, member.port, transport)
+    health = message.endpoint.health_check_config
     # The host name goes into the Host header of health checks. Left out, it would be the cluster's name, an id
     # that a member which checks the names it answers to does not know. Port 0 is the port that carries the traffic.
-    health = Endpoint.HealthCheckConfig(hostname=member.address, port_value=member.monitor_port or check_port or 0)
+    health.hostname = member.address
+    health.port_value = member.monitor_port or check_port
     if member.monitor_address is not None:
-        health.address.CopyFrom(socket_address(member.monitor_address, health.port_value or member.port))
-    message = LbEndpoint(
-        endpoint=Endpoint(
-            address=socket_address(member.address, member.port, pool.transport), health_check_config=health
-        )
-    )
+        fill_address(health.address, member.monitor_address, health.port_value or member.port, Transport.TCP)
     if member.weight == 0:
         message.health_status = HealthStatus.DRAINING
     elif has_weight:
         message.load_balancing_weight.value = member.weight
-    return message
