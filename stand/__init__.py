@@ -8,7 +8,7 @@ from stand.addresses import can_connect, free_port, unused_network
 from stand.api import Api
 from stand.asking import ask, assert_even
 from stand.backends import Backend, Backends, running_backends
-from stand.service import COMMAND, Service, process_is_there, running_service
+from stand.service import COMMAND, Service, process_is_there, running_service, whole_lines
 from stand.waiting import PATIENCE, eventually
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "running_backends",
     "running_service",
     "unused_network",
+    "whole_lines",
 ]

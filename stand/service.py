@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ class Service:
         self.data_dir = data_dir
         self.program = (*through, *self.program)
         self.external, self.internal = unused_network(), unused_network()
-        self.settings = [f"addresses.external={self.external}", f"addresses.internal={self.internal}", *settings]
+        # A machine that stands still for a moment does not make a listener one that is not in force yet.
+        wait = f"api.sync_wait={PATIENCE / 2:g}"
+        self.settings = [f"addresses.external={self.external}", f"addresses.internal={self.internal}", wait, *settings]
         self.port = 0
         self.url = ""
         self._process: subprocess.Popen[str] | None = None
@@ -78,7 +80,7 @@ class Service:
         return (self.data_dir.parent / f"{self.data_dir.name}.log").read_text()
 
     def log_events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in whole_lines(self.log()) if line.startswith("{")]
 
     def credentials(self) -> dict[str, str]:
         found: dict[str, str] = json.loads((self.data_dir / "credentials.json").read_text())
@@ -100,6 +102,11 @@ class Service:
         self.signal(signal.SIGKILL)
         self.wait()
 
+    def kill_all(self) -> None:
+        """kill -9 of the service, its standby and its Envoy: nobody is left who would start Envoy again."""
+        self.kill()
+        self._kill_what_is_left()
+
     def stop(self) -> None:
         """End it whatever state it is in, its standby and its Envoy."""
         if self._process is None:
@@ -109,12 +116,17 @@ class Service:
             self.wait()
         else:
             self._out.close()
+        self._kill_what_is_left()
+        self._remove_tables()
+
+    def _kill_what_is_left(self) -> None:
         # The standby first, which would start Envoy again.
         for name in ("standby.pid", "envoy.pid"):
             file = self.data_dir / "run" / name
             if file.exists() and process_is_there(pid := int(file.read_text())):
-                os.kill(pid, signal.SIGKILL)
-        self._remove_tables()
+                # It may come to its end by itself at this moment.
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def _remove_tables(self) -> None:
         """Take away what a killed service left in the kernel: here nobody starts it again."""
@@ -134,8 +146,14 @@ def running_service(data_dir: Path, *settings: str, through: Sequence[str] = ())
         service.stop()
 
 
+def whole_lines(text: str) -> list[str]:
+    """The lines of what somebody is just writing: the last one may have no end yet."""
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
 def process_is_there(pid: int) -> bool:
     try:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # The second is said of one that goes after its file was opened.
         return False

@@ -8,12 +8,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from stand import eventually
+from stand import can_connect, eventually
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,20 @@ def ask_once(address: str, port: int, path: str = "/", source: str = "", timeout
         connection.close()
 
 
+def await_answers(address: str, port: int) -> None:
+    """Wait until a listener serves again: its port is open, then its members are known."""
+    eventually(lambda: can_connect(address, port))
+    eventually(lambda: _answers(address, port))
+
+
+def _answers(address: str, port: int) -> bool:
+    """Whether a request is answered with 200. A listener over TCP that knows no member yet cuts the connection."""
+    try:
+        return ask_once(address, port)[1]
+    except (ConnectionError, HTTPException):
+        return False
+
+
 @contextmanager
 def port_taken(address: str, port: int, *, shared: bool = False) -> Iterator[None]:
     """Somebody else listens there, and where `shared` would let others of the same user listen as well."""
@@ -93,18 +107,27 @@ def port_taken(address: str, port: int, *, shared: bool = False) -> Iterator[Non
 @contextmanager
 def halted(pid: int) -> Iterator[None]:
     """The process exists and does nothing."""
-    os.kill(pid, signal.SIGSTOP)
     try:
-        eventually(lambda: _threads(pid) == {"T"})
+        halt(pid)
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
 
 
+def halt(pid: int) -> None:
+    """Let the process do nothing from now on."""
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: _threads(pid) == {"T"})
+
+
 def _threads(pid: int) -> set[str]:
     """The states of the threads of a process; T is halted."""
-    stats = [(task / "stat").read_text() for task in Path(f"/proc/{pid}/task").iterdir()]
-    return {stat.rpartition(")")[2].split()[0] for stat in stats}
+    states = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        # Threads come to their end while they are looked at.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            states.add((task / "stat").read_text().rpartition(")")[2].split()[0])
+    return states
 
 
 class _Echo(socketserver.BaseRequestHandler):

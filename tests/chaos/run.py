@@ -71,6 +71,8 @@ def run(folder: Path, seed: str, length: Length, clients: int = 8, server_url: s
     external, internal = (unused_network().replace("/24", "/26") for _ in range(2))
     settings = [
         f"jobs.time_limit={TIME_LIMIT:g}",
+        # Shorter than the time limit, so that some are answered before they are confirmed.
+        "api.sync_wait=2",
         f"addresses.external={external}",
         f"addresses.internal={internal}",
         "quotas.elb=1000",

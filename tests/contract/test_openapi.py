@@ -272,7 +272,7 @@ def _listeners(api: Api) -> None:
 @pytest.fixture(scope="module")
 def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service of its own: nobody else's things are among what a fuzzer makes and deletes."""
-    with running_service(tmp_path_factory.mktemp("fuzzed") / "data") as service:
+    with running_service(tmp_path_factory.mktemp("fuzzed") / "data", "api.sync_wait=2") as service:
         yield service
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stand import Api, Backends, Service, eventually, running_service
+from stand import Api, Backends, Service, eventually, running_service, whole_lines
 from tests.udp import Echoes, running_echoes
 
 CLIENT = "127.9.8.7"
@@ -36,7 +36,7 @@ def log_file(service: Service) -> Path:
 
 def entries(service: Service) -> list[dict[str, Any]]:
     file = log_file(service)
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    return [json.loads(line) for line in whole_lines(file.read_text())] if file.exists() else []
 
 
 def restart(service: Service, listeners: str) -> None:

@@ -1,15 +1,14 @@
 """A load balancer can be deleted whatever state it is in (docs/explanation/jobs.md)."""
 
-import os
-import signal
+from pathlib import Path
 
-from stand import Api, Backends, Service, can_connect, eventually
+from stand import Api, Backends, Service, can_connect, eventually, running_service
 from tests.traffic import halted, port_taken
 
 
-def test_a_deletion_waits_for_the_creation_that_is_still_under_way(own_service: Service) -> None:
-    with Api(own_service) as api:
-        with halted(own_service.envoy_pid):
+def test_a_deletion_waits_for_the_creation_that_is_still_under_way(tmp_path: Path) -> None:
+    with running_service(tmp_path / "data", "api.sync_wait=0.2") as service, Api(service) as api:
+        with halted(service.envoy_pid):
             # Something that Envoy has to confirm: an empty load balancer is nothing to it.
             body = {"name": "lb", "vpc_id": "v", "type": "External", "bandwidth": 5, "admin_state_up": 1}
             created = api.ok("POST", "/elbaas/loadbalancers", json=body)["job_id"]
@@ -32,9 +31,7 @@ def test_a_load_balancer_with_a_listener_in_error_is_deleted(own_service: Servic
         id, address = load_balancer["id"], load_balancer["vip_address"]
         listener = api.create_listener(id, backend_port=backends.port)
         # Its port is gone when Envoy comes back: what was in force is refused.
-        envoy = service.envoy_pid
-        service.kill()
-        os.kill(envoy, signal.SIGKILL)
+        service.kill_all()
         eventually(lambda: not can_connect(address, 8080))
         with port_taken(address, 8080):
             service.start()

@@ -109,7 +109,7 @@ def test_the_stand_stays_until_it_is_ended_and_then_goes_without_a_trace(
         said = read_until(demo, LAST_LINE)
         front = re.search(r"curl (http://127\S+)", said)
         assert front is not None
-        assert httpx.get(front[1], trust_env=False).text.startswith("backend ")
+        assert httpx.get(front[1], trust_env=False, timeout=PATIENCE).text.startswith("backend ")
         assert len(processes_of(tmp_path)) >= 2
         end(demo)
         assert demo.wait(PATIENCE) == 0
@@ -137,9 +137,10 @@ def test_an_interrupt_ends_what_a_script_has_started_in_the_background(tmp_path:
 def test_a_service_that_dies_ends_the_demo_with_its_log_and_without_its_envoy(tmp_path: Path) -> None:
     with running_demo(tmp_path) as demo:
         read_until(demo, LAST_LINE)
-        for pid in processes_of(tmp_path):
-            if b"--data-dir" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
+        # Looked for before one is killed: with the service the others come to their end.
+        pids = processes_of(tmp_path)
+        for pid in [each for each in pids if b"--data-dir" in Path(f"/proc/{each}/cmdline").read_bytes()]:
+            os.kill(pid, signal.SIGKILL)
         said, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 1
     assert "Failed: The service ended by signal 9." in said

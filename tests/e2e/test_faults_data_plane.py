@@ -14,7 +14,10 @@ import pytest
 
 from stand import Api, Backends, Service, ask, can_connect, eventually, running_service
 from tests.contract.wire import assert_job, member, refusal
-from tests.traffic import ask_once, halted
+from tests.traffic import await_answers, halted
+
+SOON = 4
+"""Seconds: what is to succeed does so in time, even if the machine stands still for a moment."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,8 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Jobs fail soon, before synchronous operations give up waiting."""
-    with running_service(tmp_path_factory.mktemp("impatient") / "data", "jobs.time_limit=1", "api.sync_wait=20") as it:
+    settings = (f"jobs.time_limit={SOON}", "api.sync_wait=20")
+    with running_service(tmp_path_factory.mktemp("impatient") / "data", *settings) as it:
         yield it
 
 
@@ -150,14 +154,14 @@ def test_what_is_not_confirmed_within_the_time_limit_fails_and_is_taken_back(
                 job = api.ended(job_id)
                 assert_job(job)
                 assert (job["status"], job["error_code"]) == ("FAIL", "ELB.9006")
-                assert "time limit of 1 s" in job["fail_reason"]
+                assert f"time limit of {SOON} s" in job["fail_reason"]
                 assert job["end_time"] > job["begin_time"]
             # Going back is a change as well, which the data plane has not seen yet; users see it at once.
             assert same(everything(api, listener), before)
             body = api.listener_body(load_balancer, port=8081)
             answer = api.call("POST", "/elbaas/listeners", json=body)
             assert refusal(answer) == (409, "ELB.9007")
-            assert "time limit of 1 s" in answer.json()["detail"]
+            assert f"time limit of {SOON} s" in answer.json()["detail"]
             for method, call_path, change in (
                 ("PUT", path, {"port": 8082, "name": "n"}),
                 ("DELETE", path, None),
@@ -253,19 +257,13 @@ def test_a_killed_envoy_is_started_again_and_every_listener_serves(patient: Serv
             os.kill(killed, signal.SIGKILL)
             await_another_envoy(patient, killed)
             for place in places:
-                await_members(*place)
+                await_answers(*place)
                 assert ask(*place, 3).keys() <= set(backends.addresses)
             api.succeed("PUT", f"/elbaas/loadbalancers/{api.create_load_balancer()['id']}", json={"name": "n"})
 
 
 def await_another_envoy(service: Service, than: int) -> None:
     eventually(lambda: service.envoy_pid != than)
-
-
-def await_members(address: str, port: int) -> None:
-    """Wait until the listener serves again: its port is open, then its members are known."""
-    eventually(lambda: can_connect(address, port))
-    eventually(lambda: ask_once(address, port)[1])
 
 
 @contextmanager
@@ -281,7 +279,8 @@ def no_envoy(service: Service) -> Iterator[None]:
         before = service.log().count('"event":"node_connected"')
         eventually(lambda: service.log().count(gone) == before)
         yield
-    lines = service.log().count('"event":"node_connected"')
+        # Before the place is free: the next Envoy may be there at once.
+        lines = service.log().count('"event":"node_connected"')
     eventually(lambda: service.log().count('"event":"node_connected"') > lines)
 
 

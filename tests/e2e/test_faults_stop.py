@@ -1,6 +1,5 @@
 """Ending the service on purpose, and starting it where one runs already."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -22,7 +21,7 @@ from stand import (
 )
 from tests.contract.wire import member
 from tests.databases import Postgres
-from tests.traffic import halted
+from tests.traffic import halt, halted
 
 
 def processes_below(folder: Path) -> list[int]:
@@ -99,7 +98,7 @@ def test_jobs_that_are_unfinished_at_a_stop_are_finished_by_the_next_start(
         listener = api.create_listener(load_balancer["id"], backend_port=backends.port)
         path = f"/elbaas/listeners/{listener['id']}/members"
         envoy = service.envoy_pid
-        os.kill(envoy, signal.SIGSTOP)
+        halt(envoy)
         tasks = [api.ok("POST", path, json=[member(number)])["job_id"] for number in range(1, 4)]
         tasks.append(api.ok("PUT", f"/elbaas/loadbalancers/{load_balancer['id']}", json={"name": "n"})["job_id"])
         assert {api.job(task)["end_time"] for task in tasks} == {""}
@@ -111,9 +110,8 @@ def test_jobs_that_are_unfinished_at_a_stop_are_finished_by_the_next_start(
         assert len(api.ok("GET", path)) == 3
 
 
-def test_a_stop_while_a_synchronous_operation_waits_does_not_hang(own_service: Service) -> None:
-    service = own_service
-    with Api(service) as api:
+def test_a_stop_while_a_synchronous_operation_waits_does_not_hang(tmp_path: Path) -> None:
+    with running_service(tmp_path / "data", "api.sync_wait=0.2") as service, Api(service) as api:
         load_balancer = api.create_load_balancer()
         with halted(service.envoy_pid):
             answer = api.call("POST", "/elbaas/listeners", json=api.listener_body(load_balancer["id"]))
