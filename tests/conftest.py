@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from stand import Api, Backends, Service, running_backends, running_service
 from tests.contract.catalogue_cases import World
 from tests.databases import Postgres, running_postgres
 
 # The same examples every time: a run says something about the change before it. `make fuzz` looks for new ones.
-settings.register_profile("repeatable", derandomize=True, deadline=None)
+# What takes long says something about the machine, and fails nothing.
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeatable")
 
 

@@ -4,6 +4,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,7 +79,8 @@ def running_postgres() -> Iterator[Postgres]:
             eventually(server.answers)
             yield server
         finally:
-            process.terminate()
+            # Not SIGTERM, at which it waits for the end of every connection.
+            process.send_signal(signal.SIGINT)
             process.wait(PATIENCE)
 
 

@@ -32,13 +32,13 @@ from equipoise.store.migrate import upgrade
 from equipoise.store.waiting import JobWaiters
 from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted, Caller, Policy
+from stand import PATIENCE
 
 T = TypeVar("T")
 
 PROJECT = "a" * 32
 CALLER = Caller(project_id=PROJECT, request_id="test", may_freeze=False)
 NODE = "node-1"
-PATIENCE = 10.0
 
 
 class FakeNode:

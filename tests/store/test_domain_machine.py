@@ -511,6 +511,8 @@ class Domain(RuleBasedStateMachine):
     @precondition(lambda self: self.connected)
     def disconnect(self) -> None:
         self.connected = False
+        # One that the controller does not know of yet would look like one that is gone, and let a job begin later.
+        self.runner.run(self.stand.until(self._a_node_is_live))
         self.stand.node.disconnect()
         # Only when the controller knows does the next job wait.
         self.runner.run(self.stand.until(lambda: not self._a_node_is_live()))

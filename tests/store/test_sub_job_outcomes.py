@@ -15,7 +15,8 @@ from equipoise.core.jobs import FailureReason, Job, JobStatus, MembersSubject
 from equipoise.store.jobs import queries, rollback
 from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted
-from tests.store.controller_stand import CALLER, PATIENCE, PROJECT, Stand, open_stand
+from stand import PATIENCE
+from tests.store.controller_stand import CALLER, PROJECT, Stand, open_stand
 
 SUCCESS, FAIL = JobStatus.SUCCESS, JobStatus.FAIL
 
@@ -198,7 +199,7 @@ async def test_who_waits_for_a_part_learns_of_its_end(database_url: str) -> None
     adding=st.booleans(),
     end=st.sampled_from(["confirmed", "refused", "cancelled", "out of time"]),
 )
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_every_part_has_its_own_outcome_and_its_member_follows(
     database_url: str, count: int, cancelled: set[int], adding: bool, end: str
 ) -> None:
