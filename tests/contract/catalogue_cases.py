@@ -104,7 +104,7 @@ class World:
     @cached_property
     def impatient(self) -> Api:
         """An administrator where jobs have little time."""
-        return self._administrator("impatient", "jobs.time_limit=2")
+        return self._administrator("impatient", "jobs.time_limit=5")
 
     @cached_property
     def unlimited(self) -> Api:
@@ -123,7 +123,7 @@ class World:
     @cached_property
     def orphan(self) -> httpx.Client:
         """A client where identity is a service that misbehaves."""
-        settings = (f"identity.keystone_url={self.odd_identity.url}", "identity.keystone_timeout=2")
+        settings = (f"identity.keystone_url={self.odd_identity.url}", "identity.keystone_timeout=20")
         service = self._open.enter_context(running_service(self._folder / "orphan", *settings))
         return self._open.enter_context(httpx.Client(base_url=service.url, headers={"x-auth-token": "any"}, timeout=30))
 

@@ -8,10 +8,13 @@ from typing import Literal
 
 Mood = Literal["silent", "nonsense", "rude", "tokenless"]
 
+_END = b"Connection: close\r\n"
+"""Said, so that no client asks again on a connection that is just being closed."""
+
 _ANSWERS: dict[Mood, bytes] = {
-    "nonsense": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    "nonsense": b"HTTP/1.1 200 OK\r\n" + _END + b"Content-Length: 5\r\n\r\nhello",
     "rude": b"",
-    "tokenless": b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+    "tokenless": b"HTTP/1.1 201 Created\r\n" + _END + b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
 }
 
 

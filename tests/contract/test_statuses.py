@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stand import Api, Service, eventually, running_service
+from stand import PATIENCE, Api, Service, eventually, running_service
 from tests.contract.catalogue_cases import CHECKS, EXTERNAL, INTERNAL, LB, LISTENERS, NOBODY, held, stopped
 from tests.contract.odd_identity import OddIdentity, odd_identity
 from tests.contract.wire import refusal
@@ -65,7 +65,7 @@ def odd() -> Iterator[OddIdentity]:
 @pytest.fixture(scope="module")
 def guarded(odd: OddIdentity, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service behind a gateway, with an identity service that misbehaves."""
-    identity = (f"identity.keystone_url={odd.url}", "identity.keystone_timeout=2")
+    identity = (f"identity.keystone_url={odd.url}", "identity.keystone_timeout=5")
     gateway = ("env", f"EQUIPOISE_HTTP_GATEWAY_SECRET={SECRET}")
     with running_service(tmp_path_factory.mktemp("guarded") / "data", *identity, through=gateway) as service:
         yield service
@@ -296,7 +296,7 @@ def test_a_service_that_is_starting_is_503(own_service: Service) -> None:
 
 def _asked(url: str) -> Any:
     try:
-        return httpx.get(url)
+        return httpx.get(url, timeout=PATIENCE)
     except httpx.ConnectError:
         return None
 

@@ -43,7 +43,7 @@ async def test_a_write_of_which_nobody_knows_is_504_and_can_be_sent_again_under_
             if fate is Fate.DELIVERED:
                 # It was stored, and is carried out without anybody asking for anything.
                 [made] = await asyncio.to_thread(eventually, lambda: stored(api))
-                await asyncio.to_thread(eventually, lambda: stored(api)[0]["status"] == "ACTIVE")
+                await asyncio.to_thread(eventually, lambda: [each["status"] for each in stored(api)] == ["ACTIVE"])
             again = await asyncio.to_thread(eventually, lambda: repeated(api))
             job = await asyncio.to_thread(api.ended, again["job_id"])
             [shown] = await asyncio.to_thread(stored, api)

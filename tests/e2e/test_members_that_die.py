@@ -152,7 +152,10 @@ def test_a_member_that_comes_back_is_not_flooded_and_has_its_share_in_the_end(
         await_health(api, listener, NORMAL=3)
         eventually(lambda: ask_once(address, 8080)[0] == backends.addresses[2])
         began = time.monotonic()
-        asked = Counter(ask_once(address, 8080)[0] for _ in iter(lambda: time.monotonic() - began < 1.0, False))
+        asked: Counter[str] = Counter()
+        # Few requests tell nothing of shares: a machine that stood still meanwhile asks on.
+        while time.monotonic() - began < 1.0 or asked.total() < 100:
+            asked[ask_once(address, 8080)[0]] += 1
         # A tenth to a fifth of a share in that second, and a little more if the machine is slow; a full one is a third.
         assert asked[backends.addresses[2]] < asked.total() / 5
         eventually(lambda: ask(address, 8080, 60)[backends.addresses[2]] >= 18)

@@ -124,7 +124,8 @@ def test_sessions_of_an_unhealthy_member_move_and_the_others_stay(api: Api, back
         "healthcheck_interval": 1,
         "healthcheck_timeout": 1,
         "healthy_threshold": 1,
-        "unhealthy_threshold": 1,
+        # One check that comes late on a busy machine moves no session.
+        "unhealthy_threshold": 2,
     }
     api.ok("POST", "/elbaas/healthcheck", json=check)
 

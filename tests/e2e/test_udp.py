@@ -216,7 +216,7 @@ def test_a_dead_member_is_abnormal_in_time_its_sessions_move_and_it_comes_back(
         since = time.monotonic()
         eventually(lambda: health(api, listener)[dead] == "ABNORMAL")
         # Two intervals of 1 s and one more, and what a busy machine takes.
-        assert time.monotonic() - since < 2 * 1 + 1 + 2
+        assert time.monotonic() - since < 2 * 1 + 1 + 4
         # A datagram that is under way while Envoy learns of it may be lost, and a client asks again.
         after = [eventually(partial(each.ask, 0.5)) for each in sessions]
         assert dead not in after
@@ -246,7 +246,14 @@ def test_with_all_members_down_datagrams_are_dropped_and_without_the_check_all_a
         # The members live, but the port that the check asks does not.
         created = check(api, listener, healthcheck_connect_port=port)
         eventually(lambda: all_are(api, listener, "ABNORMAL"))
-        eventually(lambda: sessions[0].ask(MOMENT) is None)
+
+        def dropped() -> bool:
+            """Whether no datagram of a round got through: one whose answer is late has."""
+            before = echoes.counts()
+            answers = [each.ask(MOMENT) for each in sessions]
+            return answers == [None] * 4 and echoes.counts() == before
+
+        eventually(dropped)
         received = echoes.counts()
         assert [each.ask(MOMENT) for each in sessions] == [None] * 4
         assert ask(place_of(load_balancer), 1, patience=MOMENT) == NOBODY

@@ -201,7 +201,8 @@ def _check(scene: Scene, listener: str) -> Json:
     is_udp = listener == scene.listeners["UDP"]
     protocol = {"healthcheck_protocol": "UDP"} if is_udp else {"healthcheck_protocol": "HTTP"}
     path = {} if is_udp else {"healthcheck_uri": "/health"}
-    times = {"healthcheck_interval": 1, "healthcheck_timeout": 1, "healthy_threshold": 1, "unhealthy_threshold": 1}
+    # Members that fail say so at once. Those that are well share this process, which may stand still for a moment.
+    times = {"healthcheck_interval": 1, "healthcheck_timeout": 3, "healthy_threshold": 1, "unhealthy_threshold": 1}
     return {"listener_id": listener} | protocol | path | times
 
 

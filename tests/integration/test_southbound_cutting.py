@@ -18,6 +18,7 @@ from tests.integration.southbound import (
     a_stand,
     desired,
     free_port,
+    free_ports,
     own_address,
     until,
 )
@@ -131,7 +132,7 @@ def cutter_of(stand: Stand) -> EnvoyCutter:
 async def test_only_connections_of_that_listener_to_that_member_are_cut(tmp_path: Path) -> None:
     async with a_stand(tmp_path) as stand, two_members() as (port, gone, stays):
         vip = own_address()
-        ports = free_port(vip), free_port(vip)
+        ports = free_ports(vip, 2)
         both = [gone.address, stays.address]
         one, other = (a_listener(f"l{n}", each, port, both) for n, each in enumerate(ports))
         await serve(stand, 1, vip, one, other)

@@ -249,7 +249,7 @@ async def test_the_next_service_goes_on_with_the_draining_of_the_last_one(tmp_pa
     places = {"TCP": place()}
     published = wanted(places, members)
     async with carried(tmp_path, published, places) as (old, load):
-        settings = EnvoyOptions(tmp_path, NODE, 1, drain_time=6.0)
+        settings = EnvoyOptions(tmp_path, NODE, 1, drain_time=10.0)
         first = Next(tmp_path, published, settings)
         begun = asyncio.get_running_loop().time()
         await first.start()
@@ -260,7 +260,7 @@ async def test_the_next_service_goes_on_with_the_draining_of_the_last_one(tmp_pa
         assert second.supervisor.pids == (new, old)
         assert failures(load) == {}
         await until(lambda: not is_alive(old))
-        assert asyncio.get_running_loop().time() - begun >= 6.0
+        assert asyncio.get_running_loop().time() - begun >= 10.0
         await second.stop()
         assert not is_alive(new or 0)
 

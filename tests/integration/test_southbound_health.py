@@ -122,7 +122,7 @@ async def test_with_every_member_down_http_is_answered_with_503(clinic: Clinic) 
 
 
 async def test_a_single_bad_status_does_not_take_a_member_out(clinic: Clinic) -> None:
-    await clinic.publish(1, check(ServedProtocol.HTTP, threshold=3), ServedProtocol.HTTP)
+    await clinic.publish(1, check(ServedProtocol.HTTP, threshold=6), ServedProtocol.HTTP)
     await clinic.is_healthy(True)
     clinic.member.status = 500
     seen = len(clinic.member.requests)

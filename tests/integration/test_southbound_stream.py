@@ -24,6 +24,7 @@ from tests.integration.southbound import (
     a_stand,
     desired,
     free_port,
+    free_ports,
     get,
     is_refused,
     own_address,
@@ -163,7 +164,7 @@ async def test_no_client_is_bound_to_a_dead_member_by_its_address(stand: Stand, 
 
 
 async def test_without_members_tcp_is_closed_and_http_is_answered_with_503(stand: Stand, vip: str) -> None:
-    ports = free_port(vip), free_port(vip)
+    ports = free_ports(vip, 2)
     tcp = a_listener("tcp", ports[0], 80)
     http = a_listener("http", ports[1], 80, protocol=ServedProtocol.HTTP)
     await stand.publish(desired("lb", 1, vip, tcp, http))
@@ -199,7 +200,7 @@ async def test_http_1_0_and_upgrades_to_websocket_pass(stand: Stand, web_member:
 async def test_a_port_that_is_held_is_refused_with_a_reason_and_the_others_serve(
     stand: Stand, member: Member, vip: str, taken_port: int
 ) -> None:
-    ports = [free_port(vip) for _ in range(5)]
+    ports = free_ports(vip, 5)
     states = [to_member(f"lb-{number}", 1, vip, port, member) for number, port in enumerate(ports)]
     stand.ads.publish([*states[:2], to_member("unlucky", 1, vip, taken_port, member), *states[2:]])
     rejected = await stand.rejected(f"unlucky/tcp/{taken_port}")
@@ -252,7 +253,7 @@ async def test_a_refused_new_port_leaves_the_old_one_serving(
 
 
 async def test_a_resource_that_cannot_be_decoded_holds_up_nobody_else(stand: Stand, member: Member, vip: str) -> None:
-    ports = [free_port(vip) for _ in range(7)]
+    ports = free_ports(vip, 7)
     states = [to_member(f"lb-{number}", 1, vip, port, member) for number, port in enumerate(ports)]
     stand.ads.publish([*states[:3], spoiled(states[3]), *states[4:]])
     rejected = await stand.rejected("l-lb-3")
@@ -277,9 +278,9 @@ async def test_deleting_a_listener_and_creating_one_on_its_port_never_closes_the
 async def test_two_listeners_exchange_their_ports(stand: Stand, member: Member, vip: str) -> None:
     other = Member(own_address(), b"two")
     await other.start()
-    ports = free_port(vip), free_port(vip)
+    ports = free_ports(vip, 2)
     for generation in range(1, 10):
-        ports = ports[1], ports[0]
+        ports.reverse()
         one = a_listener("one", ports[0], member.port, [member.address])
         two = a_listener("two", ports[1], other.port, [other.address])
         await stand.publish(desired("lb", generation, vip, one, two))
@@ -358,7 +359,7 @@ async def test_what_could_not_be_reported_is_reported_on_the_next_stream(
 async def test_traffic_does_not_notice_that_the_control_stream_is_gone_or_back(
     stand: Stand, member: Member, vip: str
 ) -> None:
-    port, deleted = free_port(vip), free_port(vip)
+    port, deleted, new = free_ports(vip, 3)
     await stand.publish(to_member("lb", 1, vip, port, member))
     await stand.publish(to_member("deleted", 1, vip, deleted, member))
     await stand.ads.stop()
@@ -366,7 +367,7 @@ async def test_traffic_does_not_notice_that_the_control_stream_is_gone_or_back(
     await stand.restart_control()
     await stand.connected()
     assert await talk(vip, deleted) == b"one"
-    stand.ads.publish([to_member("lb", 1, vip, port, member), to_member("new", 1, vip, free_port(vip), member)])
+    stand.ads.publish([to_member("lb", 1, vip, port, member), to_member("new", 1, vip, new, member)])
     stand.ads.ready()
     await stand.confirmed("lb", 1)
     await stand.confirmed("new", 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from pathlib import Path
 
 from equipoise.proxy.model import ServedProtocol
@@ -10,6 +11,8 @@ from tests.proxies import Served
 from tests.udp import Echo, Flow, ask
 
 PORT = 5353
+IDLE = 5
+"""Seconds: more than a busy machine stands still."""
 
 
 def udp(echo: Echo, *more: Echo, idle_timeout: int | None = None) -> Served:
@@ -31,15 +34,16 @@ async def test_a_session_ends_when_nothing_has_passed_for_its_idle_time_out(tmp_
             member.bind((address, 0))
             member.settimeout(10)
             port = member.getsockname()[1]
-            listener = a_listener("udp", PORT, port, [address], protocol=ServedProtocol.UDP, idle_timeout=2)
+            listener = a_listener("udp", PORT, port, [address], protocol=ServedProtocol.UDP, idle_timeout=IDLE)
             await stand.publish(desired("lb", 1, vip, listener))
             flow = Flow((vip, PORT))
             first = await envoys_port_towards(flow, member)
             # Kept up for longer than the time-out, with pauses that are shorter.
-            for _ in range(6):
+            begun = time.monotonic()
+            while time.monotonic() - begun < IDLE + 1:
                 await asyncio.sleep(0.5)
                 assert await envoys_port_towards(flow, member) == first
-            await asyncio.sleep(4)
+            await asyncio.sleep(IDLE + 2)
             assert await envoys_port_towards(flow, member) != first
             flow.close()
 
