@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
@@ -46,7 +45,8 @@ class FakeNode:
 
     observer: NodeObserver
 
-    def __init__(self) -> None:
+    def __init__(self, node_id: str) -> None:
+        self.node_id = node_id
         self.desired: dict[str, DesiredResources] = {}
         self.acknowledged: dict[str, int] = {}
         self.is_ready = False
@@ -71,16 +71,22 @@ class FakeNode:
     def ready(self) -> None:
         self.is_ready = True
 
-    def connect(self, node_id: str = NODE) -> None:
+    def reconnect(self, node_id: str) -> None:
+        self.disconnect(node_id)
+        asyncio.get_running_loop().call_soon(self.connect, node_id)
+
+    def connect(self, node_id: str | None = None) -> None:
+        node_id = node_id or self.node_id
         self.is_connected = True
         self.observer.node_connected(node_id)
         if self.confirms_at_once:
             self.confirm_all(node_id)
 
-    def disconnect(self, node_id: str = NODE) -> None:
-        self.observer.node_disconnected(node_id)
+    def disconnect(self, node_id: str | None = None) -> None:
+        self.observer.node_disconnected(node_id or self.node_id)
 
-    def confirm_all(self, node_id: str = NODE) -> None:
+    def confirm_all(self, node_id: str | None = None) -> None:
+        node_id = node_id or self.node_id
         generations = {id: one.generation for id, one in self.desired.items()}
         asyncio.get_running_loop().call_soon(self.observer.confirmed, node_id, generations)
 
@@ -90,7 +96,7 @@ class FakeNode:
         concerns = listeners(listener_id) | pools(listener_id)
         kind = RejectionKind.ADDRESS_IN_USE if "cannot listen" in reason else RejectionKind.STRUCTURE
         rejected = RejectedResource(load_balancer_id, generation, concerns, "resource", kind, reason)
-        asyncio.get_running_loop().call_soon(self.observer.rejected, NODE, [rejected])
+        asyncio.get_running_loop().call_soon(self.observer.rejected, self.node_id, [rejected])
 
 
 class RecordingCutter:
@@ -250,10 +256,11 @@ async def open_stand(
     time_limit: float = 300,
     external: str = "127.77.0.0/16",
     connected: bool = True,
-    clock: Clock = time.time,
+    clock: Clock | None = None,
     unavailable_reason: str | None = None,
     vault: Vault | None = None,
     slow_start: int = 0,
+    node_id: str = NODE,
 ) -> AsyncIterator[Stand]:
     """A stand on a database, which a later stand may open again."""
     upgrade(url)
@@ -263,7 +270,7 @@ async def open_stand(
     cutter = RecordingCutter()
     draining = Draining(database, cutter)
     limits = FakeLimits(unavailable_reason)
-    node = FakeNode()
+    node = FakeNode(node_id)
     controller = Controller(
         database, time_limit, vault.unseal, draining, limits, SlowStart(slow_start), ProxySettings(), node
     )

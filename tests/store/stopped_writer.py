@@ -27,6 +27,6 @@ async def _write(url: str) -> None:
 
 
 def _stop_in_the_middle(tx: Transaction) -> None:
-    nodes.set_live(tx.connection, "stopped", True)
+    nodes.attach(tx, "stopped")
     # To this thread: sent to the process, another one could take it, and this one go on for a moment.
     signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)

@@ -41,7 +41,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 def put(tx: Transaction, name: str) -> None:
-    nodes.set_live(tx.connection, name, True)
+    nodes.attach(tx, name)
 
 
 def names(database_url: str) -> list[str]:
@@ -75,7 +75,7 @@ def test_who_waits_for_a_turn_waits_longer_than_a_service_that_stopped_may_keep_
 
 async def test_a_unit_that_fails_takes_no_other_of_its_group_with_it(database: Database, database_url: str) -> None:
     def fail(tx: Transaction) -> None:
-        nodes.set_live(tx.connection, "bad", True)
+        nodes.attach(tx, "bad")
         raise ValueError("on purpose")
 
     a, b = partial(put, name="a"), partial(put, name="b")
@@ -86,7 +86,7 @@ async def test_a_unit_that_fails_takes_no_other_of_its_group_with_it(database: D
 
 async def test_a_unit_that_fails_alone_stores_nothing(database: Database, database_url: str) -> None:
     def fail(tx: Transaction) -> None:
-        nodes.set_live(tx.connection, "bad", True)
+        nodes.attach(tx, "bad")
         raise ValueError("on purpose")
 
     with pytest.raises(ValueError, match="on purpose"):
@@ -126,7 +126,7 @@ async def test_a_full_disk_is_told_and_the_next_write_works_when_there_is_room(t
 
     def fill(tx: Transaction) -> None:
         for number in range(2000):
-            nodes.set_live(tx.connection, f"node-{number:050}", True)
+            nodes.attach(tx, f"node-{number:050}")
 
     limit("1")
     with pytest.raises(StoreUnavailable, match="full"):
@@ -153,7 +153,7 @@ async def test_a_commit_that_fails_stores_nothing_and_the_next_write_goes_on(
     database: Database, database_url: str
 ) -> None:
     def point_nowhere(tx: Transaction) -> None:
-        nodes.set_live(tx.connection, "bad", True)
+        nodes.attach(tx, "bad")
         # Noticed by the commit, not by the statement.
         tx.connection.execute(text("INSERT INTO pointers VALUES ('nobody')"))
 

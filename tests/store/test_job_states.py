@@ -56,8 +56,8 @@ def put_and_move(policy: Policy, statement: Statement, source: JobStatus, tx: Tr
     In one transaction, so that no controller moves the job meanwhile.
     """
     accepted = load_balancers.create_load_balancer(tx, CALLER, policy, new_load_balancer())
-    nodes.set_live(tx.connection, NODE, True)
-    nodes.observe(tx.connection, NODE, {accepted.resource_id: 1})
+    session = nodes.attach(tx, NODE)
+    nodes.observe(tx.connection, NODE, session, {accepted.resource_id: 1})
     ended = None if source in UNFINISHED else 1
     put = update(job_table).where(job_table.c.id == accepted.job_id)
     tx.connection.execute(put.values(status=source, end_time=ended))

@@ -22,6 +22,7 @@ def load_balancer(id: str, type: str = EXTERNAL) -> LoadBalancer:
         status=Status.ACTIVE,
         deleting=False,
         generation=1,
+        revision=1,
         create_time=0,
         update_time=0,
     )

@@ -36,7 +36,7 @@ from equipoise.store.database import Database
 _log = structlog.get_logger("equipoise")
 
 NODE_ID: Final = "local"
-"""The one node that this process brings along."""
+"""What Envoy is called on its own stream, and the node of a service that is alone with its database."""
 
 
 class LocalNode:
@@ -72,7 +72,9 @@ class LocalNode:
         self.cutter = EnvoyCutter(lambda: envoy.pids)
         self.page = MetricsPage(NODE_ID, lambda: envoy.pid, lambda: envoy.shortages)
         self._stream = AdsServer(files.xds_socket, lambda: envoy.pids, self._keep, self.page.stream)
-        self.backend = EnvoyBackend(self._stream)
+        # Services that share a database tell their nodes apart.
+        self.node_id = self._instance if database.is_shared else NODE_ID
+        self.backend = EnvoyBackend(self._stream, self.node_id)
 
     @classmethod
     async def open(
@@ -119,7 +121,7 @@ class LocalNode:
             # As late as may be: until here a standby that a killed service left looks after Envoy.
             await self._standby.start()
             try:
-                await self._stream.start(observer)
+                await self._stream.start(self.backend.told_to(observer))
                 parts.push_async_callback(self._stream.stop)
                 for each in limits_of_machine.low(limits_of_machine.limits()):
                     _log.warning("low_limit", **asdict(each))
@@ -149,7 +151,7 @@ class LocalNode:
         self._udp_health = UdpHealthChecker(self._database, udp_recorder.record)
         packets = PacketCounter(self._instance, enabled=self._settings.monitor.packets == "auto")
         traffic = TrafficObserver(
-            self._database, admin, packets, NODE_ID, self._settings.monitor.interval, self.page.traffic.take
+            self._database, admin, packets, self.node_id, self._settings.monitor.interval, self.page.traffic.take
         )
         await begin(parts, recorder, health, udp_recorder, self._udp_health)
         parts.push_async_callback(self._let_go_of, packets)

@@ -8,6 +8,7 @@ import asyncio
 from equipoise.controller.compile import ProxySettings, Unseal
 from equipoise.controller.deadlines import Deadlines
 from equipoise.controller.draining import Draining
+from equipoise.controller.leases import Leases
 from equipoise.controller.observe import Observer
 from equipoise.controller.patience import PatientDatabase
 from equipoise.controller.reconcile import BandwidthLimits, Reconciler
@@ -15,6 +16,7 @@ from equipoise.controller.slow_start import SlowStart
 from equipoise.proxy.backend import Backend
 from equipoise.store import desired
 from equipoise.store.database import Database
+from equipoise.store.feed import Feed
 
 
 class Controller:
@@ -46,12 +48,15 @@ class Controller:
         self._draining = draining
         self._reconciler = Reconciler(patient, unseal, slow_start, proxy, limits, backend)
         self.observer = Observer(patient, draining, backend, self._reconciler.look_at)
-        self._deadlines = Deadlines(database, time_limit, lambda: self.observer.live_nodes)
+        self._deadlines = Deadlines(database, time_limit)
+        self.leases = Leases(database, self.observer.sessions, self.observer.lost, self._reconciler.look_at)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Apply all that is desired, then begin to follow changes. Nodes may connect before or after."""
         self._database.on_commit(self._reconciler.follow)
+        if self._database.is_shared:
+            await Feed.open(self._database)
         await self._draining.start()
         ids = await self._database.read(desired.all_ids)
         await self.observer.start(ids)
@@ -62,6 +67,8 @@ class Controller:
             asyncio.create_task(self.observer.run(), name="observe"),
             asyncio.create_task(self._deadlines.run(), name="deadlines"),
         ]
+        if self._database.is_shared:
+            self._tasks.append(asyncio.create_task(self.leases.run(), name="leases"))
 
     async def wait_until_in_force(self, seconds: float) -> bool:
         """Whether a node has in force what was desired at the start, or comes to have it within `seconds`."""
@@ -77,3 +84,5 @@ class Controller:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._draining.stop()
+        if self._database.is_shared:
+            await self.leases.give_up()

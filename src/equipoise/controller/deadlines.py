@@ -1,7 +1,6 @@
 """Fails jobs whose time limit is over, with the reason that fits."""
 
 import asyncio
-from collections.abc import Callable, Collection
 from typing import Final
 
 from sqlalchemy import Connection
@@ -9,6 +8,7 @@ from sqlalchemy import Connection
 from equipoise.controller import reasons
 from equipoise.controller.patience import PatientDatabase
 from equipoise.core.jobs import FailureReason, JobStatus
+from equipoise.store import nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.jobs import queries, rollback, transitions
 
@@ -20,14 +20,12 @@ class Deadlines:
 
     Args:
         time_limit: seconds after which a job fails; the deadline itself is in the job.
-        live_nodes: the nodes that are connected now, for the reason.
     """
 
-    def __init__(self, database: Database, time_limit: float, live_nodes: Callable[[], Collection[str]]) -> None:
+    def __init__(self, database: Database, time_limit: float) -> None:
         self._database = database
         self._patient = PatientDatabase(database)
         self._time_limit = time_limit
-        self._live_nodes = live_nodes
 
     async def run(self) -> None:
         """Look again and again, for ever."""
@@ -54,5 +52,5 @@ class Deadlines:
     def _fail_overdue(self, tx: Transaction) -> None:
         transitions.limit_deadlines(tx, self._latest(tx.now))
         for id, status in queries.overdue(tx.connection, tx.now):
-            reason = reasons.of_time_limit(JobStatus(status), self._time_limit, self._live_nodes())
+            reason = reasons.of_time_limit(JobStatus(status), self._time_limit, nodes.live(tx.connection))
             rollback.fail(tx, [id], FailureReason.NOT_CONFIRMED, reason)

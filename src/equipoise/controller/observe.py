@@ -7,20 +7,23 @@ with the process.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
 
 from equipoise.controller import reasons
 from equipoise.controller.draining import Draining
+from equipoise.controller.leases import leave
 from equipoise.controller.patience import PatientDatabase
 from equipoise.controller.reconcile import LAST_GENERATION, batches
 from equipoise.core.references import ResourceKind, ResourceRef
 from equipoise.proxy.backend import Backend
 from equipoise.proxy.rejections import RejectedResource
-from equipoise.store import desired, nodes
+from equipoise.store import errors, nodes
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import queries, rollback, transitions
+from equipoise.store.nodes import SessionLostError
 
 _log = structlog.get_logger("equipoise.controller")
 
@@ -47,7 +50,7 @@ class Observer:
         self._backend = backend
         self._look_at = look_at
         self._seen: asyncio.Queue[_Observation] = asyncio.Queue()
-        self.live_nodes: set[str] = set()
+        self.sessions: dict[str, int] = {}
         # What was desired at the start and no node has confirmed yet.
         self._awaited: set[str] = set()
         self._caught_up = asyncio.Event()
@@ -56,8 +59,9 @@ class Observer:
 
     async def start(self, load_balancer_ids: Iterable[str]) -> None:
         """Begin with no node, and with these load balancers to be confirmed."""
-        await self._database.write(lambda tx: nodes.set_all_gone(tx.connection))
-        self._in_error = dict.fromkeys(await self._database.read(desired.in_error), NEVER)
+        if not self._database.is_shared:
+            await self._database.write(lambda tx: nodes.set_all_gone(tx.connection))
+        self._in_error = dict.fromkeys(await self._database.read(errors.load_balancers), NEVER)
         self._awaited = set(load_balancer_ids)
 
     async def wait_until_in_force(self, seconds: float) -> bool:
@@ -72,13 +76,11 @@ class Observer:
     # What the backend tells
 
     def node_connected(self, node_id: str) -> None:
-        self.live_nodes.add(node_id)
         # What it rejected before it may take now; what it says from here on counts.
         self._in_error = dict.fromkeys(self._in_error, NEVER)
         self._seen.put_nowait(_NodeChanged(node_id, live=True))
 
     def node_disconnected(self, node_id: str) -> None:
-        self.live_nodes.discard(node_id)
         self._seen.put_nowait(_NodeChanged(node_id, live=False))
 
     def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
@@ -97,43 +99,66 @@ class Observer:
                 observations.append(self._seen.get_nowait())
             for observation in _merged(observations):
                 match observation:
-                    case _NodeChanged(node_id, live):
-                        await self._note_node(node_id, live)
-                    case _Confirmed(node_id, generations):
-                        # All at once would hold up everybody else for a second where thousands are confirmed.
-                        for some in batches(generations):
-                            await self._note_confirmed(node_id, {id: generations[id] for id in some})
-                    case _RejectedBy(node_id, rejections):
-                        for rejection in rejections:
-                            await self._note_rejected(node_id, rejection)
+                    case _NodeChanged(node_id, live=True):
+                        await self._note_live(node_id)
+                    case _NodeChanged(node_id):
+                        await self._note_gone(node_id)
+                    case _Confirmed(node_id) | _RejectedBy(node_id) if session := self.sessions.get(node_id):
+                        try:
+                            await self._note(session, observation)
+                        except SessionLostError:
+                            self.lost(node_id, session)
 
-    async def _note_node(self, node_id: str, live: bool) -> None:
-        def write(tx: Transaction) -> Sequence[str]:
-            nodes.set_live(tx.connection, node_id, live)
-            waiting = queries.waiting_load_balancers(tx.connection)
-            if not live:
-                # The others may have confirmed all that was still missing from this one.
-                transitions.succeed(tx, waiting)
-            return waiting
+    async def _note(self, session: int, observation: "_Confirmed | _RejectedBy") -> None:
+        match observation:
+            case _Confirmed(node_id, generations):
+                # All at once would hold up everybody else for a second where thousands are confirmed.
+                for some in batches(generations):
+                    await self._note_confirmed(node_id, session, {id: generations[id] for id in some})
+            case _RejectedBy(node_id, rejections):
+                for rejection in rejections:
+                    await self._note_rejected(node_id, session, rejection)
 
-        _log.info("node_live" if live else "node_gone", node_id=node_id)
-        self._look_at(await self._database.write(write))
+    def lost(self, node_id: str, session: int) -> None:
+        """The session of a node does not hold any more: begin another one, in which it tells everything anew."""
+        if self.sessions.get(node_id) != session:
+            return
+        del self.sessions[node_id]
+        _log.warning("session_lost", node_id=node_id, session=session, effect="the node is taken over anew")
+        self._backend.reconnect(node_id)
+
+    async def _note_live(self, node_id: str) -> None:
+        def write(tx: Transaction) -> tuple[int, Sequence[str]]:
+            return nodes.attach(tx, node_id), queries.waiting_load_balancers(tx.connection)
+
+        session, waiting = await self._database.write(write)
+        self.sessions[node_id] = session
+        _log.info("node_live", node_id=node_id, session=session)
+        self._look_at(waiting)
         self._note_progress()
 
-    async def _note_confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
+    async def _note_gone(self, node_id: str) -> None:
+        session = self.sessions.pop(node_id, None)
+        if session is None:
+            return
+
+        _log.info("node_gone", node_id=node_id, session=session)
+        self._look_at(await self._database.write(partial(leave, node_id=node_id, session=session)))
+
+    async def _note_confirmed(self, node_id: str, session: int, generations: Mapping[str, int]) -> None:
         unkept = await self._draining.removals_confirmed(generations)
         for removal in unkept:
             _log.warning("connections_not_cut", job_id=removal.job_id, reason=removal.reason)
         healed = [id for id, generation in generations.items() if generation > self._in_error.get(id, LAST_GENERATION)]
 
         def write(tx: Transaction) -> set[str]:
-            known = nodes.observe(tx.connection, node_id, generations)
+            known = nodes.observe(tx.connection, node_id, session, generations)
             for removal in unkept:
                 transitions.warn(tx, [removal.job_id], reasons.of_connections(removal.reason))
             transitions.begin_confirmed(tx, known)
             transitions.succeed(tx, known)
             if healed:
-                desired.clear_errors(tx.connection, healed)
+                errors.heal(tx.connection, node_id, healed)
             return generations.keys() - set(known)
 
         for id in await self._database.write(write):
@@ -144,20 +169,21 @@ class Observer:
         self._note_progress()
 
     def _note_progress(self) -> None:
-        if self.live_nodes and not self._awaited:
+        if self.sessions and not self._awaited:
             self._caught_up.set()
 
-    async def _note_rejected(self, node_id: str, rejection: RejectedResource) -> None:
+    async def _note_rejected(self, node_id: str, session: int, rejection: RejectedResource) -> None:
         """Fail the jobs that the rejection is about. Without any, what was in force before cannot be again: ERROR."""
         failure, reason = reasons.of_rejection(node_id, rejection)
 
         def write(tx: Transaction) -> bool:
+            nodes.check(tx.connection, node_id, session)
             everything = ResourceRef(ResourceKind.LOAD_BALANCER, rejection.load_balancer_id)
             concerns = rejection.concerns | {everything}
             about = queries.touching(tx.connection, rejection.load_balancer_id, concerns, rejection.generation)
             if about:
                 return rollback.fail(tx, about, failure, reason)
-            desired.set_error(tx.connection, rejection.concerns)
+            errors.note(tx.connection, node_id, rejection.load_balancer_id, rejection.concerns)
             return False
 
         if await self._database.write(write):

@@ -24,6 +24,11 @@ class PatientDatabase:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other services may use it."""
+        return self._database.is_shared
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read."""
         return await self._patiently(partial(self._database.read, work))

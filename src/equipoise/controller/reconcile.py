@@ -4,7 +4,7 @@ The level is compared, never the edge: a load balancer is applied as a whole, wh
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final, Protocol
@@ -63,6 +63,8 @@ class Reconciler:
         self._limits = limits
         self._backend = backend
         self._moved: set[str] = set()
+        # Those of them that moved at other services only, which begin their jobs.
+        self._foreign: set[str] = set()
         self._gone: set[str] = set()
         self._something_moved = asyncio.Event()
 
@@ -76,7 +78,10 @@ class Reconciler:
     def follow(self, events: Iterable[Event]) -> None:
         """Note what a commit moved."""
         for event in events:
-            if isinstance(event, LoadBalancerMoved | HealthMoved):
+            if isinstance(event, LoadBalancerMoved) and event.is_foreign:
+                self._foreign |= {event.load_balancer_id} - self._moved
+                self._note([event.load_balancer_id])
+            elif isinstance(event, LoadBalancerMoved | HealthMoved):
                 self.look_at([event.load_balancer_id])
             elif isinstance(event, LoadBalancerGone):
                 self._moved.discard(event.load_balancer_id)
@@ -86,6 +91,11 @@ class Reconciler:
 
     def look_at(self, load_balancer_ids: Iterable[str]) -> None:
         """Apply these again."""
+        ids = set(load_balancer_ids)
+        self._foreign -= ids
+        self._note(ids)
+
+    def _note(self, load_balancer_ids: Iterable[str]) -> None:
         self._moved.update(load_balancer_ids)
         self._something_moved.set()
 
@@ -95,11 +105,12 @@ class Reconciler:
             await self._something_moved.wait()
             self._something_moved.clear()
             moved, self._moved = self._moved, set()
+            foreign, self._foreign = self._foreign, set()
             gone, self._gone = self._gone, set()
             await self._limits.apply((), gone)
             for id in gone:
                 self._slow_start.forget(id)
-            await self._apply(moved)
+            await self._apply(moved, foreign)
 
     async def raise_shares(self) -> None:
         """Apply the next share of members that have come back, step by step, for ever."""
@@ -107,7 +118,7 @@ class Reconciler:
             await asyncio.sleep(self._slow_start.step)
             self.look_at(self._slow_start.under_way())
 
-    async def _apply(self, load_balancer_ids: Iterable[str]) -> None:
+    async def _apply(self, load_balancer_ids: Iterable[str], foreign: Collection[str] = ()) -> None:
         for batch in batches(load_balancer_ids):
             found = await self._database.read(partial(desired.load, ids=batch))
             compiled = [
@@ -121,7 +132,8 @@ class Reconciler:
             )
             # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it
             # goes out with the next batch, which follows at once.
-            await self._database.write(partial(transitions.begin, load_balancer_ids=batch))
+            if own := [id for id in batch if id not in foreign]:
+                await self._database.write(partial(transitions.begin, load_balancer_ids=own))
 
     async def _warn(self, load_balancer_ids: Sequence[str]) -> None:
         """Where limits are not in force, let jobs say so before they can succeed."""

@@ -1,11 +1,11 @@
-"""Forgets what is old: ended jobs past their retention, and idempotency keys past theirs."""
+"""Forgets what is old: ended jobs past their retention, idempotency keys past theirs, and nodes that are gone."""
 
 import asyncio
 from typing import Final
 
 import structlog
 
-from equipoise.store import idempotency
+from equipoise.store import idempotency, nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.jobs import queries
 
@@ -16,6 +16,9 @@ _DAY: Final = 24 * 3600 * 1000
 
 _KEY_LIFETIME: Final = _DAY
 """Milliseconds for which an idempotency key is remembered."""
+
+_NODE_LIFETIME: Final = _DAY
+"""Milliseconds for which it is remembered what a node has confirmed that is gone."""
 
 _PERIOD: Final = 600.0
 _BATCH: Final = 500
@@ -58,4 +61,5 @@ class Retention:
 
     def _forget_some(self, tx: Transaction) -> int:
         idempotency.forget(tx, tx.now - _KEY_LIFETIME)
+        nodes.forget_gone(tx.connection, tx.now - _NODE_LIFETIME)
         return queries.forget_ended(tx, tx.now - self._job_milliseconds, _BATCH)

@@ -32,7 +32,8 @@ INTERNAL = "Internal"
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancer:
-    """`bandwidth` is in Mbit/s; `generation` rises with every change of it or of anything below it."""
+    """`bandwidth` is in Mbit/s; `generation` rises with every change of it or of anything below it. `revision` is that
+    of the last change of what its nodes are to have in force; it is in one order with those of all others."""
 
     id: str
     project_id: str
@@ -51,6 +52,7 @@ class LoadBalancer:
     status: Status
     deleting: bool
     generation: int
+    revision: int
     create_time: int
     update_time: int
 

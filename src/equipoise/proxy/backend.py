@@ -33,12 +33,15 @@ class Backend(Protocol):
     def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
         """Whatever was rejected of this or an earlier generation is known and need not hold it up."""
 
+    def reconnect(self, node_id: str) -> None:
+        """Let the node connect anew: everything is then confirmed or rejected once more."""
+
     def ready(self) -> None:
         """All that is desired has been published: what is not among it is superfluous."""
 
 
 class NodeObserver(Protocol):
-    """Called on the event loop, never from within a call of the backend; must not block and must not raise."""
+    """Called on the event loop, from within a call of the backend only for `reconnect`; must not block nor raise."""
 
     def node_connected(self, node_id: str) -> None:
         """A stream of that node was opened; everything will be confirmed or rejected on it anew."""

@@ -7,8 +7,7 @@ How the two kinds of database are used is in `equipoise.store.sqlite` and `equip
 
 import asyncio
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -53,10 +52,11 @@ class Database:
 
     Args:
         url: an SQLAlchemy URL.
-        clock: seconds since 1970; the only clock that the store reads.
+        clock: seconds since 1970, in place of the clock that all services on the database share: that of a database
+            server, or of this machine with SQLite.
     """
 
-    def __init__(self, url: str, clock: Clock = time.time) -> None:
+    def __init__(self, url: str, clock: Clock | None = None) -> None:
         self._engine = open_engine(url)
         self._clock = clock
         self._lanes: Lanes[Unit[Any]] = Lanes(OWN_LANE)
@@ -64,18 +64,18 @@ class Database:
         self._closing = False
         self._listeners: list[Callable[[list[Event]], None]] = []
         self._comparisons: list[Callable[[], Awaitable[None]]] = []
+        self._own_revisions: set[int] = set()
         self._used: SqliteAccess | ServerAccess | None = None
         self._writing: asyncio.Task[None] | None = None
         self._comparing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin serving, on the running event loop. The schema must be there (`equipoise.store.migrate`)."""
-        is_sqlite = self._engine.dialect.name == "sqlite"
-        if is_sqlite:
-            self._used = SqliteAccess(self._engine)
-        else:
+        if self.is_shared:
             self._used = server = ServerAccess(self._engine)
             self._comparing = asyncio.create_task(self._compare(server.foreign_writes()), name="database-comparisons")
+        else:
+            self._used = SqliteAccess(self._engine)
         self._writing = asyncio.create_task(self._write_until_closed(), name="database-writer")
 
     async def stop(self) -> None:
@@ -96,9 +96,14 @@ class Database:
         tasks = [task for task in (self._writing, self._comparing) if task is not None]
         await asyncio.gather(*map(asyncio.shield, tasks))
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other services may use it: it is a server, and not the file of this one."""
+        return self._engine.dialect.name != "sqlite"
+
     def now(self) -> int:
         """Milliseconds since 1970 (UTC)."""
-        return int(self._clock() * 1000)
+        return self._access.now() if self._clock is None else int(self._clock() * 1000)
 
     def on_commit(self, listener: Callable[[list[Event]], None]) -> None:
         """Call `listener` on the event loop with the events of each commit, in the order of commits."""
@@ -110,6 +115,17 @@ class Database:
         It compares what this process knows with what is stored, and may raise StoreUnavailable.
         """
         self._comparisons.append(compare)
+
+    def take_own_revisions(self, up_to: int) -> Collection[int]:
+        """The revisions up to this one that this process has written and told of, each once; of a shared database."""
+        taken = {revision for revision in self._own_revisions if revision <= up_to}
+        self._own_revisions -= taken
+        return taken
+
+    def tell(self, events: list[Event]) -> None:
+        """Call those that follow the commits: with what another service has committed, for example."""
+        for listener in self._listeners:
+            listener(events)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a short read on one consistent snapshot.
@@ -181,6 +197,8 @@ class Database:
         events: list[Event] = []
         for outcome in outcomes:
             events.extend(outcome.events)
+            if outcome.events and self.is_shared:
+                self._own_revisions.add(outcome.revision)
             future = outcome.unit.future
             if future.done():
                 # Whoever waited has gone, or was told that the outcome is not known.
@@ -190,8 +208,7 @@ class Database:
             else:
                 future.set_exception(outcome.error)
         if events:
-            for listener in self._listeners:
-                listener(events)
+            self.tell(events)
 
 
 def sqlite_url(path: Path) -> str:

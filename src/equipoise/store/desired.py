@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, and_, bindparam, select
 
-from equipoise.core.model import CertificateContent, HealthMonitor, Listener, LoadBalancer, Pool, Status
-from equipoise.core.references import ResourceKind, Scope, ids_of
+from equipoise.core.model import CertificateContent, HealthMonitor, Listener, LoadBalancer, Pool
 from equipoise.store import rows
 from equipoise.store.tables import (
     certificate_contents,
@@ -49,15 +48,6 @@ _CERTIFICATES = (
     .where(certificates.c.id.in_(bindparam("certificate_ids", expanding=True)))
 )
 _ALL_IDS = select(load_balancers.c.id).order_by(load_balancers.c.id)
-_IN_ERROR = select(listeners.c.load_balancer_id).where(listeners.c.status == Status.ERROR).distinct()
-_SET_ERROR = tuple(
-    (kind, update(table).where(table.c.id.in_(bindparam("rejected", expanding=True))).values(status=Status.ERROR))
-    for kind, table in ((ResourceKind.LISTENER, listeners), (ResourceKind.POOL, pools))
-)
-_CLEAR_ERRORS = tuple(
-    update(table).where(table.c.load_balancer_id.in_(_IDS), table.c.status == Status.ERROR).values(status=Status.ACTIVE)
-    for table in (listeners, pools)
-)
 
 
 class DesiredMember(NamedTuple):
@@ -128,23 +118,6 @@ def load(connection: Connection, ids: Sequence[str]) -> Sequence[DesiredLoadBala
 def all_ids(connection: Connection) -> Sequence[str]:
     """Every load balancer there is."""
     return connection.execute(_ALL_IDS).scalars().all()
-
-
-def in_error(connection: Connection) -> Sequence[str]:
-    """The load balancers with a listener that the data plane refused although it had been in force."""
-    return connection.execute(_IN_ERROR).scalars().all()
-
-
-def set_error(connection: Connection, rejected: Scope) -> None:
-    """The data plane rejects something that no job is about: after a restart its port was gone, for example."""
-    for kind, statement in _SET_ERROR:
-        connection.execute(statement, {"rejected": ids_of(kind, rejected)})
-
-
-def clear_errors(connection: Connection, load_balancer_ids: Sequence[str]) -> None:
-    """The data plane has everything of these load balancers in force again."""
-    for statement in _CLEAR_ERRORS:
-        connection.execute(statement, {"ids": list(load_balancer_ids)})
 
 
 _make_load_balancer = rows.maker(LoadBalancer)

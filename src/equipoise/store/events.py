@@ -2,15 +2,25 @@
 whoever misses an event finds the same in the database."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from equipoise.core.jobs import JobStatus, JobType
 
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancerMoved:
-    """The generation of a load balancer rose: what is desired may differ from what is in force."""
+    """The generation of a load balancer rose: what is desired may differ from what is in force.
+
+    `is_foreign`: another service has changed it, or what it saw of its members' health.
+    """
 
     load_balancer_id: str
+    is_foreign: bool = False
+
+    @classmethod
+    def elsewhere(cls, load_balancer_id: str) -> Self:
+        """The same at another service."""
+        return cls(load_balancer_id, is_foreign=True)
 
 
 @dataclass(frozen=True, slots=True)

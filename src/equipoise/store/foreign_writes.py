@@ -26,7 +26,7 @@ async def foreign_writes(address: URL, own_name: str) -> AsyncIterator[None]:
 
     Args:
         address: of the database server.
-        own_name: the payload with which this service notifies; it does not wake itself.
+        own_name: with which the payloads of this service begin; it does not wake itself. The revision follows.
     """
     # Imported here: it takes memory that a service on SQLite has no use for.
     from psycopg import AsyncConnection, OperationalError
@@ -42,7 +42,7 @@ async def foreign_writes(address: URL, own_name: str) -> AsyncIterator[None]:
                 yield
                 while True:
                     heard = [each async for each in connection.notifies(timeout=LEVEL_SECONDS, stop_after=1)]
-                    if not heard or any(each.payload != own_name for each in heard):
+                    if not heard or any(each.payload.partition(" ")[0] != own_name for each in heard):
                         yield
         except OperationalError:
             # The server is away. Those who write say so; here nothing can be missed but time.

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from equipoise.core.commands import Filter
 from equipoise.core.model import LoadBalancer
 from equipoise.core.references import ResourceKind
 from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
-from equipoise.store.events import LoadBalancerMoved
+from equipoise.store.events import HealthMoved, LoadBalancerMoved
 from equipoise.store.tables import health_monitors, listeners, load_balancers, members, pools
 
 _read = rows.reader(LoadBalancer)
@@ -22,7 +23,7 @@ _COUNT = select(func.count()).select_from(load_balancers).where(load_balancers.c
 _RAISE = (
     update(load_balancers)
     .where(load_balancers.c.id == bindparam("lb_id"))
-    .values(generation=load_balancers.c.generation + 1)
+    .values(generation=load_balancers.c.generation + 1, revision=bindparam("at_revision"))
     .returning(load_balancers.c.generation)
 )
 # What is private to a listener goes with it: so it is not there any more when that is not.
@@ -96,6 +97,22 @@ def raise_generation(tx: Transaction, id: str) -> int:
 
     The row stays locked until the commit, so changes of one load balancer stand in one order.
     """
-    generation: int = tx.connection.execute(_RAISE, {"lb_id": id}).scalar_one()
+    generation: int = tx.connection.execute(_RAISE, {"lb_id": id, "at_revision": tx.revision}).scalar_one()
     tx.emit(LoadBalancerMoved(id))
     return generation
+
+
+def moved_by_health(*pools_are: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    """The statement of `tell_of_health`: to whom pools belong of which this is true."""
+    return (
+        update(load_balancers)
+        .where(load_balancers.c.id.in_(select(pools.c.load_balancer_id).where(*pools_are)))
+        .values(revision=bindparam("at_revision"))
+        .returning(load_balancers.c.id)
+    )
+
+
+def tell_of_health(tx: Transaction, move: ReturningUpdate[Any], pool_ids: Sequence[str]) -> None:
+    """Tell controllers that the health of members of these pools changes what is to be in force."""
+    for id in tx.connection.execute(move, {"ids": list(pool_ids), "at_revision": tx.revision}).scalars():
+        tx.emit(HealthMoved(id))

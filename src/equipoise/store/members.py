@@ -6,9 +6,8 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from equipoise.core.commands import Filter
 from equipoise.core.model import Algorithm, Member, Protocol
-from equipoise.store import rows, statuses
+from equipoise.store import load_balancers, rows, statuses
 from equipoise.store.database import Transaction
-from equipoise.store.events import HealthMoved
 from equipoise.store.tables import members, pools
 
 _read = rows.reader(Member)
@@ -33,14 +32,10 @@ _OBSERVE = (
 _FAILING = select(members.c.pool_id, members.c.address).where(
     members.c.pool_id.in_(bindparam("ids", expanding=True)), members.c.healthy.is_(False)
 )
-_LOAD_BALANCERS_OF = (
-    select(pools.c.load_balancer_id)
-    .where(
-        pools.c.id.in_(bindparam("ids", expanding=True)),
-        pools.c.protocol != Protocol.UDP,
-        pools.c.algorithm == Algorithm.ROUND_ROBIN,
-    )
-    .distinct()
+_MOVE = load_balancers.moved_by_health(
+    pools.c.id.in_(bindparam("ids", expanding=True)),
+    pools.c.protocol != Protocol.UDP,
+    pools.c.algorithm == Algorithm.ROUND_ROBIN,
 )
 _RESTORE = (
     update(members)
@@ -107,8 +102,7 @@ def observe_health(tx: Transaction, seen: Mapping[tuple[str, str], bool]) -> Non
     ]
     if values:
         tx.connection.execute(_OBSERVE, values)
-    for id in tx.connection.execute(_LOAD_BALANCERS_OF, {"ids": moved}).scalars():
-        tx.emit(HealthMoved(id))
+    load_balancers.tell_of_health(tx, _MOVE, moved)
 
 
 def forget_health(connection: Connection, pool_id: str) -> None:

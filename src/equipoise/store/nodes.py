@@ -1,22 +1,71 @@
-"""Statements about data-plane nodes and what each has confirmed."""
+"""Statements about data-plane nodes: which controller has each, for how long, and what each has confirmed.
+
+A controller takes a node over with a session: the revision at which it did. All that it writes about the node names the
+session, so nothing counts that a controller says which has lost the node meanwhile. Sessions of a shared database end
+with their lease, unless it is renewed; whose controller is dead or cut off holds up no job.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, Insert, bindparam, select, update
+from sqlalchemy import Connection, Insert, and_, bindparam, delete, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import text
 
+from equipoise.store.database import Transaction
 from equipoise.store.tables import load_balancers, nodes, observations
 
-_PRESENT: Final = select(load_balancers.c.id).where(load_balancers.c.id.in_(bindparam("ids", expanding=True)))
+LEASE: Final = 6_000
+"""Milliseconds for which a session holds without being renewed."""
+
+_IS_ATTACHED: Final = (
+    nodes.c.id == bindparam("of_node"),
+    nodes.c.session == bindparam("in_session"),
+    nodes.c.live.is_(True),
+)
+_ATTACHED: Final = select(nodes.c.id).where(*_IS_ATTACHED)
+_DETACH: Final = update(nodes).where(*_IS_ATTACHED).values(live=False)
+# A row for each of the load balancers that exist, or one without, as long as the node is attached.
+_PRESENT: Final = (
+    select(load_balancers.c.id)
+    .select_from(
+        nodes.outerjoin(load_balancers, and_(true(), load_balancers.c.id.in_(bindparam("ids", expanding=True))))
+    )
+    .where(*_IS_ATTACHED)
+)
 _SET_ALL_GONE: Final = update(nodes).values(live=False)
+_RENEW: Final = (
+    update(nodes)
+    .where(
+        nodes.c.id.in_(bindparam("ids", expanding=True)),
+        nodes.c.session.in_(bindparam("sessions", expanding=True)),
+        nodes.c.live.is_(True),
+    )
+    .values(lease_until=bindparam("until"))
+    .returning(nodes.c.id, nodes.c.session)
+)
+# After a start of the server everybody gets the time of one lease to renew theirs.
+_IS_EXPIRED: Final = (
+    nodes.c.live.is_(True),
+    nodes.c.lease_until < bindparam("now"),
+    text(f"pg_postmaster_start_time() < clock_timestamp() - interval '{LEASE} milliseconds'"),
+)
+_ANY_EXPIRED: Final = select(nodes.c.id).where(*_IS_EXPIRED).limit(1)
+_EXPIRE: Final = update(nodes).where(*_IS_EXPIRED).values(live=False).returning(nodes.c.id)
+_LIVE: Final = select(nodes.c.id).where(nodes.c.live.is_(True)).order_by(nodes.c.id)
+_FORGET: Final = delete(nodes).where(nodes.c.live.is_(False), nodes.c.lease_until < bindparam("before"))
+
+
+class SessionLostError(Exception):
+    """Another controller has the node, or its lease is over: nothing was written, and nothing more is to be said."""
 
 
 def _upserts(insert: type[sqlite.Insert] | type[postgresql.Insert]) -> tuple[Insert, Insert]:
     """Put a node, and put an observation, in the spelling of a dialect; both know ON CONFLICT."""
     node, observation = insert(nodes), insert(observations)
+    taken_over = {column: getattr(node.excluded, column) for column in ("live", "session", "lease_until")}
     return (
-        node.on_conflict_do_update(index_elements=["id"], set_={"live": node.excluded.live}),
+        node.on_conflict_do_update(index_elements=["id"], set_=taken_over),
         observation.on_conflict_do_update(
             index_elements=["load_balancer_id", "node_id"], set_={"generation": observation.excluded.generation}
         ),
@@ -26,20 +75,66 @@ def _upserts(insert: type[sqlite.Insert] | type[postgresql.Insert]) -> tuple[Ins
 _UPSERTS: Final = {"sqlite": _upserts(sqlite.Insert), "postgresql": _upserts(postgresql.Insert)}
 
 
-def set_live(connection: Connection, node_id: str, live: bool) -> None:
-    """A node's stream opened or closed."""
-    put_node, _ = _UPSERTS[connection.dialect.name]
-    connection.execute(put_node, {"id": node_id, "live": live})
+def attach(tx: Transaction, node_id: str) -> int:
+    """Take a node over, from whoever has it. Returns the number of the session."""
+    put_node, _ = _UPSERTS[tx.connection.dialect.name]
+    values = {"id": node_id, "live": True, "session": tx.revision, "lease_until": tx.now + LEASE}
+    tx.connection.execute(put_node, values)
+    return tx.revision
+
+
+def detach(connection: Connection, node_id: str, session: int) -> bool:
+    """Give a node up. Returns whether it was in that session."""
+    return connection.execute(_DETACH, {"of_node": node_id, "in_session": session}).rowcount > 0
+
+
+def check(connection: Connection, node_id: str, session: int) -> None:
+    """Raises SessionLostError unless the node is in that session."""
+    if connection.execute(_ATTACHED, {"of_node": node_id, "in_session": session}).first() is None:
+        raise SessionLostError
+
+
+def renew(tx: Transaction, sessions: Mapping[str, int]) -> set[str]:
+    """Renew the leases of these sessions, by node. Returns the nodes whose session still holds."""
+    values = {"ids": list(sessions), "sessions": list(sessions.values()), "until": tx.now + LEASE}
+    return {row.id for row in tx.connection.execute(_RENEW, values) if sessions[row.id] == row.session}
+
+
+def any_expired(connection: Connection, now: int) -> bool:
+    """Whether the lease of a live node is over. Of a shared database only."""
+    return connection.execute(_ANY_EXPIRED, {"now": now}).first() is not None
+
+
+def expire(tx: Transaction) -> Sequence[str]:
+    """End the sessions whose lease is over. Returns the nodes. Of a shared database only."""
+    return tx.connection.execute(_EXPIRE, {"now": tx.now}).scalars().all()
 
 
 def set_all_gone(connection: Connection) -> None:
-    """No stream is open: the state at the start of the controller."""
+    """Nobody has a node: the state at the start of the only service on a database."""
     connection.execute(_SET_ALL_GONE)
 
 
-def observe(connection: Connection, node_id: str, generations: Mapping[str, int]) -> Sequence[str]:
-    """A node has these generations of these load balancers in force. Returns those that still exist."""
-    known = connection.execute(_PRESENT, {"ids": list(generations)}).scalars().all()
+def live(connection: Connection) -> Sequence[str]:
+    """The nodes that count."""
+    return connection.execute(_LIVE).scalars().all()
+
+
+def forget_gone(connection: Connection, before: int) -> None:
+    """Drop the nodes that are gone since before that time, with what they confirmed."""
+    connection.execute(_FORGET, {"before": before})
+
+
+def observe(connection: Connection, node_id: str, session: int, generations: Mapping[str, int]) -> Sequence[str]:
+    """A node has these generations of these load balancers in force. Returns those that still exist.
+
+    Raises SessionLostError.
+    """
+    values = {"of_node": node_id, "in_session": session, "ids": list(generations)}
+    found = connection.execute(_PRESENT, values).scalars().all()
+    if not found:
+        raise SessionLostError
+    known = [id for id in found if id is not None]
     if known:
         _, put_observation = _UPSERTS[connection.dialect.name]
         connection.execute(

@@ -17,7 +17,16 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DataError
 
 from equipoise.store.foreign_writes import CHANNEL, foreign_writes
-from equipoise.store.transaction import UNAVAILABLE, OutcomeUnknown, StoreUnavailable, Unit, UnitOutcome, cause, run
+from equipoise.store.transaction import (
+    UNAVAILABLE,
+    OutcomeUnknown,
+    StoreUnavailable,
+    Transaction,
+    Unit,
+    UnitOutcome,
+    cause,
+    run,
+)
 
 T = TypeVar("T")
 
@@ -27,17 +36,22 @@ READERS: Final = 4
 _WRITER_TURN: Final = 0x65717569
 """The advisory lock by which the writers of a database server take turns. Any number that nobody else uses."""
 
-# Other services are notified in the same statement: of a commit, since a rollback takes the notification with it.
+# All that a write has to know and to say, in one statement. Other services are notified of a commit only: a rollback
+# takes the notification with it.
 _BEGIN_WRITING: Final = text(
-    "SELECT CAST(pg_current_xact_id() AS text) FROM pg_advisory_xact_lock(:turn), pg_notify(:channel, :writer)"
+    "UPDATE revisions SET value = value + 1 FROM pg_advisory_xact_lock(:turn) RETURNING "
+    "value AS revision, CAST(pg_current_xact_id() AS text) AS number, "
+    "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) AS time, "
+    "pg_notify(:channel, CAST(:writer AS text) || ' ' || value)"
 )
+_TIME: Final = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
 _TAKE_TURN: Final = text("SELECT pg_advisory_xact_lock(:turn)")
 _STATUS: Final = text("SELECT pg_xact_status(CAST(:number AS xid8))")
 _COMMITTED: Final = "committed"
 _IN_PROGRESS: Final = "in progress"
 _NEVER_SEEN: Final = "never seen"
-_NUMBER: Final = "transaction_number"
-"""Where a connection keeps what the server calls its transaction."""
+_BEGUN: Final = "begun"
+"""Where a connection keeps what the server said at the begin of its transaction."""
 
 _DOUBT_PATIENCE: Final = 30.0
 """Seconds for which the server is asked what became of a commit before those who wait hear that nobody knows."""
@@ -75,6 +89,15 @@ class ServerAccess:
         self._readers = ThreadPoolExecutor(READERS, "database-reader")
         self._writer = ThreadPoolExecutor(1, "database-writer")
         self._doubt: _Doubt | None = None
+        # Of the clock of the server before the monotonic one of this machine, in milliseconds.
+        self._ahead: int | None = None
+
+    def now(self) -> int:
+        """Milliseconds since 1970 (UTC) by the clock of the server, which all services share, as last heard.
+
+        Before it was heard for the first time it is the clock of this machine.
+        """
+        return int(time.time() * 1000) if self._ahead is None else self._ahead + _monotonic()
 
     @property
     def is_in_doubt(self) -> bool:
@@ -111,6 +134,8 @@ class ServerAccess:
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:
             with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+                if self._ahead is None:
+                    self._hear(connection.execute(_TIME).scalar_one())
                 return work(connection)
         except UNAVAILABLE as error:
             raise StoreUnavailable(cause(error)) from error
@@ -124,26 +149,34 @@ class ServerAccess:
             self._engine.connect().execution_options(writer=self._name) as connection,
             connection.begin() as group,
         ):
+            begun = connection.info[_BEGUN]
+            self._hear(begun.time)
             # A savepoint keeps what fails from the others; one that is alone needs none.
             outcomes = [
-                run(connection, unit, now(), nullcontext() if len(units) == 1 else connection.begin_nested())
+                run(
+                    Transaction(connection, now(), begun.revision),
+                    unit,
+                    nullcontext() if len(units) == 1 else connection.begin_nested(),
+                )
                 for unit in units
             ]
             if all(outcome.error is not None for outcome in outcomes):
                 group.rollback()
                 return outcomes
-            number = connection.info[_NUMBER]
             try:
                 group.commit()
             except UNAVAILABLE as error:
                 # Only the answer may be lost. Who waits must be told the truth, and what was stored be carried out.
-                status = self._status_in_time(number)
+                status = self._status_in_time(begun.number)
                 if status is None:
-                    self._doubt = _Doubt(number, outcomes)
+                    self._doubt = _Doubt(begun.number, outcomes)
                     return [_in_doubt(outcome, cause(error)) for outcome in outcomes]
                 if status != _COMMITTED:
                     raise
         return outcomes
+
+    def _hear(self, milliseconds: int) -> None:
+        self._ahead = milliseconds - _monotonic()
 
     def _status_in_time(self, number: str) -> str | None:
         """What became of a transaction whose connection broke; None when nobody tells, for as long as we wait."""
@@ -194,4 +227,8 @@ def _begin(connection: Connection) -> None:
     writer = connection.get_execution_options().get("writer")
     if writer is not None:
         parameters = {"turn": _WRITER_TURN, "channel": CHANNEL, "writer": writer}
-        connection.info[_NUMBER] = connection.execute(_BEGIN_WRITING, parameters).scalar_one()
+        connection.info[_BEGUN] = connection.execute(_BEGIN_WRITING, parameters).one()
+
+
+def _monotonic() -> int:
+    return int(time.monotonic() * 1000)

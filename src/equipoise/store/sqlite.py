@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from equipoise.store.transaction import UNAVAILABLE, StoreUnavailable, Unit, UnitOutcome, cause, run
+from equipoise.store.transaction import UNAVAILABLE, StoreUnavailable, Transaction, Unit, UnitOutcome, cause, run
 
 T = TypeVar("T")
 
@@ -24,6 +24,7 @@ LOCK_PATIENCE: Final = 5.0
 _LOCK_PAUSE: Final = 0.01
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _BY_HAND: Final = "by_hand"
+_RAISE_REVISION: Final = "UPDATE revisions SET value = value + 1 RETURNING value"
 
 
 class SqliteAccess:
@@ -35,6 +36,10 @@ class SqliteAccess:
         # The writer waits for a lock on the event loop, with pauses, and not inside SQLite.
         self._writing.execute("PRAGMA busy_timeout=0")
         self._committer = ThreadPoolExecutor(1, "database-commit")
+
+    def now(self) -> int:
+        """Milliseconds since 1970 (UTC), by the clock of this machine."""
+        return int(time.time() * 1000)
 
     def close(self) -> None:
         self._committer.shutdown()
@@ -59,10 +64,11 @@ class SqliteAccess:
         outcomes: list[UnitOutcome] = []
         await self._begin_patiently()
         try:
+            [(revision,)] = self._writing.execute(_RAISE_REVISION).fetchall()
             for unit in units:
                 # A savepoint keeps what fails from the others; one that is alone needs none.
                 within = nullcontext() if len(units) == 1 else self._savepoint()
-                outcomes.append(run(self._writer, unit, now(), within))
+                outcomes.append(run(Transaction(self._writer, now(), revision), unit, within))
                 # Others have their turn between units; the connection is nobody else's.
                 await asyncio.sleep(0)
             if any(outcome.error is None for outcome in outcomes):

@@ -37,6 +37,11 @@ def _below(table: str) -> Column[str]:
     return Column(name, _ID, ForeignKey(f"{table}.id", ondelete="CASCADE"), nullable=False)
 
 
+def _revision() -> Column[int]:
+    """Of the last change of a row that other services have to know of."""
+    return Column("revision", BigInteger, nullable=False, server_default="0")
+
+
 def _lifecycle() -> list[Column[object]]:
     return [
         Column("status", String(16), nullable=False),
@@ -45,6 +50,14 @@ def _lifecycle() -> list[Column[object]]:
         Column("update_time", BigInteger, nullable=False),
     ]
 
+
+revisions = Table(
+    "revisions",
+    metadata,
+    # One row: the number of the newest change, which each writing transaction raises.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
+)
 
 load_balancers = Table(
     "load_balancers",
@@ -64,8 +77,10 @@ load_balancers = Table(
     Column("charge_mode", String(16)),
     Column("eip_type", String(16)),
     Column("generation", BigInteger, nullable=False),
+    _revision(),
     *_lifecycle(),
     Index(None, "project_id", "id"),
+    Index(None, "revision"),
 )
 
 certificates = Table(
@@ -230,11 +245,14 @@ jobs = Table(
     Column("running_time", BigInteger),
     Column("end_time", BigInteger),
     Column("deadline", BigInteger, nullable=False),
+    _revision(),
 )
 Index("ix_jobs_of_project", jobs.c.project_id, jobs.c.begin_time, jobs.c.id)
 Index("ix_jobs_ended", jobs.c.end_time)
-# A condition without values, so that the planner sees that a query implies it.
+# Conditions without values, so that the planner sees that a query implies them.
 unfinished = jobs.c.end_time.is_(None)
+has_ended = jobs.c.end_time.is_not(None)
+Index("ix_jobs_ended_revision", jobs.c.revision, sqlite_where=has_ended, postgresql_where=has_ended)
 Index(
     "ix_jobs_unfinished",
     jobs.c.load_balancer_id,
@@ -288,6 +306,10 @@ nodes = Table(
     metadata,
     Column("id", String(64), primary_key=True),
     Column("live", Boolean, nullable=False),
+    # The revision at which a controller took it over: what others write of it after that is void.
+    Column("session", BigInteger, nullable=False, server_default="0"),
+    # Milliseconds since 1970 (UTC), by the clock of the database.
+    Column("lease_until", BigInteger, nullable=False, server_default="0"),
 )
 
 observations = Table(
@@ -296,6 +318,15 @@ observations = Table(
     Column("load_balancer_id", _ID, ForeignKey("load_balancers.id", ondelete="CASCADE"), primary_key=True),
     Column("node_id", String(64), ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True),
     Column("generation", BigInteger, nullable=False),
+)
+
+# Nodes that reject something of a load balancer that no job is about: its listener is in ERROR until none does.
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("load_balancer_id", _ID, ForeignKey("load_balancers.id", ondelete="CASCADE"), primary_key=True),
+    Column("node_id", String(64), ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "node_id"),
 )
 
 traffic = Table(

@@ -35,11 +35,14 @@ class Transaction:
     Attributes:
         connection: where statements are executed.
         now: the time of the transaction in milliseconds since 1970 (UTC); the same for all that it writes.
+        revision: the number of this change of the database. Each commit has a higher one than all before it, whichever
+            service makes it; writes that share a commit share its revision.
     """
 
-    def __init__(self, connection: Connection, now: int) -> None:
+    def __init__(self, connection: Connection, now: int, revision: int) -> None:
         self.connection = connection
         self.now = now
+        self.revision = revision
         self.events: list[Event] = []
 
     def emit(self, happened: Event) -> None:
@@ -63,11 +66,11 @@ class UnitOutcome:
     result: Any = None
     error: BaseException | None = None
     events: tuple[Event, ...] = ()
+    revision: int = 0
 
 
-def run(connection: Connection, unit: Unit[Any], now: int, within: AbstractContextManager[object]) -> UnitOutcome:
+def run(transaction: Transaction, unit: Unit[Any], within: AbstractContextManager[object]) -> UnitOutcome:
     """Run a unit inside `within`, which undoes what it did when it raises. Raises only what is of `UNAVAILABLE`."""
-    transaction = Transaction(connection, now)
     try:
         with within:
             result = unit.work(transaction)
@@ -75,7 +78,7 @@ def run(connection: Connection, unit: Unit[Any], now: int, within: AbstractConte
         raise
     except Exception as error:  # noqa: BLE001 - it is the caller's: it is raised where the unit is awaited
         return UnitOutcome(unit, error=error)
-    return UnitOutcome(unit, result, events=tuple(transaction.events))
+    return UnitOutcome(unit, result, events=tuple(transaction.events), revision=transaction.revision)
 
 
 def cause(error: DBAPIError | PoolTimeout) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, exists, func, select, update
 
 from equipoise.core.model import AdminState, Protocol
 from equipoise.store.database import Transaction
-from equipoise.store.events import HealthMoved
+from equipoise.store.load_balancers import moved_by_health, tell_of_health
 from equipoise.store.tables import health_monitors, listeners, load_balancers, members, pools
 
 _TARGETS = (
@@ -54,7 +54,7 @@ _OBSERVE = (
     .where(members.c.pool_id == bindparam("of_pool"), members.c.address == bindparam("at_address"))
     .values(healthy=bindparam("is_healthy"))
 )
-_LOAD_BALANCERS_OF = select(pools.c.load_balancer_id).where(pools.c.id.in_(bindparam("ids", expanding=True))).distinct()
+_MOVE = moved_by_health(pools.c.id.in_(bindparam("ids", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,4 @@ def observe(tx: Transaction, seen: Mapping[tuple[str, str], bool]) -> None:
     ]
     if values:
         tx.connection.execute(_OBSERVE, values)
-    ids = sorted({pool_id for pool_id, _ in seen})
-    for id in tx.connection.execute(_LOAD_BALANCERS_OF, {"ids": ids}).scalars():
-        tx.emit(HealthMoved(id))
+    tell_of_health(tx, _MOVE, sorted({pool_id for pool_id, _ in seen}))

@@ -165,6 +165,7 @@ def _new_record(
         status=Status.PENDING_CREATE,
         deleting=False,
         generation=0,
+        revision=0,
         create_time=tx.now,
         update_time=tx.now,
     )

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Row,
     and_,
@@ -23,6 +24,7 @@ from equipoise.core.jobs import (
     Warned,
 )
 from equipoise.store import changes
+from equipoise.store.database import Transaction
 from equipoise.store.tables import (
     jobs,
     nodes,
@@ -71,6 +73,7 @@ OF_THESE = jobs.c.load_balancer_id.in_(bindparam("lb_ids", expanding=True))
 # A clock that was set back must not make a job end before it began.
 _LAST_TIME = func.coalesce(jobs.c.running_time, jobs.c.begin_time)
 TIME = case((bindparam("now") < _LAST_TIME, _LAST_TIME), else_=bindparam("now"))
+REVISION: Final[BindParameter[int]] = bindparam("at_revision")
 LIVE_NODE = exists().where(nodes.c.live)
 UNCONFIRMED_NODE = exists(
     select(nodes.c.id)
@@ -95,6 +98,11 @@ IS_WHOLE = jobs.c.parent_id.is_(None)
 _HAS_WEBHOOK = jobs.c.project_id.in_(select(webhook_table.c.project_id)).label("has_webhook")
 ENDED_COLUMNS: Final = [*TOLD_COLUMNS, jobs.c.changes, _HAS_WEBHOOK]
 UNFINISHED_WHOLE = (jobs.c.load_balancer_id == bindparam("lb_id"), unfinished, IS_WHOLE)
+
+
+def at(tx: Transaction) -> dict[str, int]:
+    """The values of `TIME` and `REVISION` in a transaction."""
+    return {"now": tx.now, "at_revision": tx.revision}
 
 
 def warning_to_json(warned: Warned) -> dict[str, str]:

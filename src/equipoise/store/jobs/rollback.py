@@ -27,9 +27,11 @@ from equipoise.store.database import Transaction
 from equipoise.store.events import LoadBalancerGone
 from equipoise.store.jobs.columns import (
     ENDED_COLUMNS,
+    REVISION,
     TIME,
     TOLD_COLUMNS,
     UNFINISHED_WHOLE,
+    at,
     changes_of,
     in_order,
     may_become,
@@ -44,6 +46,13 @@ from equipoise.store.tables import (
 )
 from equipoise.store.tables import load_balancers as load_balancer_table
 
+_FAILED: Final = {
+    "status": JobStatus.FAIL,
+    "end_time": TIME,
+    "failure": bindparam("because"),
+    "fail_reason": bindparam("reason"),
+    "revision": REVISION,
+}
 _FAIL = (
     update(jobs)
     .where(
@@ -53,12 +62,7 @@ _FAIL = (
         ),
         may_become(JobStatus.FAIL),
     )
-    .values(
-        status=JobStatus.FAIL,
-        end_time=TIME,
-        failure=bindparam("because"),
-        fail_reason=bindparam("reason"),
-    )
+    .values(_FAILED)
     .returning(*ENDED_COLUMNS)
 )
 _wholes = jobs.alias()
@@ -71,7 +75,7 @@ _CANCEL_SUB_JOB = (
             select(_wholes.c.id).where(_wholes.c.id == jobs.c.parent_id, _wholes.c.job_type.in_(SUB_JOBS_FAIL_ALONE))
         ).correlate(jobs),
     )
-    .values(status=JobStatus.FAIL, end_time=TIME, failure=bindparam("because"), fail_reason=bindparam("reason"))
+    .values(_FAILED)
     .returning(*TOLD_COLUMNS, jobs.c.changes)
 )
 _ABOUT = select(jobs.c.id, jobs.c.job_type, jobs.c.scope, jobs.c.resource_id).where(*UNFINISHED_WHOLE)
@@ -108,7 +112,7 @@ def fail(tx: Transaction, ids: Sequence[str], failure: FailureReason, reason: st
     renew the same certificate. Returns whether any job was failed; one that has ended already stays as it is.
     """
     together = [*ids, *_of_the_same_renewals(tx.connection, ids)]
-    values = {"ids": together, "now": tx.now, "because": failure.name, "reason": reason}
+    values = {"ids": together, "because": failure.name, "reason": reason} | at(tx)
     ended = in_order(tx.connection.execute(_FAIL, values).all())
     made = changes_of(ended)
     changes.roll_back(tx.connection, inheritance.left_to_roll_back(tx.connection, ended))
@@ -126,7 +130,7 @@ def cancel_sub_job(tx: Transaction, id: str, failure: FailureReason, reason: str
 
     Returns whether it was: not one that has begun or ended, nor one that goes with its job (`SUB_JOBS_FAIL_ALONE`).
     """
-    values = {"part_id": id, "now": tx.now, "because": failure.name, "reason": reason}
+    values = {"part_id": id, "because": failure.name, "reason": reason} | at(tx)
     ended = tx.connection.execute(_CANCEL_SUB_JOB, values).all()
     changes.roll_back(tx.connection, inheritance.left_to_roll_back(tx.connection, ended))
     tell(tx, ended)

@@ -37,9 +37,11 @@ from equipoise.store.jobs.columns import (
     ENDED_COLUMNS,
     LIVE_NODE,
     OF_THESE,
+    REVISION,
     TIME,
     TOLD_COLUMNS,
     UNCONFIRMED_NODE,
+    at,
     changes_of,
     in_order,
     may_become,
@@ -66,7 +68,7 @@ _BEGIN = (
         .scalar_subquery(),
         LIVE_NODE,
     )
-    .values(status=JobStatus.RUNNING, running_time=TIME)
+    .values(status=JobStatus.RUNNING, running_time=TIME, revision=REVISION)
     .returning(*TOLD_COLUMNS)
 )
 _BEGIN_CONFIRMED = (
@@ -80,7 +82,7 @@ _BEGIN_CONFIRMED = (
             observations.c.generation >= jobs.c.generation,
         ),
     )
-    .values(status=JobStatus.RUNNING, running_time=TIME)
+    .values(status=JobStatus.RUNNING, running_time=TIME, revision=REVISION)
     .returning(*TOLD_COLUMNS)
 )
 _SUCCEED = (
@@ -89,6 +91,7 @@ _SUCCEED = (
     .values(
         status=case((jobs.c.failure.is_(None), JobStatus.SUCCESS), else_=JobStatus.FAIL),
         end_time=TIME,
+        revision=REVISION,
     )
     .returning(*ENDED_COLUMNS)
 )
@@ -143,6 +146,7 @@ def accept(tx: Transaction, job: NewJob) -> None:
         "begin_time": tx.now,
         "deadline": tx.now + int(job.time_limit * 1000),
         "warnings": [],
+        "revision": tx.revision,
     }
     whole = shared | {"id": job.id, "parent_id": None, "position": 0} | _own(job)
     parts = [
@@ -166,7 +170,7 @@ def accept(tx: Transaction, job: NewJob) -> None:
 
 def begin(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     """INIT to RUNNING: the newest generation of these load balancers is being handed to a live node."""
-    tell(tx, tx.connection.execute(_BEGIN, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
+    tell(tx, tx.connection.execute(_BEGIN, {"lb_ids": list(load_balancer_ids)} | at(tx)).all())
 
 
 def warn(tx: Transaction, ids: Sequence[str], warned: Warned) -> None:
@@ -177,7 +181,7 @@ def warn(tx: Transaction, ids: Sequence[str], warned: Warned) -> None:
 
 def begin_confirmed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     """INIT to RUNNING where a node has the job's generation in force already: it connected before `begin` ran."""
-    tell(tx, tx.connection.execute(_BEGIN_CONFIRMED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
+    tell(tx, tx.connection.execute(_BEGIN_CONFIRMED, {"lb_ids": list(load_balancer_ids)} | at(tx)).all())
 
 
 def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
@@ -186,7 +190,7 @@ def succeed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
     A job with a part that failed alone ends as FAIL; what its other parts changed stays. There is no success without
     a live node: nobody could have confirmed.
     """
-    ended = in_order(tx.connection.execute(_SUCCEED, {"lb_ids": list(load_balancer_ids), "now": tx.now}).all())
+    ended = in_order(tx.connection.execute(_SUCCEED, {"lb_ids": list(load_balancer_ids)} | at(tx)).all())
     # A job that fails here has no changes of its own: they are those of its parts.
     made = changes_of(ended)
     changes.finalize(tx.connection, inheritance.left_to_finalize(tx.connection, ended))

@@ -156,6 +156,11 @@ class AdsServer:
         self._desired.acknowledge_rejection(load_balancer_id, generation)
         self._moved([load_balancer_id])
 
+    def reconnect(self) -> None:
+        """End all streams; each Envoy begins another and says what it has."""
+        for session in list(self._sessions.values()):
+            self.disconnect(session)
+
     def ready(self) -> None:
         """Say that everything that is to be in force has been published once.
 

@@ -1,0 +1,91 @@
+"""What other services on the same database changed, told to this process as its own commits are.
+
+Each writing transaction has a revision, and every row that others have to know of bears that of its last change. So a
+look finds all that moved since the look before, whatever notification was lost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
+
+from sqlalchemy import Connection, bindparam, exists, select
+
+from equipoise.store import draining
+from equipoise.store.database import Database
+from equipoise.store.events import DrainingBegan, Event, LoadBalancerGone, LoadBalancerMoved
+from equipoise.store.tables import has_ended, jobs, load_balancers, revisions
+
+_NEWEST = select(revisions.c.value)
+_MOVED = (
+    select(load_balancers.c.id, load_balancers.c.revision)
+    .where(load_balancers.c.revision > bindparam("after"))
+    .order_by(load_balancers.c.revision)
+)
+# A load balancer goes with the end of a job, which is kept much longer than any service is behind: it is the tombstone.
+_GONE = (
+    select(jobs.c.load_balancer_id, jobs.c.revision)
+    .where(
+        has_ended,
+        jobs.c.revision > bindparam("after"),
+        ~exists().where(load_balancers.c.id == jobs.c.load_balancer_id),
+    )
+    .distinct()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a look found: load balancers with the revisions at which they moved or went, and the newest revision."""
+
+    newest: int
+    moved: Sequence[tuple[str, int]]
+    gone: Sequence[tuple[str, int]]
+    draining: frozenset[str]
+
+
+class Feed:
+    """Follows the other services from the revision at which it was opened."""
+
+    def __init__(self, database: Database, revision: int) -> None:
+        self._database = database
+        self._seen = revision
+
+    @classmethod
+    async def open(cls, database: Database) -> Self:
+        """Begin with what happens after this call: read what is desired after it. Raises StoreUnavailable."""
+        feed = cls(database, await database.read(newest_revision))
+        database.on_foreign_write(feed.look)
+        return feed
+
+    async def look(self) -> None:
+        """Tell what others changed since the last look. Raises StoreUnavailable."""
+        found = await self._database.read(partial(_look, after=self._seen))
+        self._seen = found.newest
+        own = self._database.take_own_revisions(found.newest)
+        events: list[Event] = [
+            event(id)
+            for event, changed in ((LoadBalancerMoved.elsewhere, found.moved), (LoadBalancerGone, found.gone))
+            for id, revision in changed
+            if revision not in own
+        ]
+        events += (DrainingBegan(id) for id, _ in found.moved if id in found.draining)
+        if events:
+            self._database.tell(events)
+
+
+def newest_revision(connection: Connection) -> int:
+    """The revision of the newest change that this read sees."""
+    newest: int = connection.execute(_NEWEST).scalar_one()
+    return newest
+
+
+def _look(connection: Connection, after: int) -> _Look:
+    newest = newest_revision(connection)
+    if newest == after:
+        return _Look(newest, (), (), frozenset())
+    moved, gone = (
+        [(id, revision) for id, revision in connection.execute(statement, {"after": after})]
+        for statement in (_MOVED, _GONE)
+    )
+    return _Look(newest, moved, gone, frozenset(draining.load_balancers(connection)) if moved else frozenset())

@@ -1,0 +1,306 @@
+"""Several services on one PostgreSQL, each with a node of its own: each change is in force on all live nodes before its
+job succeeds, and who is dead, paused or cut off holds up nobody for longer than its lease.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from unittest.mock import patch
+
+import pytest
+from sqlalchemy import select, text, update
+
+from equipoise.controller.reconcile import LAST_GENERATION
+from equipoise.controller.retention import Retention
+from equipoise.core.jobs import JobStatus
+from equipoise.core.model import Status
+from equipoise.store import nodes, tables, udp_checks
+from equipoise.store.database import Transaction, open_engine
+from equipoise.store.feed import newest_revision
+from equipoise.usecases import load_balancers
+from tests.databases import Postgres
+from tests.store.controller_stand import CALLER, Stand, open_stand
+
+HERE = "node-here"
+THERE = "node-there"
+LEASE_SECONDS = nodes.LEASE / 1000
+
+
+class MovableClock:
+    """The clock that all services of a test share."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def url(postgres: Postgres, postgres_pattern: str) -> str:
+    return postgres.new_database(like=postgres_pattern)
+
+
+@asynccontextmanager
+async def two(
+    url: str, clock: MovableClock | None = None, time_limit: float = 300
+) -> AsyncIterator[tuple[Stand, Stand]]:
+    """Two services whose nodes are live."""
+    async with (
+        open_stand(url, node_id=HERE, clock=clock, time_limit=time_limit) as here,
+        open_stand(url, node_id=THERE, clock=clock, time_limit=time_limit) as there,
+    ):
+        for stand in (here, there):
+            await stand.until(has_joined(stand))
+        yield here, there
+
+
+def live(stand: Stand) -> set[str]:
+    return set(stand.read(nodes.live))
+
+
+def has_joined(stand: Stand) -> Callable[[], bool]:
+    """Whether its node is live, and it knows that."""
+    return lambda: stand.node.node_id in stand.controller.observer.sessions
+
+
+def status_of(stand: Stand, listener_id: str) -> str:
+    """What is stored."""
+    look = select(tables.listeners.c.status).where(tables.listeners.c.id == listener_id)
+    return stand.read(lambda connection: str(connection.execute(look).scalar_one()))
+
+
+def confirmed(stand: Stand, node_id: str) -> dict[str, int]:
+    """The generations that a node has in force."""
+    seen = tables.observations.c
+    look = select(seen.load_balancer_id, seen.generation).where(seen.node_id == node_id)
+    return stand.read(lambda connection: {row[0]: row[1] for row in connection.execute(look)})
+
+
+@contextmanager
+def paused(stand: Stand) -> Iterator[None]:
+    """A service whose leases nobody renews, as if it were stopped."""
+    with patch.object(stand.controller.leases, "renew", never), patch.object(stand.controller.leases, "expire", never):
+        yield
+
+
+async def never() -> None:
+    """Does nothing."""
+
+
+def is_published(stand: Stand, load_balancer_id: str, generation: int) -> Callable[[], bool]:
+    return lambda: (
+        load_balancer_id in stand.node.desired and stand.node.desired[load_balancer_id].generation >= generation
+    )
+
+
+async def test_a_change_succeeds_once_the_node_of_the_other_service_has_it_too(url: str) -> None:
+    async with two(url) as (here, there):
+        there.node.confirms_at_once = False
+        accepted = await here.create_load_balancer()
+        await there.until(is_published(there, accepted.resource_id, 1))
+        await here.until(lambda: here.job(accepted).status is JobStatus.RUNNING)
+        there.node.confirm_all()
+        assert (await here.ended(accepted)).status is JobStatus.SUCCESS
+
+
+async def test_what_the_node_of_the_other_service_rejects_fails_the_job(url: str) -> None:
+    async with two(url) as (here, there):
+        created = await here.create_load_balancer()
+        await here.ended(created)
+        there.node.confirms_at_once = False
+        accepted = await here.create_listener(created.resource_id)
+        await there.until(is_published(there, created.resource_id, 2))
+        there.node.reject(created.resource_id, accepted.resource_id, "cannot listen on 127.77.0.1:8080")
+        job = await here.ended(accepted)
+        assert job.status is JobStatus.FAIL
+        assert THERE in (job.fail_reason or "")
+
+
+async def test_what_is_deleted_through_one_service_is_gone_at_the_other(url: str) -> None:
+    async with two(url) as (here, there):
+        created = await here.create_load_balancer()
+        await here.ended(created)
+        assert created.resource_id in there.node.desired
+        id = created.resource_id
+        deleted = await here.write(lambda tx: load_balancers.delete_load_balancer(tx, CALLER, here.policy, id))
+        assert (await here.ended(deleted)).status is JobStatus.SUCCESS
+        await there.until(lambda: created.resource_id not in there.node.desired)
+
+
+async def test_a_load_balancer_whose_creation_failed_is_gone_at_the_other(url: str) -> None:
+    async with two(url, time_limit=1) as (here, there):
+        there.node.confirms_at_once = False
+        created = await here.create_load_balancer()
+        assert (await here.ended(created)).status is JobStatus.FAIL
+        for stand in (here, there):
+            await stand.until(is_published(stand, created.resource_id, LAST_GENERATION))
+
+
+async def test_what_was_seen_of_a_member_reaches_the_other_service(url: str) -> None:
+    async with two(url) as (here, there):
+        created = await here.create_load_balancer()
+        listener = await here.create_listener(created.resource_id, protocol="UDP", backend_protocol="UDP")
+        await here.ended(await here.add_member(listener.resource_id))
+        there.node.published.clear()
+        seen = {(listener.resource_id, "127.0.1.1"): False}
+        await here.write(lambda tx: udp_checks.observe(tx, seen))
+        await there.until(there.node.published.is_set)
+
+
+async def test_a_removed_member_loses_its_connections_at_both_nodes(url: str) -> None:
+    async with two(url) as (here, there):
+        created = await here.create_load_balancer()
+        listener = await here.create_listener(created.resource_id)
+        await here.ended(await here.add_member(listener.resource_id))
+        [member] = here.members(listener.resource_id)
+        assert (await here.ended(await here.remove_members(listener.resource_id, member))).status is JobStatus.SUCCESS
+        for stand in (here, there):
+            assert stand.cutter.cuts == [(listener.resource_id, {"127.0.1.1"})]
+
+
+async def test_a_service_that_starts_takes_no_node_from_another(url: str) -> None:
+    async with open_stand(url, node_id=HERE) as here:
+        await here.until(lambda: live(here) == {HERE})
+        async with open_stand(url, connected=False):
+            assert live(here) == {HERE}
+
+
+async def test_a_service_that_ends_gives_its_node_up_at_once(url: str) -> None:
+    async with open_stand(url, node_id=HERE) as here:
+        async with open_stand(url, node_id=THERE) as there:
+            await there.until(has_joined(there))
+            there.node.confirms_at_once = False
+            accepted = await here.create_load_balancer()
+            await there.until(is_published(there, accepted.resource_id, 1))
+        assert live(here) == {HERE}
+        assert (await here.ended(accepted)).status is JobStatus.SUCCESS
+
+
+async def test_whoever_does_not_renew_its_lease_holds_up_no_job(url: str) -> None:
+    clock = MovableClock()
+    async with two(url, clock) as (here, there):
+        there.node.confirms_at_once = False
+        accepted = await here.create_load_balancer()
+        await there.until(is_published(there, accepted.resource_id, 1))
+        with paused(there):
+            clock.seconds += LEASE_SECONDS / 2
+            # Renewed in time, the own one holds.
+            await here.controller.leases.renew()
+            await here.controller.leases.expire()
+            assert live(here) == {HERE, THERE}
+            clock.seconds += LEASE_SECONDS / 2 + 1
+            await here.until(lambda: live(here) == {HERE})
+            assert (await here.ended(accepted)).status is JobStatus.SUCCESS
+        # It goes on: its session is lost, it takes its node over anew and is brought up to date.
+        there.node.confirms_at_once = True
+        await there.until(lambda: live(there) == {HERE, THERE})
+
+
+async def test_what_is_said_in_a_lost_session_is_void(url: str) -> None:
+    clock = MovableClock()
+    async with two(url, clock) as (here, there):
+        created = await here.create_load_balancer()
+        await here.ended(created)
+        there.node.confirms_at_once = False
+        first = there.controller.observer.sessions[THERE]
+        # Another controller takes the node over.
+        second = await here.write(lambda tx: nodes.attach(tx, THERE))
+        accepted = await here.create_listener(created.resource_id)
+        await there.until(is_published(there, created.resource_id, 2))
+        await here.until(lambda: here.job(accepted).status is JobStatus.RUNNING)
+        there.node.confirm_all()
+        await there.until(lambda: there.controller.observer.sessions.get(THERE, 0) > second > first)
+        assert here.job(accepted).status is JobStatus.RUNNING
+        there.node.confirm_all()
+        assert (await here.ended(accepted)).status is JobStatus.SUCCESS
+
+
+async def test_an_error_of_one_node_is_not_healed_by_another(url: str) -> None:
+    async with two(url) as (here, there):
+        created = await here.create_load_balancer()
+        id = created.resource_id
+        listener = await here.create_listener(id)
+        await here.ended(listener)
+        there.node.confirms_at_once = False
+        there.node.reject(id, listener.resource_id, "cannot listen on 127.77.0.1:8080")
+        await here.until(lambda: status_of(here, listener.resource_id) == Status.ERROR)
+        # A third one reads at its start who is in error; its own node has it in force.
+        async with open_stand(url, node_id="node-third") as third:
+            await third.until(lambda: "node-third" in live(third))
+            await third.until(lambda: confirmed(third, "node-third") == {id: 2})
+            assert status_of(here, listener.resource_id) == Status.ERROR
+        there.node.confirms_at_once = True
+        other = await here.create_listener(id, 8081)
+        assert (await here.ended(other)).status is JobStatus.SUCCESS
+        await here.until(lambda: status_of(here, listener.resource_id) == Status.ACTIVE)
+
+
+async def test_the_error_of_a_node_that_is_gone_counts_no_longer(url: str) -> None:
+    async with open_stand(url, node_id=HERE) as here:
+        created = await here.create_load_balancer()
+        listener = await here.create_listener(created.resource_id)
+        await here.ended(listener)
+        async with open_stand(url, node_id=THERE) as there:
+            await there.until(is_published(there, created.resource_id, 2))
+            await there.until(has_joined(there))
+            there.node.reject(created.resource_id, listener.resource_id, "cannot listen on 127.77.0.1:8080")
+            await here.until(lambda: status_of(here, listener.resource_id) == Status.ERROR)
+        assert status_of(here, listener.resource_id) == Status.ACTIVE
+
+
+async def test_each_commit_has_a_higher_revision_than_all_before_it(url: str) -> None:
+    async with two(url) as (here, there):
+        revisions: list[int] = []
+
+        def note(tx: Transaction) -> None:
+            revisions.append(tx.revision)
+
+        for stand in (here, there, here):
+            await stand.write(note)
+        assert revisions == sorted(set(revisions))
+        assert here.read(newest_revision) >= revisions[-1]
+
+
+async def test_a_lost_notification_delays_a_change_but_loses_none(url: str) -> None:
+    async with open_stand(url, node_id=HERE) as here, open_stand(url, node_id=THERE) as there:
+        await here.until(lambda: live(here) == {HERE, THERE})
+        created = await here.create_load_balancer()
+        await here.ended(created)
+        look = select(tables.load_balancers.c.generation)
+        # As the service writes, but without a notification: the level tells.
+        engine = open_engine(url)
+        with engine.begin() as connection:
+            revision = connection.execute(text("UPDATE revisions SET value = value + 1 RETURNING value")).scalar_one()
+            connection.execute(update(tables.load_balancers).values(generation=7, revision=revision))
+        engine.dispose()
+        assert here.read(lambda c: c.execute(look).scalar_one()) == 7
+        for stand in (here, there):
+            await stand.until(is_published(stand, created.resource_id, 7))
+
+
+async def test_all_services_live_by_the_clock_of_the_database(url: str) -> None:
+    """A service an hour ahead would end the jobs of the others before their time."""
+    async with open_stand(url, node_id=HERE, time_limit=60) as here:
+        here.node.confirms_at_once = False
+        accepted = await here.create_load_balancer()
+        an_hour_ahead = time.time() + 3600
+        with patch("time.time", lambda: an_hour_ahead):
+            async with open_stand(url, node_id=THERE, time_limit=60) as there:
+                assert there.database.now() < an_hour_ahead * 1000 - 3_000_000
+                there.node.confirms_at_once = True
+                here.node.confirm_all()
+                assert (await there.ended(accepted)).status is JobStatus.SUCCESS
+
+
+async def test_a_node_that_is_gone_for_long_is_forgotten(url: str) -> None:
+    clock = MovableClock()
+    async with open_stand(url, node_id=HERE, clock=clock) as here:
+        async with open_stand(url, node_id=THERE, clock=clock) as there:
+            await there.until(has_joined(there))
+        created = await here.create_load_balancer()
+        await here.ended(created)
+        clock.seconds += 25 * 3600
+        await Retention(here.database, job_days=7).forget()
+        remembered = select(tables.nodes.c.id)
+        assert here.read(lambda connection: connection.execute(remembered).scalars().all()) == [HERE]
