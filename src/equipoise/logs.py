@@ -67,7 +67,7 @@ def configure_logs(
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
-class _Lines(structlog.PrintLogger):
+class _Lines(structlog.WriteLogger):
     """Writes the lines of one logger, which `structlog.stdlib.add_logger_name` asks for its name."""
 
     def __init__(self, stream: TextIO, name: str = "equipoise") -> None:

@@ -6,9 +6,9 @@ in the other one.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from equipoise.http.errors import Malformed, NotOffered, RequestError
@@ -30,8 +30,7 @@ _HOST: Final = re.compile(
 _LARGEST_PORT: Final = 65535
 
 
-@dataclass(frozen=True, slots=True)
-class RequestTarget:
+class RequestTarget(NamedTuple):
     """What a request is for.
 
     Args:
@@ -105,6 +104,7 @@ def _check_hosts(values: Sequence[bytes], *, needed: bool) -> None:
         )
 
 
+@lru_cache(256)
 def _is_host(value: bytes) -> bool:
     """Whether it is `uri-host [ ":" port ]`. An empty host is none (RFC 9110, section 4.2.1)."""
     found = _HOST.fullmatch(value)

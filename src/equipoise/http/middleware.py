@@ -19,26 +19,6 @@ CLIENT_GONE: Final = 499
 """The status in the log when nobody was there to answer to, as web servers commonly write it."""
 
 
-def log_request(method: str, path: str, status: int, started: float, request_id: str) -> None:
-    """The one line for each request. Never the query, headers or bodies: tokens and keys may be in them.
-
-    Args:
-        method: as received.
-        path: as received, without the query and still percent-encoded, so that it has no control characters.
-        status: of the answer.
-        started: when the request began, by `perf_counter`.
-        request_id: the id on the answer.
-    """
-    _log.info(
-        "request",
-        method=method,
-        path=path,
-        status=status,
-        duration_ms=round((perf_counter() - started) * 1000, 3),
-        request_id=request_id,
-    )
-
-
 class RequestBoundary:
     """The outermost layer of the application; nothing but cancellation gets past it before an answer has begun.
 
@@ -50,6 +30,8 @@ class RequestBoundary:
     def __init__(self, app: ASGIApp, render: Renderer) -> None:
         self._app = app
         self._render = render
+        # Bound once: to make a logger for each request takes longer than its line.
+        self._log = _log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,13 +42,21 @@ class RequestBoundary:
         started = state.get(STATE_BEGAN) or perf_counter()
         state[STATE_REQUEST_ID] = request_id
         answer = _Answer(send, request_id)
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._answer(scope, receive, answer)
-            finally:
-                status = state.get(STATE_REFUSED) or answer.status or CLIENT_GONE
-                path = scope.get("raw_path", b"").decode("ascii", "backslashreplace")
-                log_request(scope["method"], path, status, started, request_id)
+        bound = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._answer(scope, receive, answer)
+        finally:
+            # The one line for each request. Never the query, headers or bodies: tokens and keys may be in them. The
+            # path is as received and still percent-encoded, so that it has no control characters.
+            self._log.info(
+                "request",
+                method=scope["method"],
+                path=scope.get("raw_path", b"").decode("ascii", "backslashreplace"),
+                status=state.get(STATE_REFUSED) or answer.status or CLIENT_GONE,
+                duration_ms=round((perf_counter() - started) * 1000, 3),
+                request_id=request_id,
+            )
+            structlog.contextvars.reset_contextvars(**bound)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:

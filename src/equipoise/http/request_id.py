@@ -1,7 +1,7 @@
 """The id of a request: on its answer, in its error body and in each of its log lines."""
 
+import os
 import re
-import uuid
 from collections.abc import Iterable
 
 HEADER = b"x-request-id"
@@ -13,4 +13,4 @@ def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name == HEADER and _WELL_FORMED.fullmatch(value):
             return value.decode("ascii")
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
