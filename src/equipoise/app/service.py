@@ -16,6 +16,7 @@ from equipoise.controller.compile import ProxySettings
 from equipoise.controller.controller import Controller
 from equipoise.controller.draining import Draining
 from equipoise.controller.retention import Retention
+from equipoise.controller.settings_check import SettingsCheck
 from equipoise.controller.slow_start import SlowStart
 from equipoise.data_directory import DataDirectory
 from equipoise.http.middleware import RequestBoundary
@@ -133,7 +134,8 @@ class Equipoise:
         deliveries = Deliveries(
             database, vault.unseal, job_document(settings.jobs.empty_sub_jobs), targets, settings.webhooks.timeout
         )
-        await begin(parts, node.limits, controller, Retention(database, settings.jobs.retention), deliveries)
+        check = SettingsCheck(database, self._directory.instance, settings.shared())
+        await begin(parts, node.limits, controller, Retention(database, settings.jobs.retention), deliveries, check)
         load_balancer_ids = await database.read(desired.all_ids)
         await parts.enter_async_context(node.running(controller.observer, load_balancer_ids))
         self._may_fail = (database, controller, node, deliveries)

@@ -334,6 +334,26 @@ class Settings:
             name: _shown(row, getattr(getattr(self, name.split(".")[0]), name.split(".")[1])) for name, row, _ in rows()
         }
 
+    def shared(self) -> dict[str, str]:
+        """The part of `shown` that should be the same for all services on one database."""
+        return {name: value for name, value in self.shown().items() if name.startswith(_SHARED)}
+
+
+_SHARED: Final = (
+    "access_log.",
+    "addresses.",
+    "bandwidth.",
+    "certificates.show_private_key",
+    "envoy.tcp_keepalive",
+    "identity.",
+    "jobs.",
+    "members.",
+    "networks.",
+    "quotas.",
+    "webhooks.",
+)
+"""Names, or groups, of settings on which the outcome of a request or what is served depends."""
+
 
 def rows() -> Iterator[tuple[str, Row, Any]]:
     """Name, row and default of every setting, in the order of the table."""

@@ -301,6 +301,15 @@ idempotency_keys = Table(
     Index(None, "create_time"),
 )
 
+services = Table(
+    "services",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    # Those that should be the same everywhere: name -> value.
+    Column("settings", JSON, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+)
+
 nodes = Table(
     "nodes",
     metadata,

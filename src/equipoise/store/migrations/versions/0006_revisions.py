@@ -34,6 +34,13 @@ def upgrade() -> None:
         "ix_jobs_ended_revision", "jobs", ["revision"], unique=False, sqlite_where=ended, postgresql_where=ended
     )
     op.create_table(
+        "services",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("lease_until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_services")),
+    )
+    op.create_table(
         "rejections",
         sa.Column("load_balancer_id", sa.String(length=32), nullable=False),
         sa.Column("node_id", sa.String(length=64), nullable=False),
