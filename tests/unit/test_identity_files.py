@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.identity.files import write_private
+from equipoise.identity.files import make_private, write_private
 
 
 def test_a_private_file_is_for_its_owner_only(tmp_path: Path) -> None:
@@ -59,3 +59,12 @@ def test_the_content_is_on_the_disk_before_the_name_points_to_it(
     monkeypatch.setattr(Path, "replace", replace)
     write_private(tmp_path / "file", b"content")
     assert steps == ["sync", "replace", "sync"]
+
+
+def test_a_file_that_is_there_is_not_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "file"
+    make_private(path, b"first")
+    make_private(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipoise.core.errors import MalformedDocument, ServiceError, Unsupported
-from equipoise.identity.directory import Domain, Project, Reference, User
+from equipoise.core.identity import Domain, Project, User
+from equipoise.identity.directory import Reference
 from equipoise.identity.keystone import (
     AuthRequest,
     PasswordCredential,

@@ -1,7 +1,6 @@
 """Tokens: what they say, when they stop to count, and what happens to the list of revoked ones."""
 
-import stat
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -11,8 +10,7 @@ from hypothesis import strategies as st
 
 from equipoise.core.errors import ServiceError, TokenExpired, TokenMalformed, TokenRevoked
 from equipoise.identity import tokens as tokens_module
-from equipoise.identity.files import IdentityFileError
-from equipoise.identity.tokens import Claims, Tokens
+from equipoise.identity.tokens import Claims, Revocations, Tokens
 
 USER, PROJECT = "a" * 32, "b" * 32
 NOW, LIFETIME = 1_800_000_000.5, 3600
@@ -31,9 +29,16 @@ def clock() -> Clock:
     return Clock()
 
 
+KEY = Fernet.generate_key()
+
+
+def with_keys(*keys: bytes, clock: Callable[[], float]) -> Tokens:
+    return Tokens(keys, Revocations(clock), LIFETIME, clock)
+
+
 @pytest.fixture
-def tokens(tmp_path: Path, clock: Clock) -> Tokens:
-    return Tokens.open(tmp_path / "keys", LIFETIME, clock)
+def tokens(clock: Clock) -> Tokens:
+    return with_keys(KEY, clock=clock)
 
 
 def issue(tokens: Tokens) -> tuple[str, Claims]:
@@ -66,37 +71,41 @@ def test_a_token_counts_until_the_second_in_which_it_expires(tokens: Tokens, clo
     assert refusal(tokens, text) is TokenExpired
 
 
-def test_an_expired_token_is_told_from_a_malformed_one_after_a_restart(
-    tokens: Tokens, tmp_path: Path, clock: Clock
-) -> None:
+def test_an_expired_token_is_told_from_a_malformed_one_after_a_restart(tokens: Tokens, clock: Clock) -> None:
     text, claims = issue(tokens)
     clock.now = claims.expires + 1
-    assert refusal(Tokens.open(tmp_path / "keys", LIFETIME, clock), text) is TokenExpired
+    assert refusal(with_keys(KEY, clock=clock), text) is TokenExpired
 
 
-def test_a_token_counts_after_a_restart(tokens: Tokens, tmp_path: Path, clock: Clock) -> None:
+def test_a_token_counts_after_a_restart(tokens: Tokens, clock: Clock) -> None:
     text, claims = issue(tokens)
-    assert Tokens.open(tmp_path / "keys", LIFETIME, clock).verify(text) == claims
+    assert with_keys(KEY, clock=clock).verify(text) == claims
 
 
-def test_a_revoked_token_is_refused_at_once_and_after_a_restart(tokens: Tokens, tmp_path: Path, clock: Clock) -> None:
+def test_a_revoked_token_is_refused_at_once_and_no_other_one(tokens: Tokens) -> None:
     text, claims = issue(tokens)
     other, _ = issue(tokens)
     tokens.verify(text)
-    tokens.revoke(claims)
+    tokens.revocations.add({claims.audit_id: claims.expires})
     assert refusal(tokens, text) is TokenRevoked
     tokens.verify(other)
-    assert refusal(Tokens.open(tmp_path / "keys", LIFETIME, clock), text) is TokenRevoked
 
 
-def test_a_token_of_another_key_is_malformed(tokens: Tokens, tmp_path: Path, clock: Clock) -> None:
-    text, _ = Tokens.open(tmp_path / "other", LIFETIME, clock).issue(USER, PROJECT, ("admin",), ("password",))
+def test_the_first_key_makes_tokens_and_those_of_all_keys_count(clock: Clock) -> None:
+    old, new = Fernet.generate_key(), Fernet.generate_key()
+    before, _ = issue(with_keys(old, clock=clock))
+    both = with_keys(new, old, clock=clock)
+    both.verify(before)
+    with_keys(new, clock=clock).verify(issue(both)[0])
+
+
+def test_a_token_of_another_key_is_malformed(tokens: Tokens, clock: Clock) -> None:
+    text, _ = with_keys(Fernet.generate_key(), clock=clock).issue(USER, PROJECT, ("admin",), ("password",))
     assert refusal(tokens, text) is TokenMalformed
 
 
-def test_a_text_under_the_right_key_that_is_no_token_is_malformed(tokens: Tokens, tmp_path: Path) -> None:
-    fernet = Fernet((tmp_path / "keys" / "token.key").read_bytes())
-    assert refusal(tokens, fernet.encrypt(b"\x91\x01").decode()) is TokenMalformed
+def test_a_text_under_the_right_key_that_is_no_token_is_malformed(tokens: Tokens) -> None:
+    assert refusal(tokens, Fernet(KEY).encrypt(b"\x91\x01").decode()) is TokenMalformed
 
 
 @pytest.mark.parametrize("text", ["", " ", "gAAAA", "x" * 5000, "\ud800", "tökén", "\0"])
@@ -105,8 +114,8 @@ def test_a_strange_text_is_malformed(tokens: Tokens, text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def steady(tmp_path_factory: pytest.TempPathFactory) -> Tokens:
-    return Tokens.open(tmp_path_factory.mktemp("keys"), LIFETIME, lambda: NOW)
+def steady() -> Tokens:
+    return with_keys(KEY, clock=lambda: NOW)
 
 
 @settings(deadline=None)
@@ -142,58 +151,14 @@ def test_a_known_token_is_not_decrypted_again(tokens: Tokens, monkeypatch: pytes
     assert tokens.verify(text) == claims
 
 
-def test_the_files_are_for_their_owner_only(tokens: Tokens, tmp_path: Path) -> None:
-    tokens.revoke(issue(tokens)[1])
-    for name in ("token.key", "revoked"):
-        assert stat.S_IMODE((tmp_path / "keys" / name).stat().st_mode) == 0o600
-
-
-def test_a_broken_key_is_told_without_being_shown(tmp_path: Path, clock: Clock) -> None:
-    (tmp_path / "token.key").write_text("hunter2")
-    with pytest.raises(IdentityFileError, match=r"token\.key") as error:
-        Tokens.open(tmp_path, LIFETIME, clock)
-    assert "hunter2" not in str(error.value)
-
-
-def test_expired_revocations_are_dropped_at_a_start(tokens: Tokens, tmp_path: Path, clock: Clock) -> None:
-    tokens.revoke(issue(tokens)[1])
+def test_revocations_of_expired_tokens_are_forgotten(tokens: Tokens, clock: Clock) -> None:
+    revocations = Revocations(clock)
+    revocations._tidy_at = 4
+    revocations.add({f"old-{number}": int(NOW) + LIFETIME for number in range(3)})
     clock.now += LIFETIME
-    _, claims = issue(tokens)
-    tokens.revoke(claims)
-    Tokens.open(tmp_path / "keys", LIFETIME, clock)
-    assert (tmp_path / "keys" / "revoked").read_text() == f"{claims.expires} {claims.audit_id}\n"
-
-
-def test_expired_revocations_are_dropped_while_running(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tokens_module, "_TIDY_AT_LEAST", 4)
-    tokens = Tokens.open(tmp_path, LIFETIME, clock)
-    for _ in range(3):
-        tokens.revoke(issue(tokens)[1])
-    clock.now += LIFETIME
-    text, claims = issue(tokens)
-    tokens.revoke(claims)
-    assert len((tmp_path / "revoked").read_bytes().splitlines()) == 1
-    assert refusal(tokens, text) is TokenRevoked
-
-
-def test_a_line_cut_off_by_a_crash_is_healed(tokens: Tokens, tmp_path: Path, clock: Clock) -> None:
-    text, claims = issue(tokens)
-    tokens.revoke(claims)
-    path = tmp_path / "keys" / "revoked"
-    path.write_bytes(path.read_bytes() + b"18000")
-    again = Tokens.open(tmp_path / "keys", LIFETIME, clock)
-    again.revoke(issue(again)[1])
-    assert refusal(Tokens.open(tmp_path / "keys", LIFETIME, clock), text) is TokenRevoked
-
-
-def test_a_line_that_makes_no_sense_stops_the_start(tokens: Tokens, tmp_path: Path, clock: Clock) -> None:
-    tokens.revoke(issue(tokens)[1])
-    path = tmp_path / "keys" / "revoked"
-    path.write_bytes(b"what\n" + path.read_bytes())
-    with pytest.raises(IdentityFileError, match="line 1"):
-        Tokens.open(tmp_path / "keys", LIFETIME, clock)
+    revocations.add({"alive": int(clock.now) + 1})
+    assert "alive" in revocations
+    assert "old-1" not in revocations
 
 
 def test_a_token_of_before_there_were_domains_still_counts(tokens: Tokens) -> None:

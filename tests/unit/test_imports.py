@@ -13,7 +13,7 @@ ROOMS = {
     "settings": {"core"},
     "core": set(),
     "store": {"core"},
-    "identity": {"core"},
+    "identity": {"core", "store"},
     "certificates": {"core", "identity"},
     "webhooks": {"core", "store"},
     "usecases": {"core", "store", "certificates", "webhooks"},

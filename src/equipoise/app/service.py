@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import structlog
+from sqlalchemy import Connection
 
 from equipoise.api.classic.errors import render
 from equipoise.app.api import application, job_document
@@ -24,12 +25,14 @@ from equipoise.http.protocol import HeadLimits
 from equipoise.http.readiness import Readiness
 from equipoise.http.server import HttpServer
 from equipoise.identity import credentials
+from equipoise.identity.establish import establish
 from equipoise.identity.external import ExternalKeystone
+from equipoise.identity.passwords import Passwords
 from equipoise.identity.service import Identity
 from equipoise.journal import write_transitions
 from equipoise.node.files import DataPlaneFiles
 from equipoise.settings.table import Settings
-from equipoise.store import certificates, desired, migrate, webhooks
+from equipoise.store import certificates, desired, migrate, tokens, webhooks
 from equipoise.store.database import Database, sqlite_url
 from equipoise.webhooks.delivery import Deliveries
 from equipoise.webhooks.targets import Targets
@@ -112,9 +115,9 @@ class Equipoise:
         settings = self._settings
         DataPlaneFiles(self._directory.path).create()
         self.database = database = await self._open_database(parts)
-        identity = self._identity(parts)
         key_file = Path(settings.certificates.key_file or self._directory.path / KEY_FILE)
         vault = await _vault(key_file, database)
+        identity = await self._identity(parts, database, vault, key_file)
 
         node = self._node = await LocalNode.open(self._directory, settings, database, vault, key_file)
         if self._leaves_traffic:
@@ -138,7 +141,7 @@ class Equipoise:
         await begin(parts, node.limits, controller, Retention(database, settings.jobs.retention), deliveries, check)
         load_balancer_ids = await database.read(desired.all_ids)
         await parts.enter_async_context(node.running(controller.observer, load_balancer_ids))
-        self._may_fail = (database, controller, node, deliveries)
+        self._may_fail = (database, controller, node, deliveries, identity)
 
         if not await controller.wait_until_in_force(NODE_PATIENCE):
             _log.warning("data_plane_behind", effect="jobs wait for it", waited=NODE_PATIENCE)
@@ -156,7 +159,9 @@ class Equipoise:
         database.on_commit(write_transitions)
         return database
 
-    def _identity(self, parts: AsyncExitStack) -> Identity | ExternalKeystone:
+    async def _identity(
+        self, parts: AsyncExitStack, database: Database, vault: Vault, key_file: Path
+    ) -> Identity | ExternalKeystone:
         chosen = self._settings.identity
         if chosen.keystone_url:
             keystone = ExternalKeystone(
@@ -164,14 +169,26 @@ class Equipoise:
             )
             parts.push_async_callback(keystone.stop)
             return keystone
-        return Identity.open(
+        passwords = Passwords()
+        await establish(database, self._directory.path, vault, chosen.region, passwords)
+        identity = await Identity.open(
+            database,
+            # Once more: a service with another key may have been faster to encrypt something.
+            await _vault(key_file, database),
             self._directory.path,
             region=chosen.region,
             token_lifetime=chosen.token_lifetime,
             auth_url=credentials.auth_url(self._listen[0], self._http.port),
+            passwords=passwords,
         )
+        await begin(parts, identity)
+        return identity
 
 
 async def _vault(key_file: Path, database: Database) -> Vault:
-    sealed = await database.read(certificates.any_sealed) or await database.read(webhooks.any_sealed)
-    return Vault.open(key_file, sealed)
+    return Vault.open(key_file, await database.read(_any_sealed))
+
+
+def _any_sealed(connection: Connection) -> str | None:
+    """Anything in the database that is encrypted."""
+    return certificates.any_sealed(connection) or webhooks.any_sealed(connection) or tokens.any_sealed(connection)

@@ -5,14 +5,14 @@ from typing import Final, Self
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from equipoise.identity.files import write_private
+from equipoise.identity.files import make_private
 
 KEY_FILE: Final = Path("keys") / "certificate.key"
 """Where the key is by default, below the data directory."""
 
 
 class VaultError(Exception):
-    """The key that encrypts private keys cannot be used; the message says why, and what to do."""
+    """The key that encrypts secrets cannot be used; the message says why, and what to do."""
 
 
 class Vault:
@@ -39,10 +39,10 @@ class Vault:
         if not path.exists():
             if sealed is not None:
                 raise VaultError(
-                    f"{path} is missing, and the database holds private keys that were encrypted with it; "
-                    "put the file back, or name it with certificates.key_file."
+                    f"{path} is missing, and the database holds secrets that were encrypted with it; put the file "
+                    "back, or name it with certificates.key_file. Services that share a database need the same key."
                 )
-            write_private(path, Fernet.generate_key())
+            make_private(path, Fernet.generate_key())
         try:
             vault = cls(path.read_bytes().strip())
         except ValueError:
@@ -64,6 +64,6 @@ class Vault:
             self.unseal(sealed)
         except InvalidToken:
             raise VaultError(
-                f"{path} is not the key with which the private keys in the database were encrypted; "
-                "put that one there, or name it with certificates.key_file."
+                f"{path} is not the key with which the secrets in the database were encrypted; put that one there, or "
+                "name it with certificates.key_file. Services that share a database need the same key."
             ) from None

@@ -1,4 +1,4 @@
-"""The file that hands the first password to the person who runs the service. Nothing in the service reads it back."""
+"""The file that hands the first password to the person who runs the service, the same one in each data directory."""
 
 import ipaddress
 from pathlib import Path
@@ -7,12 +7,14 @@ from typing import Final
 import msgspec
 import structlog
 
-from equipoise.identity.directory import CreatedDirectory
 from equipoise.identity.files import write_private
+from equipoise.identity.former_files import SUFFIX
 
 _log = structlog.get_logger(__name__)
 
 FILE_NAME: Final = "credentials.json"
+MARK_FILE: Final = "identity.id"
+"""Says which identity the credentials are of. Without it the service gives the folder its credentials again."""
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,39 +48,52 @@ def auth_url(host: str, port: int) -> str:
     return f"http://[{'::1' if address.is_unspecified else address}]:{port}/v3"
 
 
-def write_first(folder: Path, created: CreatedDirectory, region: str, url: str) -> None:
-    """Write the file of a first start, mode 0600; one that is there belongs to an identity that is gone."""
-    _write(
-        folder,
-        Credentials(
-            auth_url=url,
-            username=created.administrator.name,
-            password=created.password,
-            user_domain_name=created.content.domains[0].name,
-            project_name=created.project.name,
-            project_id=created.project.id,
-            region=region,
-        ),
-    )
+def read(folder: Path) -> Credentials | None:
+    """What the file says; None when it is missing, or not what the service writes."""
+    try:
+        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Credentials)
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def write(folder: Path, credentials: Credentials) -> None:
+    """Write the file, mode 0600; one that is there and says something else is kept under another name."""
+    path = folder / FILE_NAME
+    if path.exists():
+        path.replace(path.with_name(FILE_NAME + SUFFIX))
+    _write(folder, credentials)
 
 
 def follow_address(folder: Path, url: str) -> None:
     """At a later start: keep the file, with the address of today. One that is lost is reported and never made anew."""
-    path = folder / FILE_NAME
-    try:
-        old = msgspec.json.decode(path.read_bytes(), type=Credentials)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        _log.warning(
-            "credentials_file_unusable",
-            path=str(path),
-            reason="it is missing" if isinstance(error, FileNotFoundError) else "it is not what the service wrote",
-            effect="the service runs; passwords are as they were",
-            remedy="put the file back from a copy; without one, move identity.json away as well: the next start "
-            "makes a new administrator and a new project, which does not hold the load balancers of the old one",
-        )
-        return
-    if old.auth_url != url:
+    old = read(folder)
+    if old is None:
+        report_unusable(folder, f"remove {MARK_FILE} as well: the next start writes the file again")
+    elif old.auth_url != url:
         _write(folder, msgspec.structs.replace(old, auth_url=url))
+
+
+def report_unusable(folder: Path, remedy: str) -> None:
+    """Say in the log that nobody can log in with the file, and what helps."""
+    path = folder / FILE_NAME
+    _log.warning(
+        "credentials_file_unusable",
+        path=str(path),
+        reason="it is not what the service wrote, or not in force" if path.exists() else "it is missing",
+        effect="the service runs; passwords are as they were",
+        remedy=f"put the file back from a copy, for example of another service on the same database; or {remedy}",
+    )
+
+
+def is_for(folder: Path, identity_id: str) -> bool:
+    """Whether this folder has been given the credentials of that identity before."""
+    path = folder / MARK_FILE
+    return path.exists() and path.read_bytes().strip() == identity_id.encode()
+
+
+def mark(folder: Path, identity_id: str) -> None:
+    """Write down that this folder has the credentials of that identity: whoever removes them finds them gone."""
+    write_private(folder / MARK_FILE, f"{identity_id}\n".encode())
 
 
 def _write(folder: Path, credentials: Credentials) -> None:

@@ -100,6 +100,9 @@ class ExternalKeystone:
         self._asking: dict[str, asyncio.Task[Actor]] = {}
         self._projects: dict[tuple[str, str], float] = {}
 
+    async def failed(self) -> None:
+        """Return at once: nothing here can fail for good."""
+
     async def stop(self) -> None:
         """End what is under way and close the connections."""
         under_way = list(self._asking.values())

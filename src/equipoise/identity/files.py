@@ -1,10 +1,9 @@
 """Files that only the service's own user may read, written so that a crash leaves the old or the new content."""
 
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,19 @@ def write_private(path: Path, content: bytes) -> None:
     Raises:
         OSError: the file could not be written; what was there before still is.
     """
+    with _written(path, content) as temporary:
+        temporary.replace(path)
+
+
+def make_private(path: Path, content: bytes) -> None:
+    """The same, unless there is such a file: then that one stays, whoever made it meanwhile. Raises OSError."""
+    with _written(path, content) as temporary, suppress(FileExistsError):
+        path.hardlink_to(temporary)
+
+
+@contextmanager
+def _written(path: Path, content: bytes) -> Iterator[Path]:
+    """A file beside `path` with that content, for the time of the block; then the names in the folder are durable."""
     path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
@@ -31,18 +43,10 @@ def write_private(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
-
-
-def append_private(path: Path, content: bytes) -> None:
-    """Add to the end of an existing `path`; on the disk when this returns. A crash may leave a part of `content`."""
-    with path.open("ab") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -52,13 +56,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock that guards read-change-write of `path` between threads and processes; waits for it."""
-    # The file itself is replaced at every write, so the lock needs a neighbour that stays.
-    lock = path.with_name(f"{path.name}.lock")
-    with os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, PRIVATE_FILE), "rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

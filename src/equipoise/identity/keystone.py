@@ -11,7 +11,8 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from equipoise.core.errors import MalformedDocument, Unsupported
-from equipoise.identity.directory import Domain, Project, Reference, User
+from equipoise.core.identity import Domain, Project, User
+from equipoise.identity.directory import Reference
 from equipoise.identity.tokens import Claims
 from equipoise.parameters import given_in
 

@@ -10,7 +10,8 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerifyMismatchError
 
 from equipoise.core.errors import CredentialsWrong
-from equipoise.identity.directory import Directory, User
+from equipoise.core.identity import User
+from equipoise.identity.directory import Directory
 from equipoise.identity.keystone import PasswordCredential
 
 # The first choice of the OWASP Password Storage Cheat Sheet: about 35 ms and 19 MiB for each check.

@@ -1,20 +1,51 @@
-"""Built-in identity as a whole: opened once, then asked for logins and tokens. Wire shapes are in `keystone`."""
+"""Built-in identity as a whole: opened once, then asked for logins and tokens. Wire shapes are in `keystone`.
+
+Users, keys and revocations are in the database, and all of them in memory too: to check a token takes no statement.
+What other services write is compared when they notify, and often enough without that.
+"""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import time
 from typing import Final, Self
 
-from equipoise.core.errors import CredentialsWrong, NotFound, ProjectForbidden, RoleTooWeak, TokenRevoked
-from equipoise.core.references import ResourceKind
-from equipoise.identity import credentials, keystone
-from equipoise.identity.actor import Actor
-from equipoise.identity.directory import Directory, Domain, Project, Reference, User, first_content
-from equipoise.identity.passwords import Passwords, authenticate
-from equipoise.identity.tokens import Claims, Clock, Tokens
+from sqlalchemy import Connection
 
-DIRECTORY_FILE: Final = "identity.json"
+from equipoise.core.errors import (
+    CredentialsWrong,
+    NotFound,
+    NotKnown,
+    ProjectForbidden,
+    RoleTooWeak,
+    TokenRevoked,
+    Unavailable,
+)
+from equipoise.core.identity import DirectoryContent, Domain, IdentityState, Project, User
+from equipoise.core.references import ResourceKind
+from equipoise.identity import keystone
+from equipoise.identity.actor import Actor
+from equipoise.identity.credentials import Credentials
+from equipoise.identity.directory import Directory, Reference
+from equipoise.identity.establish import Sealing, give_credentials
+from equipoise.identity.passwords import Passwords, authenticate
+from equipoise.identity.tokens import Claims, Clock, Revocations, Tokens
+from equipoise.store import identity as store
+from equipoise.store import tokens as stored_tokens
+from equipoise.store.database import Database, OutcomeUnknown, StoreUnavailable, Transaction
+
+LEVEL_SECONDS: Final = 0.5
+"""How long what another service wrote may stay unnoticed when its notification is lost: a revocation must count
+within 1 s."""
+
+_PAUSE_SECONDS: Final = 0.05
+"""How long after a comparison the next one begins, at least: others may write hundreds of times a second."""
+
+_FORGET_AFTER: Final = 3600
+"""Seconds for which a revocation is kept after its token has expired: the clocks of services may differ."""
+
+_EMPTY: Final = DirectoryContent((), (), (), ())
 
 
 class Identity:
@@ -24,37 +55,81 @@ class Identity:
         region: region id of the catalogue.
     """
 
-    def __init__(self, directory: Directory, passwords: Passwords, tokens: Tokens, region: str) -> None:
-        self.directory = directory
+    def __init__(self, database: Database, passwords: Passwords, tokens: Tokens, region: str, clock: Clock) -> None:
+        self.directory = Directory(_EMPTY)
         self.passwords = passwords
         self.tokens = tokens
         self.region = region
+        self._database = database
+        self._clock = clock
+        self._revision = 0
+        self._begun = 0
+        self._applied = 0
+        self._written = asyncio.Event()
+        self._following: asyncio.Task[None] | None = None
 
     @classmethod
-    def open(cls, data_dir: Path, *, region: str, token_lifetime: int, auth_url: str, clock: Clock = time) -> Self:
-        """Read the files below `data_dir`; at a first start make them, with an administrator and a project.
+    async def open(
+        cls,
+        database: Database,
+        sealing: Sealing,
+        data_dir: Path,
+        *,
+        region: str,
+        token_lifetime: int,
+        auth_url: str,
+        passwords: Passwords | None = None,
+        clock: Clock = time,
+    ) -> Self:
+        """Read the identity of the database (`establish`), and give the data directory its credentials.json.
 
         Args:
-            data_dir: holds identity.json, credentials.json and keys/.
+            sealing: with the key that the database was encrypted with.
             region: region id.
             token_lifetime: seconds.
             auth_url: for credentials.json (`credentials.auth_url`).
             clock: seconds since 1970.
 
         Raises:
-            IdentityFileError: a file cannot be used; identity.json and keys are left as they were.
+            StoreUnavailable, OSError.
         """
-        passwords = Passwords()
-        path = data_dir / DIRECTORY_FILE
-        if path.exists():
-            directory = Directory.load(path)
-            credentials.follow_address(data_dir, auth_url)
-        else:
-            created = first_content(region, passwords.hash)
-            # In this order: after a crash in between, the next start is a first start again and no password is lost.
-            credentials.write_first(data_dir, created, region, auth_url)
-            directory = Directory.create(path, created.content)
-        return cls(directory, passwords, Tokens.open(data_dir / "keys", token_lifetime, clock), region)
+
+        def look(connection: Connection) -> tuple[IdentityState | None, list[str]]:
+            return store.state(connection), list(stored_tokens.keys(connection))
+
+        state, sealed = await database.read(look)
+        if state is None:
+            raise RuntimeError("the identity was not established")
+        passwords = passwords or Passwords()
+        keys = [sealing.unseal(each).encode() for each in sealed]
+        tokens = Tokens(keys, Revocations(clock), token_lifetime, clock)
+        identity = cls(database, passwords, tokens, region, clock)
+        await identity._compare()
+        here = Credentials(auth_url, "", "", "", "", "", region)
+        await give_credentials(data_dir, state, identity.directory, passwords, sealing, here)
+        return identity
+
+    def start(self) -> None:
+        """Begin to follow what other services write, where there can be others."""
+        if self._database.is_shared:
+            self._database.on_foreign_write(self._wake)
+            self._following = asyncio.create_task(self._follow(), name="identity")
+
+    async def stop(self) -> None:
+        """Follow no more."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait([self._following])
+
+    async def failed(self) -> None:
+        """Return only by raising, or at once where nothing is followed: what ended it. Nothing does but a defect."""
+        if self._following is not None:
+            await asyncio.shield(self._following)
+
+    async def refresh(self) -> None:
+        """Learn what is stored by now. While the database cannot be used, what is known stays in force."""
+        with suppress(StoreUnavailable):
+            await self._compare()
 
     async def log_in(self, body: object) -> tuple[str, Claims]:
         """Answer a request for a token: the token's text, and what it says.
@@ -68,7 +143,7 @@ class Identity:
                 token in place of a password as `verify`.
         """
         request = keystone.parse_auth_request(body)
-        self.directory.refresh()
+        await self.refresh()
         user_id, methods, expires = await self._proven(request.credential)
         project_id, domain_id, roles = self._scoped(user_id, request)
         return self.tokens.issue(user_id, project_id, roles, methods, domain_id=domain_id, expires=expires)
@@ -79,6 +154,9 @@ class Identity:
 
     async def has_project(self, project_id: str, token: str) -> bool:  # noqa: ARG002 - whoever asks is an administrator
         """Whether there is such a project."""
+        if self.directory.find_project(Reference(id=project_id)) is None:
+            # Another service may have made it in this moment.
+            await self.refresh()
         return self.directory.find_project(Reference(id=project_id)) is not None
 
     def verify(self, token: str) -> Claims:
@@ -97,46 +175,68 @@ class Identity:
         return claims
 
     async def revoke(self, claims: Claims) -> None:
-        """End a token; durable when this returns."""
-        await asyncio.to_thread(self.tokens.revoke, claims)
+        """End a token: here at once, at other services within a second. Durable when this returns.
 
-    def projects_of(self, claims: Claims) -> tuple[Project, ...]:
+        Raises:
+            Unavailable: nothing was stored, and the token counts still.
+            NotKnown: the database went away while it stored it.
+        """
+        expires = {claims.audit_id: claims.expires}
+        until = int(self._clock()) - _FORGET_AFTER
+
+        def store_it(tx: Transaction) -> None:
+            stored_tokens.revoke(tx.connection, expires, store.move(tx.connection))
+            stored_tokens.forget(tx.connection, until)
+
+        try:
+            await self._database.write(store_it, lane=claims.user_id)
+        except OutcomeUnknown:
+            raise NotKnown(
+                "The database went away while it stored this and has not told whether it did; revoke the token again."
+            ) from None
+        except StoreUnavailable:
+            raise Unavailable(
+                "The database cannot be used just now; the token was not revoked, try again in a few seconds."
+            ) from None
+        self.tokens.revocations.add(expires)
+
+    async def projects_of(self, claims: Claims) -> tuple[Project, ...]:
         """The projects on which the user of a token has a role."""
-        self.directory.refresh()
+        await self.refresh()
         return self.directory.projects_of(claims.user_id)
 
-    def project(self, claims: Claims, project_id: str) -> Project:
+    async def project(self, claims: Claims, project_id: str) -> Project:
         """One project on which the user of a token has a role. Raises NotFound."""
-        for project in self.projects_of(claims):
+        for project in await self.projects_of(claims):
             if project.id == project_id:
                 return project
         raise NotFound(ResourceKind.PROJECT, project_id, "There is no such project in which this user has a role.")
 
-    def domains_of(self, claims: Claims) -> tuple[Domain, ...]:
+    async def domains_of(self, claims: Claims) -> tuple[Domain, ...]:
         """The domains that the user of a token may log in to."""
-        self.directory.refresh()
+        await self.refresh()
         return tuple(
             domain for domain in self.directory.domains() if self.directory.roles_in_domain(claims.user_id, domain.id)
         )
 
-    def known_domains(self, claims: Claims) -> tuple[Domain, ...]:
+    async def known_domains(self, claims: Claims) -> tuple[Domain, ...]:
         """The domains that the user of a token may know of: beside those to log in to its own; an administrator all."""
         own = self.directory.find_user(Reference(id=claims.user_id))
-        to_log_in = self.domains_of(claims)
+        to_log_in = await self.domains_of(claims)
         return tuple(
             domain
             for domain in self.directory.domains()
             if domain in to_log_in or claims.actor().is_admin or (own is not None and own.domain_id == domain.id)
         )
 
-    def known_users(self, claims: Claims) -> tuple[User, ...]:
+    async def known_users(self, claims: Claims) -> tuple[User, ...]:
         """The users whom the user of a token may know of: itself; an administrator all."""
-        self.directory.refresh()
+        await self.refresh()
         return tuple(user for user in self.directory.users() if user.id == claims.user_id or claims.actor().is_admin)
 
-    def projects_of_user(self, claims: Claims, user_id: str) -> tuple[Project, ...]:
+    async def projects_of_user(self, claims: Claims, user_id: str) -> tuple[Project, ...]:
         """The projects on which a user has a role whom the user of a token may know of. Raises IDENTITY_UNKNOWN."""
-        if user_id not in (user.id for user in self.known_users(claims)):
+        if user_id not in (user.id for user in await self.known_users(claims)):
             raise NotFound(ResourceKind.IDENTITY, user_id, "There is no such user, or it is not this user's to see.")
         return self.directory.projects_of(user_id)
 
@@ -146,7 +246,7 @@ class Identity:
             raise ProjectForbidden("A token without a scope has no catalogue: ask for a token of a project.")
         return keystone.catalogue(root_url, self.region, claims.project_id or None)
 
-    def document(self, claims: Claims, root_url: str) -> keystone.Document:
+    async def document(self, claims: Claims, root_url: str) -> keystone.Document:
         """The body of an answer about a token.
 
         Args:
@@ -155,20 +255,32 @@ class Identity:
         Raises:
             TokenRevoked when its user or project is not in the directory any more.
         """
-        user = self.directory.find_user(Reference(id=claims.user_id))
-        project = self.directory.find_project(Reference(id=claims.project_id)) if claims.project_id else None
-        domain = self.directory.find_domain(Reference(id=claims.domain_id)) if claims.domain_id else None
-        if user is None or bool(project) != bool(claims.project_id) or bool(domain) != bool(claims.domain_id):
+        found = self._named_in(claims)
+        if found is None:
+            # Another service may have made them in this moment.
+            await self.refresh()
+            found = self._named_in(claims)
+        if found is None:
             raise TokenRevoked("The user or the scope of the token was removed.")
+        user, scope = found
         user_domain = self.directory.domain(user.domain_id)
         return keystone.token_document(
             claims,
             user=user,
             user_domain=user_domain,
-            scope=keystone.Scope(project, domain),
-            scope_domain=self.directory.domain(project.domain_id) if project else user_domain,
+            scope=scope,
+            scope_domain=self.directory.domain(scope.project.domain_id) if scope.project else user_domain,
             catalogue=keystone.catalogue(root_url, self.region, claims.project_id or None),
         )
+
+    def _named_in(self, claims: Claims) -> tuple[User, keystone.Scope] | None:
+        """The user and the scope of a token; None when one of them is not in the directory."""
+        user = self.directory.find_user(Reference(id=claims.user_id))
+        project = self.directory.find_project(Reference(id=claims.project_id)) if claims.project_id else None
+        domain = self.directory.find_domain(Reference(id=claims.domain_id)) if claims.domain_id else None
+        if user is None or bool(project) != bool(claims.project_id) or bool(domain) != bool(claims.domain_id):
+            return None
+        return user, keystone.Scope(project, domain)
 
     async def _proven(self, credential: keystone.Credential) -> tuple[str, tuple[str, ...], int | None]:
         """The user who the credential proves to be, by which methods, and when that proof ends (None: a lifetime)."""
@@ -202,3 +314,41 @@ class Identity:
         if project.id is not None or project.domain_id or project.domain_name or user is None:
             return project
         return replace(project, domain_id=user.domain_id)
+
+    async def _wake(self) -> None:
+        self._written.set()
+
+    async def _follow(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEVEL_SECONDS):
+                    await self._written.wait()
+            # Before the look: what is written after it wakes once more.
+            self._written.clear()
+            await self.refresh()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _compare(self) -> None:
+        """Read what changed since the revision that is known. Raises StoreUnavailable."""
+        self._begun += 1
+        begun, known, now = self._begun, self._revision, int(self._clock())
+
+        def look(connection: Connection) -> tuple[int, dict[str, int], DirectoryContent | None]:
+            state = store.state(connection)
+            if state is None or state.revision == known:
+                return known, {}, None
+            # A server that took the place of another one may lack what was committed last: then everything is read.
+            since = known if state.revision > known else 0
+            revoked = stored_tokens.revoked_since(connection, since, now)
+            content = store.content(connection) if state.directory_revision > since else None
+            return state.revision, dict(revoked), content
+
+        revision, revoked, content = await self._database.read(look)
+        self.tokens.revocations.add(revoked)
+        if begun < self._applied:
+            # What was read after this one is there already.
+            return
+        self._applied = begun
+        self._revision = revision
+        if content is not None:
+            self.directory = Directory(content)

@@ -1,25 +1,20 @@
-"""Tokens: issued, checked without a database, revoked. Who may have one is decided elsewhere (`service`)."""
+"""Tokens: issued, and checked in memory. Who may have one, and what is stored, is elsewhere (`service`)."""
 
-import re
 import secrets
-import threading
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Final, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from equipoise.core.errors import TokenExpired, TokenMalformed, TokenRevoked
 from equipoise.identity.actor import Actor
-from equipoise.identity.files import IdentityFileError, append_private, write_private
 
 Clock = Callable[[], float]
 """Seconds since 1970, UTC."""
 
 CACHED_TOKENS: Final = 4096
 MAX_TOKEN_LENGTH: Final = 4096
-_REVOKED_LINE: Final = re.compile(rb"(?P<expires>[0-9]{1,15}) (?P<audit_id>[A-Za-z0-9_-]{22})")
 _TIDY_AT_LEAST: Final = 1024
 
 
@@ -44,71 +39,50 @@ class Claims(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Revocations:
-    """The audit ids that no longer count, each until its token would have expired anyway.
+    """The audit ids that no longer count, each until its token would have expired anyway; in memory.
 
-    On disk one line each, `EXPIRES AUDIT_ID`, appended and synced before `add` returns. Safe from several threads.
+    Args:
+        clock: the present.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._path = path
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._expires = _read_revoked(path) if path.exists() else {}
-        self._tidy()
+        self._expires: dict[str, int] = {}
+        self._tidy_at = _TIDY_AT_LEAST
 
     def __contains__(self, audit_id: str) -> bool:
         return audit_id in self._expires
 
-    def add(self, claims: Claims) -> None:
-        """Durable when this returns."""
-        with self._lock:
-            append_private(self._path, _revoked_line(claims.audit_id, claims.expires))
-            self._expires[claims.audit_id] = claims.expires
-            if len(self._expires) >= self._tidy_at:
-                self._tidy()
+    def add(self, expires: Mapping[str, int]) -> None:
+        """Know these too: audit id -> when the token expires, in seconds since 1970."""
+        self._expires.update(expires)
+        if len(self._expires) >= self._tidy_at:
+            self._tidy()
 
     def _tidy(self) -> None:
-        """Drop what has expired, from memory and from the file; heals a last line that a crash cut off."""
         now = self._clock()
         self._expires = {audit_id: expires for audit_id, expires in self._expires.items() if expires > now}
         # Twice what is alive: the cost of tidying stays a constant share of each revocation.
         self._tidy_at = max(_TIDY_AT_LEAST, 2 * len(self._expires))
-        write_private(self._path, b"".join(_revoked_line(*item) for item in self._expires.items()))
 
 
 class Tokens:
-    """Issues and checks tokens under one key.
+    """Issues and checks tokens.
 
     Args:
-        key: Fernet key.
+        keys: Fernet keys. The first one makes tokens, and those of all of them count. Raises ValueError for others.
         revocations: asked at every check.
         lifetime: seconds, at least 1.
         clock: the present.
     """
 
-    def __init__(self, key: bytes, revocations: Revocations, lifetime: int, clock: Clock) -> None:
-        self._fernet = Fernet(key)
-        self._revocations = revocations
+    def __init__(self, keys: Sequence[bytes], revocations: Revocations, lifetime: int, clock: Clock) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self.revocations = revocations
         self._lifetime = lifetime
         self._clock = clock
         self._decoder = msgspec.msgpack.Decoder(Claims)
         self._known: dict[str, Claims] = {}
-
-    @classmethod
-    def open(cls, folder: Path, lifetime: int, clock: Clock) -> Self:
-        """With the key and the revocations in `folder`; what is missing is made.
-
-        Raises:
-            IdentityFileError: the key or the list of revocations cannot be used.
-        """
-        path = folder / "token.key"
-        if not path.exists():
-            write_private(path, Fernet.generate_key())
-        try:
-            return cls(path.read_bytes().strip(), Revocations(folder / "revoked", clock), lifetime, clock)
-        except ValueError:
-            # Without the cause: it quotes the key.
-            raise IdentityFileError("keys/token.key: must hold 32 bytes in URL-safe Base64") from None
 
     def issue(
         self,
@@ -151,13 +125,9 @@ class Tokens:
         if self._clock() >= claims.expires:
             self._known.pop(text, None)
             raise TokenExpired("The token has expired: ask for a new one.")
-        if claims.audit_id in self._revocations:
+        if claims.audit_id in self.revocations:
             raise TokenRevoked("The token was revoked: ask for a new one.")
         return claims
-
-    def revoke(self, claims: Claims) -> None:
-        """From now on `verify` refuses the token, after a restart too. Waits for the disk."""
-        self._revocations.add(claims)
 
     def _decode(self, text: str) -> Claims:
         try:
@@ -172,25 +142,3 @@ class Tokens:
             # The oldest goes: a dictionary keeps the order of insertion.
             del self._known[next(iter(self._known))]
         self._known[text] = claims
-
-
-def _revoked_line(audit_id: str, expires: int) -> bytes:
-    return b"%d %s\n" % (expires, audit_id.encode())
-
-
-def _read_revoked(path: Path) -> dict[str, int]:
-    """Audit id -> expiry.
-
-    Raises:
-        IdentityFileError: a line other than a cut-off last one makes no sense. A forgotten revocation would let a
-            stolen token in, so nothing is guessed.
-    """
-    # The part after the last line end is empty, or cut off by a crash before its revocation was answered.
-    *lines, _ = path.read_bytes().split(b"\n")
-    revoked: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        match = _REVOKED_LINE.fullmatch(line)
-        if match is None:
-            raise IdentityFileError(f"keys/{path.name}: line {number} must be: seconds, a space, audit id")
-        revoked[match["audit_id"].decode()] = int(match["expires"])
-    return revoked

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     false,
 )
 
@@ -353,4 +354,73 @@ traffic = Table(
     Column("in_bytes", BigInteger, nullable=False),
     Column("out_bytes", BigInteger, nullable=False),
     Index(None, "node_id"),
+)
+
+identity = Table(
+    "identity",
+    metadata,
+    # Always 1: there is one identity in a database.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", _ID, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("directory_revision", BigInteger, nullable=False),
+    # No references: the row is older than those it names, and may outlive them.
+    Column("administrator_id", _ID),
+    Column("project_id", _ID),
+    Column("password", Text),
+)
+
+domains = Table(
+    "domains",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("domain_id", _ID, ForeignKey("domains.id"), nullable=False),
+    UniqueConstraint("domain_id", "name"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("domain_id", _ID, ForeignKey("domains.id"), nullable=False),
+    Column("password_hash", Text, nullable=False),
+    UniqueConstraint("domain_id", "name"),
+)
+
+role_assignments = Table(
+    "role_assignments",
+    metadata,
+    Column("user_id", _ID, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("project_id", _ID, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True),
+    Column("role", String(16), primary_key=True),
+    Index(None, "project_id"),
+)
+
+token_keys = Table(
+    "token_keys",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+)
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("audit_id", String(32), primary_key=True),
+    # In seconds since 1970, as tokens have it.
+    Column("expires", BigInteger, nullable=False),
+    # Of the identity, raised by this revocation: who knows one of before reads what came after.
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "expires"),
+    Index(None, "revision"),
 )

@@ -136,12 +136,12 @@ class BuiltInIdentity:
 
     async def create(self, request: Request) -> Response:
         token, claims = await self._identity.log_in((await self._api.body(request)).value)
-        document = self._identity.document(claims, root_url(request))
+        document = await self._identity.document(claims, root_url(request))
         return json_response(document, 201, {"X-Subject-Token": token})
 
     async def show(self, request: Request) -> Response:
         claims = self._subject(request)
-        document = self._identity.document(claims, root_url(request))
+        document = await self._identity.document(claims, root_url(request))
         return json_response(document, headers={"X-Subject-Token": request.headers["x-subject-token"]})
 
     async def revoke(self, request: Request) -> Response:
@@ -149,15 +149,15 @@ class BuiltInIdentity:
         return no_content()
 
     async def projects(self, request: Request) -> Response:
-        found = self._identity.projects_of(self._asker(request))
+        found = await self._identity.projects_of(self._asker(request))
         return _list(request, "projects", (keystone.project_entry(one, root_url(request)) for one in found))
 
     async def project(self, request: Request) -> Response:
-        found = self._identity.project(self._asker(request), request.path_params["project_id"])
+        found = await self._identity.project(self._asker(request), request.path_params["project_id"])
         return json_response({"project": keystone.project_entry(found, root_url(request))})
 
     async def own_domains(self, request: Request) -> Response:
-        found = self._identity.domains_of(self._asker(request))
+        found = await self._identity.domains_of(self._asker(request))
         return _list(request, "domains", (keystone.domain_entry(one, root_url(request)) for one in found))
 
     async def systems(self, request: Request) -> Response:
@@ -168,19 +168,19 @@ class BuiltInIdentity:
         return _list(request, "catalog", self._identity.catalogue(self._asker(request), root_url(request)))
 
     async def domains(self, request: Request) -> Response:
-        return _list(request, "domains", self._known_domains(request))
+        return _list(request, "domains", await self._known_domains(request))
 
     async def domain(self, request: Request) -> Response:
-        return _one("domain", self._known_domains(request), request.path_params["domain_id"])
+        return _one("domain", await self._known_domains(request), request.path_params["domain_id"])
 
     async def users(self, request: Request) -> Response:
-        return _list(request, "users", self._known_users(request))
+        return _list(request, "users", await self._known_users(request))
 
     async def user(self, request: Request) -> Response:
-        return _one("user", self._known_users(request), request.path_params["user_id"])
+        return _one("user", await self._known_users(request), request.path_params["user_id"])
 
     async def projects_of_user(self, request: Request) -> Response:
-        found = self._identity.projects_of_user(self._asker(request), request.path_params["user_id"])
+        found = await self._identity.projects_of_user(self._asker(request), request.path_params["user_id"])
         return _list(request, "projects", (keystone.project_entry(one, root_url(request)) for one in found))
 
     async def regions(self, request: Request) -> Response:
@@ -204,12 +204,12 @@ class BuiltInIdentity:
     async def version(self, request: Request) -> Response:
         return json_response(keystone.version_document(root_url(request)))
 
-    def _known_domains(self, request: Request) -> list[keystone.Document]:
-        found = self._identity.known_domains(self._asker(request))
+    async def _known_domains(self, request: Request) -> list[keystone.Document]:
+        found = await self._identity.known_domains(self._asker(request))
         return [keystone.domain_entry(one, root_url(request)) for one in found]
 
-    def _known_users(self, request: Request) -> list[keystone.Document]:
-        found = self._identity.known_users(self._asker(request))
+    async def _known_users(self, request: Request) -> list[keystone.Document]:
+        found = await self._identity.known_users(self._asker(request))
         return [keystone.user_entry(one, root_url(request)) for one in found]
 
     def _regions(self, request: Request) -> list[keystone.Document]:
