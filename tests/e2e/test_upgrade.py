@@ -1,16 +1,20 @@
 """A service of another version, or of another folder, goes on where the one before it was, with data and traffic."""
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import uvloop
+from cryptography.fernet import Fernet
 
 from stand import Api, Backend, Service, ask, eventually, process_is_there
 from tests.databases import Postgres
@@ -53,6 +57,7 @@ def test_everything_of_an_older_version_is_there_and_what_it_had_begun_is_finish
     tmp_path: Path, server: Postgres | None, members: None, version: str
 ) -> None:
     kept = unpack(version, tmp_path / "kept", server)
+    token, revoked = old_tokens(tmp_path / "kept")
     service = service_in(tmp_path / "kept", "jobs.retention=36500", *kept.settings)
     service.program = installed_in(tmp_path / "elsewhere")
     try:
@@ -61,6 +66,8 @@ def test_everything_of_an_older_version_is_there_and_what_it_had_begun_is_finish
             for job in kept.unfinished.values():
                 assert api.ended(job)["status"] == "SUCCESS"
             now = {path: api.http.get(path) for path in kept.told}
+            assert status_with(api, token) == 200
+            assert status_with(api, revoked) == 401
             assert_all_is_there(kept, {path: answer.json() for path, answer in now.items() if answer.is_success})
             [load_balancer] = api.ok("GET", "/elbaas/loadbalancers")["loadbalancers"]
             address = load_balancer["vip_address"]
@@ -73,6 +80,26 @@ def test_everything_of_an_older_version_is_there_and_what_it_had_begun_is_finish
             assert sorted(listed) == [8001, 8002, 8003, 8004, 8010]
     finally:
         service.stop()
+
+
+def old_tokens(data_dir: Path) -> tuple[str, str]:
+    """Two tokens as 0.1.0 issued them, of its administrator: one that counts, and one that it has revoked."""
+    content = json.loads((data_dir / "identity.json").read_bytes())
+    [given] = content["assignments"]
+    now = int(time.time())
+    encrypt = Fernet((data_dir / "keys" / "token.key").read_bytes()).encrypt
+
+    def token(audit_id: str) -> str:
+        said = (given["user_id"], given["project_id"], (given["role"],), ("password",), now, now + 3600, audit_id)
+        return encrypt(msgspec.msgpack.encode(said)).decode()
+
+    with (data_dir / "keys" / "revoked").open("a") as file:
+        file.write(f"{now + 3600} {'r' * 22}\n")
+    return token("t" * 22), token("r" * 22)
+
+
+def status_with(api: Api, token: str) -> int:
+    return api.call("GET", "/elbaas/loadbalancers", headers={"X-Auth-Token": token}).status_code
 
 
 def assert_all_is_there(kept: Kept, now: dict[str, Any]) -> None:

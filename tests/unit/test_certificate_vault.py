@@ -38,6 +38,15 @@ def test_another_key_is_found_at_the_start(tmp_path: Path) -> None:
         Vault.open(tmp_path / "certificate.key", sealed)
 
 
+def test_two_services_that_make_it_at_once_have_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "certificate.key"
+    first = Vault.open(path, None)
+    with monkeypatch.context() as before:
+        before.setattr(Path, "exists", lambda _: False)
+        second = Vault.open(path, None)
+    assert second.unseal(first.seal("x")) == "x"
+
+
 def test_a_file_that_is_no_key_is_told_without_quoting_it(tmp_path: Path) -> None:
     path = tmp_path / "certificate.key"
     path.write_text("not a key")

@@ -28,7 +28,7 @@ INTERNAL: Final = "127.241.0.0/24"
 MEMBERS: Final = ("127.242.0.1", "127.242.0.2", "127.242.0.3")
 MEMBER_PORT: Final = 9000
 WEBHOOK: Final = "http://127.0.0.1:9/ended"
-KEPT: Final = ("credentials.json", "equipoise.db", "identity.json", "instance", "keys", "metrics.token")
+KEPT: Final = ("credentials.json", "equipoise.db", "identity.id", "identity.json", "instance", "keys", "metrics.token")
 
 Json = Any
 

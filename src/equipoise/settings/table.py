@@ -117,8 +117,9 @@ class CertificateSettings:
     key_file: str = _setting(
         "",
         Text(r"|/[^\0\n]+", "empty, or an absolute path"),
-        "The key that encrypts private keys in the database. Empty: `keys/certificate.key` in the data directory. "
-        "Services that share a database need the same one; made when it is missing and nothing was encrypted yet.",
+        "The key that encrypts private keys and other secrets in the database. Empty: `keys/certificate.key` in the "
+        "data directory. Services that share a database need the same one; made when it is missing and nothing was "
+        "encrypted yet.",
     )
     show_private_key: bool = _setting(
         False,
