@@ -66,7 +66,7 @@ async def open_identity(
     *,
     key_file: Path | None = None,
     auth_url: str = f"{ROOT}/v3",
-    clock: Callable[[], float] = lambda: NOW,
+    clock: Callable[[], float] | None = lambda: NOW,
 ) -> AsyncIterator[IdentityStand]:
     """Start as a service does, with its data directory in `folder`.
 

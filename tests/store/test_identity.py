@@ -282,7 +282,7 @@ async def test_a_token_of_a_removed_project_is_not_described(stand: IdentityStan
     _, claims = await identity.log_in(stand.login())
 
     def remove(tx: Transaction) -> None:
-        store.move_directory(tx.connection)
+        store.move_directory(tx)
         rows.delete_rows(tx.connection, tables.projects, [claims.project_id])
 
     await stand.change(remove)

@@ -4,15 +4,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import text
 
-from equipoise.core.errors import CredentialsWrong, TokenRevoked
+from equipoise.core.errors import CredentialsWrong, TokenExpired, TokenRevoked
 from equipoise.identity import changes, service
 from equipoise.identity.service import Identity
 from equipoise.store import foreign_writes, tables
-from equipoise.store.database import Transaction
+from equipoise.store.database import Database, Transaction
 from stand import PATIENCE
 from tests.databases import Postgres
 from tests.store.identity_stand import CHEAP, PASSWORD, ROOT, IdentityStand, open_identity
@@ -133,6 +134,7 @@ async def test_a_server_that_lacks_what_was_committed_last_is_followed(
     def go_back(tx: Transaction) -> None:
         tx.connection.execute(tables.projects.delete().where(tables.projects.c.name.like("lost-%")))
         tx.connection.execute(tables.identity.update().values(revision=1, directory_revision=1))
+        tx.connection.execute(tables.revisions.update().values(value=1))
 
     await here.change(go_back)
     await here.identity.revoke(claims)
@@ -156,3 +158,13 @@ async def test_many_writes_of_others_lead_to_few_looks(pair: Pair, monkeypatch: 
     for _ in range(100):
         await here.change(lambda tx: tx.connection.execute(tables.nodes.delete()))
     assert looks <= (time.monotonic() - began) / service._PAUSE_SECONDS + 2
+
+
+async def test_tokens_begin_and_end_by_the_clock_of_the_server(url: str, tmp_path: Path) -> None:
+    async with open_identity(url, tmp_path / "here", clock=None) as here:
+        with patch.object(Database, "now", lambda _: 5_000):
+            token, claims = here.identity.tokens.issue("a" * 32, "", (), ("password",))
+            assert claims.issued == 5
+            assert here.identity.verify(token) == claims
+        with pytest.raises(TokenExpired):
+            here.identity.verify(token)

@@ -55,8 +55,8 @@ class IdentityState:
 
     Attributes:
         id: 32 hexadecimal characters, other ones in each database.
-        revision: rises with every change of users, projects, roles, and with every revocation.
-        directory_revision: what `revision` was after the last change other than a revocation.
+        revision: of the last change of users, projects or roles, or the last revocation.
+        directory_revision: of the last change of users, projects or roles.
         administrator_id: who made it; None: it is not known any more.
         project_id: the first project, where the administrator works.
         password: the one that the service made for the administrator, encrypted; None: another one took its place.

@@ -74,7 +74,7 @@ def set_password(tx: Transaction, user_id: str, password_hash: str) -> None:
 
 def _begin(tx: Transaction, change: Callable[[DirectoryContent], DirectoryContent]) -> DirectoryContent:
     """Check what a change would make of the directory. Returns what there was before. Raises DirectoryError."""
-    store.move_directory(tx.connection)
+    store.move_directory(tx)
     before = store.content(tx.connection)
     check(change(before))
     return before

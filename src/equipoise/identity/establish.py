@@ -116,7 +116,7 @@ def _is_incomplete(connection: Connection) -> bool:
 async def _beginning(
     data_dir: Path, former: FormerIdentity | None, sealing: Sealing, region: str, passwords: Passwords
 ) -> _Beginning:
-    state = IdentityState(new_id(), 1, 1, None, None, None)
+    state = IdentityState(new_id(), 0, 0, None, None, None)
     if former is None:
         created = await asyncio.to_thread(first_content, region, passwords.hash)
         content, revoked, key = created.content, dict[str, int](), None
@@ -181,8 +181,9 @@ def _store(tx: Transaction, beginning: _Beginning, former: FormerIdentity | None
     connection = tx.connection
     tell = _nothing
     if store.state(connection) is None:
-        store.create(connection, beginning.state, beginning.content)
-        tokens.revoke(connection, beginning.revoked, beginning.state.revision)
+        new = replace(beginning.state, revision=tx.revision, directory_revision=tx.revision)
+        store.create(connection, new, beginning.content)
+        tokens.revoke(tx, beginning.revoked)
         tell = partial(_tell_moved, beginning) if former is not None else tell
     elif former is not None:
         tell = _join(tx, former.content)
@@ -196,7 +197,7 @@ def _join(tx: Transaction, former: DirectoryContent) -> Callable[[], None]:
 
     Without them the administrators here could not reach what those projects own.
     """
-    store.move_directory(tx.connection)
+    store.move_directory(tx)
     here = store.content(tx.connection)
     known = {project.id for project in here.projects}
     owners = store.owners(tx.connection, [project.id for project in former.projects if project.id not in known])

@@ -79,7 +79,7 @@ class Identity:
         token_lifetime: int,
         auth_url: str,
         passwords: Passwords | None = None,
-        clock: Clock = time,
+        clock: Clock | None = None,
     ) -> Self:
         """Read the identity of the database (`establish`), and give the data directory its credentials.json.
 
@@ -88,7 +88,7 @@ class Identity:
             region: region id.
             token_lifetime: seconds.
             auth_url: for credentials.json (`credentials.auth_url`).
-            clock: seconds since 1970.
+            clock: seconds since 1970; None: that of the database server, or of this machine without one.
 
         Raises:
             StoreUnavailable, OSError.
@@ -101,6 +101,9 @@ class Identity:
         if state is None:
             raise RuntimeError("the identity was not established")
         passwords = passwords or Passwords()
+        if clock is None:
+            # Services may have clocks that differ; a token ends at all of them in the same moment.
+            clock = (lambda: database.now() / 1000) if database.is_shared else time
         keys = [sealing.unseal(each).encode() for each in sealed]
         tokens = Tokens(keys, Revocations(clock), token_lifetime, clock)
         identity = cls(database, passwords, tokens, region, clock)
@@ -185,7 +188,8 @@ class Identity:
         until = int(self._clock()) - _FORGET_AFTER
 
         def store_it(tx: Transaction) -> None:
-            stored_tokens.revoke(tx.connection, expires, store.move(tx.connection))
+            store.move(tx)
+            stored_tokens.revoke(tx, expires)
             stored_tokens.forget(tx.connection, until)
 
         try:

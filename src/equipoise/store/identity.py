@@ -1,7 +1,6 @@
 """Statements about the built-in identity: that it is there, its domains, projects, users and roles.
 
-Whoever changes something raises `revision` first, in the same transaction. Writers take turns, so a revision that is
-seen has everything of those before it.
+Whoever changes something writes down the revision of that, in the same transaction: others see that it rose, and read.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, union, upda
 
 from equipoise.core.identity import DirectoryContent, Domain, IdentityState, Project, RoleAssignment, User
 from equipoise.store import rows
+from equipoise.store.database import Transaction
 from equipoise.store.tables import (
     addresses,
     certificates,
@@ -28,8 +28,8 @@ from equipoise.store.tables import (
 T = TypeVar("T")
 
 _STATE: Final = select(*(identity.c[field.name] for field in fields(IdentityState)))
-_MOVE: Final = update(identity).values(revision=identity.c.revision + 1).returning(identity.c.revision)
-_MOVE_DIRECTORY: Final = _MOVE.values(directory_revision=identity.c.revision + 1)
+_MOVE: Final = update(identity).values(revision=bindparam("to"))
+_MOVE_DIRECTORY: Final = _MOVE.values(directory_revision=bindparam("to"))
 _SET_PASSWORD: Final = update(users).where(users.c.id == bindparam("of_id")).values(password_hash=bindparam("new_hash"))
 _FORGET_PASSWORD: Final = (
     update(identity).where(identity.c.administrator_id == bindparam("of_id")).values(password=None)
@@ -72,14 +72,14 @@ def content(connection: Connection) -> DirectoryContent:
     )
 
 
-def move(connection: Connection) -> int:
-    """Raise the revision for a change of something else than the directory. Returns it."""
-    return int(connection.execute(_MOVE).scalar_one())
+def move(tx: Transaction) -> None:
+    """Note the revision of a change of something else than the directory."""
+    tx.connection.execute(_MOVE, {"to": tx.revision})
 
 
-def move_directory(connection: Connection) -> None:
-    """Raise the revision for a change of domains, projects, users or roles."""
-    connection.execute(_MOVE_DIRECTORY)
+def move_directory(tx: Transaction) -> None:
+    """Note the revision of a change of domains, projects, users or roles."""
+    tx.connection.execute(_MOVE_DIRECTORY, {"to": tx.revision})
 
 
 def add_projects(connection: Connection, added: Iterable[Project]) -> None:

@@ -419,7 +419,7 @@ revoked_tokens = Table(
     Column("audit_id", String(32), primary_key=True),
     # In seconds since 1970, as tokens have it.
     Column("expires", BigInteger, nullable=False),
-    # Of the identity, raised by this revocation: who knows one of before reads what came after.
+    # Of this revocation: whoever knows an earlier one reads what came after.
     Column("revision", BigInteger, nullable=False),
     Index(None, "expires"),
     Index(None, "revision"),

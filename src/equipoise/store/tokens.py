@@ -8,6 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from equipoise.core.identity import TokenKey
 from equipoise.store import rows
+from equipoise.store.database import Transaction
 from equipoise.store.tables import revoked_tokens, token_keys
 
 _KEYS: Final = select(token_keys.c.key).order_by(token_keys.c.create_time.desc(), token_keys.c.id)
@@ -39,11 +40,11 @@ def add_key(connection: Connection, added: TokenKey) -> None:
     rows.insert(connection, token_keys, added)
 
 
-def revoke(connection: Connection, expires: Mapping[str, int], revision: int) -> None:
+def revoke(tx: Transaction, expires: Mapping[str, int]) -> None:
     """Store revocations: audit id -> when the token expires, in seconds since 1970. A second one changes nothing."""
     if expires:
-        values = [{"audit_id": id, "expires": at, "revision": revision} for id, at in expires.items()]
-        connection.execute(_REVOKE[connection.dialect.name], values)
+        values = [{"audit_id": id, "expires": at, "revision": tx.revision} for id, at in expires.items()]
+        tx.connection.execute(_REVOKE[tx.connection.dialect.name], values)
 
 
 def revoked_since(connection: Connection, revision: int, now: int) -> Mapping[str, int]:
