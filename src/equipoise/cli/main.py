@@ -3,6 +3,7 @@
 import click
 
 from equipoise.cli.demo import demo
+from equipoise.cli.identity import identity
 from equipoise.cli.up import up
 
 
@@ -14,3 +15,4 @@ def main() -> None:
 
 main.add_command(up)
 main.add_command(demo)
+main.add_command(identity)

@@ -52,12 +52,17 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+def new_password() -> str:
+    """A password as the service makes it, of 192 random bits."""
+    return secrets.token_urlsafe(_PASSWORD_BYTES)
+
+
 def first_content(region: str, hash_password: Callable[[str], str]) -> CreatedDirectory:
     """The administrator with a random password, and the first project, which is named after the region.
 
     One client reads the region from the project's name, before the underscore (contract/identity.md).
     """
-    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    password = new_password()
     domain = Domain(DEFAULT_DOMAIN_ID, "Default")
     project = Project(new_id(), f"{region}_demo", domain.id)
     user = User(new_id(), ADMINISTRATOR, domain.id, hash_password(password))

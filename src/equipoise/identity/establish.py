@@ -103,7 +103,7 @@ async def give_credentials(
     else:
         first = await _of_administrator(state, directory, passwords, sealing, here)
         if first is None:
-            credentials.report_unusable(data_dir, "let an administrator make a user for you")
+            credentials.report_unusable(data_dir, "make a user with `equipoise identity add-user`")
             return
         credentials.write(data_dir, first)
     credentials.mark(data_dir, state.id)
@@ -245,5 +245,5 @@ def _tell_joined(left_out: list[str], added: list[Project]) -> None:
         projects_taken_over=[project.name for project in added[:_TOLD]],
         reason="the database has an identity of another data directory already",
         effect="these users, their roles and their tokens count no more; credentials.json is that of the database",
-        remedy="let an administrator of the database make users for those who need one",
+        remedy="make users with `equipoise identity add-user` for those who need one",
     )

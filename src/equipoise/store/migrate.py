@@ -35,6 +35,18 @@ def upgrade(url: str) -> None:
         engine.dispose()
 
 
+def is_current(url: str) -> bool:
+    """Whether the schema is at `HEAD`. Raises StoreUnavailable."""
+    engine = open_engine(url)
+    try:
+        with engine.connect() as connection:
+            return _revision(connection) == HEAD
+    except OperationalError as error:
+        raise StoreUnavailable(str(error.orig)) from error
+    finally:
+        engine.dispose()
+
+
 def _upgrade(engine: Engine) -> None:
     with engine.connect() as connection:
         if _revision(connection) == HEAD:
