@@ -41,6 +41,7 @@ async def an_unfinished_job(stand: Stand) -> str:
     stand.node.confirms_at_once = False
     accepted = await stand.create_load_balancer()
     await stand.handed_over(stand.job(accepted).load_balancer_id)
+    await stand.until(lambda: stand.job(accepted).status is JobStatus.RUNNING)
     return accepted.job_id
 
 

@@ -211,6 +211,19 @@ async def test_a_listener_refused_without_a_job_is_in_error_until_it_is_accepted
         await stand.until(lambda: status(stand) == "ACTIVE")
 
 
+async def test_what_a_node_rejects_of_a_load_balancer_that_is_gone_harms_nobody(database_url: str) -> None:
+    async with open_stand(database_url, time_limit=1) as stand:
+        stand.node.confirms_at_once = False
+        created = await stand.create_load_balancer()
+        listener = await stand.create_listener(created.resource_id)
+        await stand.handed_over(created.resource_id)
+        late = replace(stand.node.desired[created.resource_id])
+        assert (await stand.ended(created)).status == JobStatus.FAIL
+        stand.node.desired[created.resource_id] = late
+        stand.node.reject(created.resource_id, listener.resource_id, BIND_REFUSED)
+        await stand.until(lambda: stand.node.acknowledged == {created.resource_id: late.generation})
+
+
 async def test_without_a_node_a_job_ends_by_its_time_limit_and_says_so(database_url: str) -> None:
     async with open_stand(database_url, time_limit=0.1, connected=False) as stand:
         created = await stand.create_load_balancer()

@@ -46,7 +46,7 @@ class Controller:
         patient = PatientDatabase(database)
         self._database = database
         self._draining = draining
-        self._reconciler = Reconciler(patient, unseal, slow_start, proxy, limits, backend)
+        self._reconciler = Reconciler(patient, unseal, slow_start, proxy, limits, backend, draining)
         self.observer = Observer(patient, draining, backend, self._reconciler.look_at)
         self._deadlines = Deadlines(database, time_limit)
         self.leases = Leases(database, self.observer.sessions, self.observer.lost, self._reconciler.look_at)
@@ -57,7 +57,7 @@ class Controller:
         self._database.on_commit(self._reconciler.follow)
         if self._database.is_shared:
             await Feed.open(self._database)
-        await self._draining.start()
+        self._draining.start()
         ids = await self._database.read(desired.all_ids)
         await self.observer.start(ids)
         await self._reconciler.apply_all(ids)

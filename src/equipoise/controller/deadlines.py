@@ -13,6 +13,8 @@ from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.jobs import queries, rollback, transitions
 
 _LOOK_SECONDS: Final = 0.25
+_TOLERANCE: Final = 1000
+"""Milliseconds by which a service may be behind the clock of the database."""
 
 
 class Deadlines:
@@ -47,10 +49,12 @@ class Deadlines:
 
     def _latest(self, now: int) -> int:
         """No deadline can be later, unless the clock was set back."""
-        return now + int(self._time_limit * 1000)
+        return now + int(self._time_limit * 1000) + _TOLERANCE
 
     def _fail_overdue(self, tx: Transaction) -> None:
         transitions.limit_deadlines(tx, self._latest(tx.now))
-        for id, status in queries.overdue(tx.connection, tx.now):
-            reason = reasons.of_time_limit(JobStatus(status), self._time_limit, nodes.live(tx.connection))
+        overdue = queries.overdue(tx.connection, tx.now)
+        live = nodes.live(tx.connection) if overdue else ()
+        for id, status in overdue:
+            reason = reasons.of_time_limit(JobStatus(status), self._time_limit, live)
             rollback.fail(tx, [id], FailureReason.NOT_CONFIRMED, reason)

@@ -6,7 +6,7 @@ When to cut is decided here; how a connection is found and cut is the data plane
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -14,7 +14,6 @@ import structlog
 
 from equipoise.store import draining
 from equipoise.store.database import Database, StoreUnavailable
-from equipoise.store.events import DrainingBegan, Event
 
 _log = structlog.get_logger("equipoise.draining")
 
@@ -53,10 +52,8 @@ class Draining:
         self._unconfirmed: set[str] = set()
         self._looking: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin to follow, with what an earlier process left."""
-        self._database.on_commit(self._follow)
-        self._unconfirmed |= await self._database.read(draining.load_balancers)
+    def start(self) -> None:
+        """Begin to look, with what an earlier process left."""
         self._looking = asyncio.create_task(self._look_forever(), name="draining")
 
     async def failed(self) -> None:
@@ -69,6 +66,10 @@ class Draining:
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
+
+    def expect(self, load_balancer_ids: Iterable[str]) -> None:
+        """These have removals that the data plane is about to be told of."""
+        self._unconfirmed.update(load_balancer_ids)
 
     async def removals_confirmed(self, generations: Mapping[str, int]) -> Sequence[Unkept]:
         """End what ends with its removal: no new connection can come, and the job has not succeeded yet.
@@ -128,6 +129,3 @@ class Draining:
             count = await self._cutter.cut(pool_id, each)
             if count:
                 _log.info("connections_cut", listener_id=pool_id, members=sorted(each), connections=count)
-
-    def _follow(self, events: list[Event]) -> None:
-        self._unconfirmed.update(event.load_balancer_id for event in events if isinstance(event, DrainingBegan))

@@ -5,6 +5,7 @@ learns of it by its next write about them, takes them over anew and brings them 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -43,11 +44,20 @@ class Leases:
         self._look_at = look_at
 
     async def run(self) -> None:
-        """Renew and expire, for ever."""
+        """Renew and expire, for ever.
+
+        After an outage that kept all from renewing, whoever is back first must not end the others: it gives them the
+        time of a lease.
+        """
+        renewed_since = renewed = time.monotonic()
         while True:
+            if time.monotonic() - renewed > nodes.LEASE / 1000:
+                renewed_since = time.monotonic()
             try:
                 await self.renew()
-                await self.expire()
+                renewed = time.monotonic()
+                if renewed - renewed_since >= nodes.LEASE / 1000:
+                    await self.expire()
             except StoreUnavailable as error:
                 _log.warning("leases_not_renewed", reason=str(error), retry_in=RENEW_SECONDS)
             await asyncio.sleep(RENEW_SECONDS)

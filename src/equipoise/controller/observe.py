@@ -20,7 +20,7 @@ from equipoise.controller.reconcile import LAST_GENERATION, batches
 from equipoise.core.references import ResourceKind, ResourceRef
 from equipoise.proxy.backend import Backend
 from equipoise.proxy.rejections import RejectedResource
-from equipoise.store import errors, nodes
+from equipoise.store import errors, load_balancers, nodes
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import queries, rollback, transitions
 from equipoise.store.nodes import SessionLostError
@@ -61,7 +61,7 @@ class Observer:
         """Begin with no node, and with these load balancers to be confirmed."""
         if not self._database.is_shared:
             await self._database.write(lambda tx: nodes.set_all_gone(tx.connection))
-        self._in_error = dict.fromkeys(await self._database.read(errors.load_balancers), NEVER)
+        self._in_error = dict.fromkeys(await self._database.read(errors.in_error), NEVER)
         self._awaited = set(load_balancer_ids)
 
     async def wait_until_in_force(self, seconds: float) -> bool:
@@ -183,6 +183,9 @@ class Observer:
             about = queries.touching(tx.connection, rejection.load_balancer_id, concerns, rejection.generation)
             if about:
                 return rollback.fail(tx, about, failure, reason)
+            if load_balancers.generation(tx.connection, rejection.load_balancer_id) != rejection.generation:
+                # Gone, or rolled back because another node rejects it, too: what is said of the newest counts.
+                return False
             errors.note(tx.connection, node_id, rejection.load_balancer_id, rejection.concerns)
             return False
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 from equipoise.controller import reasons
 from equipoise.controller.compile import ProxySettings, Unseal, compile_load_balancer
+from equipoise.controller.draining import Draining
 from equipoise.controller.patience import PatientDatabase
 from equipoise.controller.slow_start import SlowStart
 from equipoise.proxy.backend import Backend, Published
@@ -45,6 +46,7 @@ class Reconciler:
         slow_start: tells the shares of members that have come back.
         proxy: what the operator says of all load balancers alike.
         limits: brought up to date before anything is applied, so that what is confirmed is limited, too.
+        draining: told of removals before they are published, so that their connections end before they are confirmed.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Reconciler:
         proxy: ProxySettings,
         limits: BandwidthLimits,
         backend: Backend,
+        draining: Draining,
     ) -> None:
         self._database = database
         self._unseal = unseal
@@ -62,15 +65,16 @@ class Reconciler:
         self._proxy = proxy
         self._limits = limits
         self._backend = backend
+        self._draining = draining
         self._moved: set[str] = set()
-        # Those of them that moved at other services only, which begin their jobs.
-        self._foreign: set[str] = set()
+        # Those of them that have jobs to begin; what moved at another service has its jobs begun there.
+        self._with_jobs: set[str] = set()
         self._gone: set[str] = set()
         self._something_moved = asyncio.Event()
 
     async def apply_all(self, load_balancer_ids: Sequence[str]) -> None:
         """Apply everything that is desired, once, and let the backend begin."""
-        await self._apply(load_balancer_ids)
+        await self._apply(load_balancer_ids, set(load_balancer_ids))
         await self._limits.ready()
         await self._warn(load_balancer_ids)
         self._backend.ready()
@@ -78,11 +82,10 @@ class Reconciler:
     def follow(self, events: Iterable[Event]) -> None:
         """Note what a commit moved."""
         for event in events:
-            if isinstance(event, LoadBalancerMoved) and event.is_foreign:
-                self._foreign |= {event.load_balancer_id} - self._moved
-                self._note([event.load_balancer_id])
-            elif isinstance(event, LoadBalancerMoved | HealthMoved):
+            if isinstance(event, LoadBalancerMoved) and not event.is_foreign:
                 self.look_at([event.load_balancer_id])
+            elif isinstance(event, LoadBalancerMoved | HealthMoved):
+                self._note([event.load_balancer_id])
             elif isinstance(event, LoadBalancerGone):
                 self._moved.discard(event.load_balancer_id)
                 self._gone.add(event.load_balancer_id)
@@ -90,9 +93,9 @@ class Reconciler:
                 self._backend.publish([Published(event.load_balancer_id, LAST_GENERATION, None)])
 
     def look_at(self, load_balancer_ids: Iterable[str]) -> None:
-        """Apply these again."""
+        """Apply these again, and begin their jobs."""
         ids = set(load_balancer_ids)
-        self._foreign -= ids
+        self._with_jobs |= ids
         self._note(ids)
 
     def _note(self, load_balancer_ids: Iterable[str]) -> None:
@@ -105,20 +108,20 @@ class Reconciler:
             await self._something_moved.wait()
             self._something_moved.clear()
             moved, self._moved = self._moved, set()
-            foreign, self._foreign = self._foreign, set()
+            with_jobs, self._with_jobs = self._with_jobs, set()
             gone, self._gone = self._gone, set()
             await self._limits.apply((), gone)
             for id in gone:
                 self._slow_start.forget(id)
-            await self._apply(moved, foreign)
+            await self._apply(moved, with_jobs)
 
     async def raise_shares(self) -> None:
         """Apply the next share of members that have come back, step by step, for ever."""
         while self._slow_start.step:
             await asyncio.sleep(self._slow_start.step)
-            self.look_at(self._slow_start.under_way())
+            self._note(self._slow_start.under_way())
 
-    async def _apply(self, load_balancer_ids: Iterable[str], foreign: Collection[str] = ()) -> None:
+    async def _apply(self, load_balancer_ids: Iterable[str], with_jobs: Collection[str]) -> None:
         for batch in batches(load_balancer_ids):
             found = await self._database.read(partial(desired.load, ids=batch))
             compiled = [
@@ -126,14 +129,15 @@ class Reconciler:
             ]
             await self._limits.apply(compiled)
             await self._warn(batch)
+            self._draining.expect(one.load_balancer.id for one in found if one.is_draining)
             self._backend.publish(
                 Published(each.load_balancer_id, one.load_balancer.generation, each)
                 for one, each in zip(found, compiled, strict=True)
             )
             # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it
             # goes out with the next batch, which follows at once.
-            if own := [id for id in batch if id not in foreign]:
-                await self._database.write(partial(transitions.begin, load_balancer_ids=own))
+            if to_begin := [id for id in batch if id in with_jobs]:
+                await self._database.write(partial(transitions.begin, load_balancer_ids=to_begin))
 
     async def _warn(self, load_balancer_ids: Sequence[str]) -> None:
         """Where limits are not in force, let jobs say so before they can succeed."""

@@ -61,5 +61,6 @@ class Retention:
 
     def _forget_some(self, tx: Transaction) -> int:
         idempotency.forget(tx, tx.now - _KEY_LIFETIME)
-        nodes.forget_gone(tx.connection, tx.now - _NODE_LIFETIME)
+        if self._database.is_shared:
+            nodes.forget_gone(tx.connection, tx.now - _NODE_LIFETIME)
         return queries.forget_ended(tx, tx.now - self._job_milliseconds, _BATCH)

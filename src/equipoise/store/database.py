@@ -169,10 +169,10 @@ class Database:
 
     async def _compare(self, foreign_writes: AsyncIterator[None]) -> None:
         async for _ in foreign_writes:
-            for compare in self._comparisons:
-                # It is compared again soon.
-                with suppress(StoreUnavailable):
-                    await compare()
+            # Side by side: whoever waits for a change of another service does not wait for the other comparisons.
+            async with asyncio.TaskGroup() as together:
+                for compare in self._comparisons:
+                    together.create_task(_if_available(compare))
             await asyncio.sleep(_COMPARED_SECONDS)
 
     async def _pause(self) -> None:
@@ -209,6 +209,12 @@ class Database:
                 future.set_exception(outcome.error)
         if events:
             self.tell(events)
+
+
+async def _if_available(compare: Callable[[], Awaitable[None]]) -> None:
+    # It is compared again soon.
+    with suppress(StoreUnavailable):
+        await compare()
 
 
 def sqlite_url(path: Path) -> str:

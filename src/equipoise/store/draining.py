@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, select
 
 from equipoise.core.model import DrainingMember, Status
 from equipoise.store.database import Transaction
-from equipoise.store.events import DrainingBegan
-from equipoise.store.tables import draining_members, jobs, members, pools
+from equipoise.store.tables import draining_members, jobs, load_balancers, members, pools
 
 _IS_MEMBER_AGAIN: ColumnElement[bool] = exists().where(
     members.c.pool_id == draining_members.c.pool_id,
@@ -19,10 +19,15 @@ _SUPERSEDE = delete(draining_members).where(
     draining_members.c.pool_id == bindparam("of_pool"),
     draining_members.c.address.in_(bindparam("addresses", expanding=True)),
 )
-_LOAD_BALANCERS = (
-    select(pools.c.load_balancer_id)
-    .join(draining_members, draining_members.c.pool_id == pools.c.id)
-    .where(draining_members.c.status == Status.PENDING_CREATE)
+# Of a load balancer of the statement around it.
+HAS_UNCONFIRMED: Final = (
+    exists()
+    .where(
+        draining_members.c.pool_id == pools.c.id,
+        pools.c.load_balancer_id == load_balancers.c.id,
+        draining_members.c.status == Status.PENDING_CREATE,
+    )
+    .correlate(load_balancers)
 )
 _UNCONFIRMED = (
     select(
@@ -62,17 +67,11 @@ class Unconfirmed:
     address: str
 
 
-def begin(tx: Transaction, load_balancer_id: str, job_id: str, draining: Sequence[DrainingMember]) -> None:
+def begin(tx: Transaction, job_id: str, draining: Sequence[DrainingMember]) -> None:
     """Note when the connections of members end that a job removes from one pool; earlier notes on them are void."""
     addresses = sorted({one.address for one in draining})
     tx.connection.execute(_SUPERSEDE, {"of_pool": draining[0].pool_id, "addresses": addresses})
     tx.connection.execute(draining_members.insert(), [asdict(one) | {"job_id": job_id} for one in draining])
-    tx.emit(DrainingBegan(load_balancer_id))
-
-
-def load_balancers(connection: Connection) -> set[str]:
-    """The load balancers with removals that the data plane has not confirmed."""
-    return set(connection.execute(_LOAD_BALANCERS).scalars())
 
 
 def unconfirmed(connection: Connection, load_balancer_ids: Collection[str]) -> Sequence[Unconfirmed]:

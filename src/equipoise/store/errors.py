@@ -29,14 +29,18 @@ _CLEAR = tuple(
     .where(
         table.c.load_balancer_id.in_(_IDS),
         table.c.status == Status.ERROR,
-        ~exists().where(rejections.c.load_balancer_id == table.c.load_balancer_id),
+        ~exists().where(
+            rejections.c.load_balancer_id == table.c.load_balancer_id,
+            rejections.c.node_id == nodes.c.id,
+            nodes.c.live.is_(True),
+        ),
     )
     .values(status=Status.ACTIVE)
     for table in (listeners, pools)
 )
 
 
-def load_balancers(connection: Connection) -> Sequence[str]:
+def in_error(connection: Connection) -> Sequence[str]:
     """The load balancers with a listener in ERROR."""
     return connection.execute(_IN_ERROR).scalars().all()
 
@@ -59,6 +63,6 @@ def heal(connection: Connection, node_id: str, load_balancer_ids: Collection[str
 def forget_gone_nodes(connection: Connection) -> None:
     """What nodes rejected that are gone counts no longer, as long as there is another one that is live."""
     connection.execute(_FORGET_GONE)
-    in_error = load_balancers(connection)
+    ids = list(in_error(connection))
     for statement in _CLEAR:
-        connection.execute(statement, {"ids": list(in_error)})
+        connection.execute(statement, {"ids": ids})

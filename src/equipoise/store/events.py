@@ -39,13 +39,6 @@ class LoadBalancerGone:
 
 
 @dataclass(frozen=True, slots=True)
-class DrainingBegan:
-    """Members of a TCP pool of that load balancer are being removed; their connections will have to end."""
-
-    load_balancer_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class JobMoved:
     """A job entered `status`; `elapsed` is milliseconds since it was accepted."""
 
@@ -75,4 +68,4 @@ class DeliveryWanted:
     project_id: str
 
 
-Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | DrainingBegan | JobMoved | SubJobsMoved | DeliveryWanted
+Event = LoadBalancerMoved | HealthMoved | LoadBalancerGone | JobMoved | SubJobsMoved | DeliveryWanted

@@ -7,14 +7,16 @@ look finds all that moved since the look before, whatever notification was lost.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Self
+from typing import Final, Self
 
 from sqlalchemy import Connection, bindparam, exists, select
 
-from equipoise.store import draining
 from equipoise.store.database import Database
-from equipoise.store.events import DrainingBegan, Event, LoadBalancerGone, LoadBalancerMoved
+from equipoise.store.events import Event, LoadBalancerGone, LoadBalancerMoved
 from equipoise.store.tables import has_ended, jobs, load_balancers, revisions
+
+NOTHING_SEEN: Final = -1
+"""Before every revision."""
 
 _NEWEST = select(revisions.c.value)
 _MOVED = (
@@ -41,7 +43,6 @@ class _Look:
     newest: int
     moved: Sequence[tuple[str, int]]
     gone: Sequence[tuple[str, int]]
-    draining: frozenset[str]
 
 
 class Feed:
@@ -69,7 +70,6 @@ class Feed:
             for id, revision in changed
             if revision not in own
         ]
-        events += (DrainingBegan(id) for id, _ in found.moved if id in found.draining)
         if events:
             self._database.tell(events)
 
@@ -83,9 +83,10 @@ def newest_revision(connection: Connection) -> int:
 def _look(connection: Connection, after: int) -> _Look:
     newest = newest_revision(connection)
     if newest == after:
-        return _Look(newest, (), (), frozenset())
+        return _Look(newest, (), ())
+    # A database that fell back, to a replica or a backup, has lost revisions: what it has is told from the beginning.
+    values = {"after": after if after < newest else NOTHING_SEEN}
     moved, gone = (
-        [(id, revision) for id, revision in connection.execute(statement, {"after": after})]
-        for statement in (_MOVED, _GONE)
+        [(id, revision) for id, revision in connection.execute(statement, values)] for statement in (_MOVED, _GONE)
     )
-    return _Look(newest, moved, gone, frozenset(draining.load_balancers(connection)) if moved else frozenset())
+    return _Look(newest, moved, gone)

@@ -5,6 +5,7 @@ A notification may be lost, with its connection or by its sender, so the others 
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -26,7 +27,8 @@ async def foreign_writes(address: URL, own_name: str) -> AsyncIterator[None]:
 
     Args:
         address: of the database server.
-        own_name: with which the payloads of this service begin; it does not wake itself. The revision follows.
+        own_name: with which the payloads of this service begin; it does not wake itself. The
+            revision follows, for whoever watches the channel.
     """
     # Imported here: it takes memory that a service on SQLite has no use for.
     from psycopg import AsyncConnection, OperationalError
@@ -40,10 +42,14 @@ async def foreign_writes(address: URL, own_name: str) -> AsyncIterator[None]:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 # For what was written while nobody listened.
                 yield
+                due = time.monotonic() + LEVEL_SECONDS
                 while True:
-                    heard = [each async for each in connection.notifies(timeout=LEVEL_SECONDS, stop_after=1)]
-                    if not heard or any(each.payload.partition(" ")[0] != own_name for each in heard):
+                    patience = max(0.0, due - time.monotonic())
+                    heard = [each async for each in connection.notifies(timeout=patience, stop_after=1)]
+                    # Own notifications must not put the look off for ever.
+                    if time.monotonic() >= due or any(each.payload.partition(" ")[0] != own_name for each in heard):
                         yield
+                        due = time.monotonic() + LEVEL_SECONDS
         except OperationalError:
             # The server is away. Those who write say so; here nothing can be missed but time.
             await asyncio.sleep(_AGAIN_SECONDS)

@@ -20,6 +20,7 @@ _read = rows.reader(LoadBalancer)
 _SHOWN = select(*statuses.shown(load_balancers.c, statuses.OF_LOAD_BALANCER))
 _GET = _SHOWN.where(load_balancers.c.id == bindparam("id"), load_balancers.c.project_id == bindparam("project_id"))
 _COUNT = select(func.count()).select_from(load_balancers).where(load_balancers.c.project_id == bindparam("project_id"))
+_GENERATION = select(load_balancers.c.generation).where(load_balancers.c.id == bindparam("lb_id"))
 _RAISE = (
     update(load_balancers)
     .where(load_balancers.c.id == bindparam("lb_id"))
@@ -92,14 +93,19 @@ def all_below(connection: Connection, id: str) -> Sequence[Below]:
     ]
 
 
+def generation(connection: Connection, id: str) -> int | None:
+    """The newest generation; None when there is no such load balancer any more."""
+    return connection.execute(_GENERATION, {"lb_id": id}).scalar_one_or_none()
+
+
 def raise_generation(tx: Transaction, id: str) -> int:
     """Count one more change of the load balancer and tell the controller. Returns the new generation.
 
     The row stays locked until the commit, so changes of one load balancer stand in one order.
     """
-    generation: int = tx.connection.execute(_RAISE, {"lb_id": id, "at_revision": tx.revision}).scalar_one()
+    raised: int = tx.connection.execute(_RAISE, {"lb_id": id, "at_revision": tx.revision}).scalar_one()
     tx.emit(LoadBalancerMoved(id))
-    return generation
+    return raised
 
 
 def moved_by_health(*pools_are: ColumnElement[bool]) -> ReturningUpdate[Any]:

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import text
 
 from equipoise.store.database import Transaction
-from equipoise.store.tables import load_balancers, nodes, observations
+from equipoise.store.tables import load_balancers, nodes, observations, traffic
 
 LEASE: Final = 6_000
 """Milliseconds for which a session holds without being renewed."""
@@ -54,6 +54,8 @@ _ANY_EXPIRED: Final = select(nodes.c.id).where(*_IS_EXPIRED).limit(1)
 _EXPIRE: Final = update(nodes).where(*_IS_EXPIRED).values(live=False).returning(nodes.c.id)
 _LIVE: Final = select(nodes.c.id).where(nodes.c.live.is_(True)).order_by(nodes.c.id)
 _FORGET: Final = delete(nodes).where(nodes.c.live.is_(False), nodes.c.lease_until < bindparam("before"))
+
+_FORGET_TRAFFIC: Final = delete(traffic).where(traffic.c.node_id.not_in(select(nodes.c.id)))
 
 
 class SessionLostError(Exception):
@@ -121,8 +123,10 @@ def live(connection: Connection) -> Sequence[str]:
 
 
 def forget_gone(connection: Connection, before: int) -> None:
-    """Drop the nodes that are gone since before that time, with what they confirmed."""
+    """Drop the nodes that are gone since before that time, with what they confirmed and counted. Of a shared database,
+    where leases are renewed as long as a node is live."""
     connection.execute(_FORGET, {"before": before})
+    connection.execute(_FORGET_TRAFFIC)
 
 
 def observe(connection: Connection, node_id: str, session: int, generations: Mapping[str, int]) -> Sequence[str]:

@@ -157,7 +157,7 @@ def remove_members(tx: Transaction, caller: Caller, policy: Policy, pool_id: str
         parts,
     )
     if draining:
-        draining_store.begin(tx, pool.load_balancer_id, accepted.job_id, draining)
+        draining_store.begin(tx, accepted.job_id, draining)
     return accepted
 
 

@@ -1,6 +1,7 @@
 """What several services on one database need: one order of changes, sessions of nodes, and who rejected what.
 
-Only adds: a service of the version before goes on beside one of this version.
+Only adds, so that a service of 0.2.0 can still write. It raises no revision, so services of this version learn nothing
+of its changes: those that share a database are all stopped before this upgrade.
 
 Revision ID: 0006
 Revises: 0005
