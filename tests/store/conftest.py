@@ -44,3 +44,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return sqlite_url(file)
     server: Postgres = request.getfixturevalue("postgres")
     return server.new_database(like=request.getfixturevalue("postgres_pattern"))
+
+
+@pytest.fixture
+def server_url(postgres: Postgres, postgres_pattern: str) -> str:
+    """A PostgreSQL database with the schema and nothing in it, for what several services do with it."""
+    return postgres.new_database(like=postgres_pattern)

@@ -291,3 +291,14 @@ async def open_stand(
         await controller.stop()
         await database.stop()
         stand.close()
+
+
+@asynccontextmanager
+async def open_database(url: str) -> AsyncIterator[Database]:
+    """The database as another service sees it."""
+    database = Database(url)
+    database.start()
+    try:
+        yield database
+    finally:
+        await database.stop()

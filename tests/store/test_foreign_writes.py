@@ -11,30 +11,12 @@ from sqlalchemy import text
 from equipoise.core.jobs import Job, JobStatus
 from equipoise.store import foreign_writes
 from equipoise.store.backlog import Backlog
-from equipoise.store.database import Database
 from equipoise.store.waiting import JobWaiters
 from stand import PATIENCE
-from tests.databases import Postgres
-from tests.store.controller_stand import PROJECT, Stand, open_stand
+from tests.store.controller_stand import PROJECT, Stand, open_database, open_stand
 
 LONG = 10 * PATIENCE
 """Longer than a test waits: who is not woken is not seen to end."""
-
-
-@pytest.fixture
-def url(postgres: Postgres, postgres_pattern: str) -> str:
-    return postgres.new_database(like=postgres_pattern)
-
-
-@asynccontextmanager
-async def another(url: str) -> AsyncIterator[Database]:
-    """The database as another service sees it."""
-    database = Database(url)
-    database.start()
-    try:
-        yield database
-    finally:
-        await database.stop()
 
 
 async def an_unfinished_job(stand: Stand) -> str:
@@ -46,9 +28,9 @@ async def an_unfinished_job(stand: Stand) -> str:
 
 
 @asynccontextmanager
-async def waiting_elsewhere(url: str) -> AsyncIterator[tuple[Stand, asyncio.Task[Job | None]]]:
+async def waiting_elsewhere(server_url: str) -> AsyncIterator[tuple[Stand, asyncio.Task[Job | None]]]:
     """A service with an unfinished job, and somebody who waits for it at another service."""
-    async with open_stand(url) as stand, another(url) as other:
+    async with open_stand(server_url) as stand, open_database(server_url) as other:
         waiters = JobWaiters(other)
         id = await an_unfinished_job(stand)
         waiting = asyncio.create_task(waiters.wait(PROJECT, id, LONG))
@@ -56,8 +38,8 @@ async def waiting_elsewhere(url: str) -> AsyncIterator[tuple[Stand, asyncio.Task
         yield stand, waiting
 
 
-async def test_who_waits_at_another_service_learns_of_the_end(url: str) -> None:
-    async with waiting_elsewhere(url) as (stand, waiting):
+async def test_who_waits_at_another_service_learns_of_the_end(server_url: str) -> None:
+    async with waiting_elsewhere(server_url) as (stand, waiting):
         stand.node.confirm_all()
         async with asyncio.timeout(PATIENCE):
             job = await waiting
@@ -65,8 +47,8 @@ async def test_who_waits_at_another_service_learns_of_the_end(url: str) -> None:
         assert job.status is JobStatus.SUCCESS
 
 
-async def test_who_follows_at_another_service_sees_each_state_once(url: str) -> None:
-    async with open_stand(url) as stand, another(url) as other:
+async def test_who_follows_at_another_service_sees_each_state_once(server_url: str) -> None:
+    async with open_stand(server_url) as stand, open_database(server_url) as other:
         waiters = JobWaiters(other)
         id = await an_unfinished_job(stand)
         seen: list[Job] = []
@@ -84,8 +66,8 @@ async def test_who_follows_at_another_service_sees_each_state_once(url: str) -> 
         assert [job.status for job in seen] == [JobStatus.RUNNING, JobStatus.SUCCESS]
 
 
-async def test_the_backlog_counts_the_jobs_of_all_services(url: str) -> None:
-    async with open_stand(url) as stand, another(url) as other:
+async def test_the_backlog_counts_the_jobs_of_all_services(server_url: str) -> None:
+    async with open_stand(server_url) as stand, open_database(server_url) as other:
         backlog = await Backlog.open(other)
         assert backlog.unfinished == 0
         await an_unfinished_job(stand)
@@ -94,8 +76,8 @@ async def test_the_backlog_counts_the_jobs_of_all_services(url: str) -> None:
         await stand.until(lambda: backlog.unfinished == 0)
 
 
-async def test_what_was_written_while_nobody_listened_is_seen_by_the_next_look(url: str) -> None:
-    async with waiting_elsewhere(url) as (stand, waiting):
+async def test_what_was_written_while_nobody_listened_is_seen_by_the_next_look(server_url: str) -> None:
+    async with waiting_elsewhere(server_url) as (stand, waiting):
         # All connections that listen break; a notification now has nobody to come to.
         stand.read(
             lambda connection: connection.execute(
@@ -109,9 +91,9 @@ async def test_what_was_written_while_nobody_listened_is_seen_by_the_next_look(u
         assert job.ended
 
 
-async def test_a_service_wakes_the_others_and_not_itself(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_service_wakes_the_others_and_not_itself(server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign_writes, "LEVEL_SECONDS", LONG)
-    async with another(url) as one, another(url) as other:
+    async with open_database(server_url) as one, open_database(server_url) as other:
         woken: asyncio.Queue[str] = asyncio.Queue()
 
         async def note(name: str) -> None:

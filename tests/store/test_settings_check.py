@@ -1,30 +1,10 @@
 """Services on one PostgreSQL tell their operator which of their settings differ."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import pytest
 from structlog.testing import capture_logs
 
 from equipoise.controller.settings_check import SettingsCheck
 from equipoise.settings.table import Settings
-from equipoise.store.database import Database
-from tests.databases import Postgres
-
-
-@pytest.fixture
-def url(postgres: Postgres, postgres_pattern: str) -> str:
-    return postgres.new_database(like=postgres_pattern)
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    database.start()
-    try:
-        yield database
-    finally:
-        await database.stop()
+from tests.store.controller_stand import open_database
 
 
 async def differences(check: SettingsCheck) -> list[tuple[str, str, str]]:
@@ -33,8 +13,8 @@ async def differences(check: SettingsCheck) -> list[tuple[str, str, str]]:
     return [(each["setting"], each["here"], each["there"]) for each in logs if each["event"] == "settings_differ"]
 
 
-async def test_each_setting_that_differs_is_told_once_by_name(url: str) -> None:
-    async with opened(url) as database:
+async def test_each_setting_that_differs_is_told_once_by_name(server_url: str) -> None:
+    async with open_database(server_url) as database:
         here = SettingsCheck(database, "here", {"quotas.elb": "10", "jobs.time_limit": "300"})
         there = SettingsCheck(database, "there", {"quotas.elb": "20", "jobs.time_limit": "300"})
         assert await differences(here) == []
@@ -43,14 +23,14 @@ async def test_each_setting_that_differs_is_told_once_by_name(url: str) -> None:
         assert await differences(here) == []
 
 
-async def test_what_only_a_newer_version_knows_is_no_difference(url: str) -> None:
-    async with opened(url) as database:
+async def test_what_only_a_newer_version_knows_is_no_difference(server_url: str) -> None:
+    async with open_database(server_url) as database:
         assert await differences(SettingsCheck(database, "newer", {"quotas.elb": "10", "quotas.pool": "5"})) == []
         assert await differences(SettingsCheck(database, "older", {"quotas.elb": "10"})) == []
 
 
-async def test_a_service_that_has_ended_is_compared_no_longer(url: str) -> None:
-    async with opened(url) as database:
+async def test_a_service_that_has_ended_is_compared_no_longer(server_url: str) -> None:
+    async with open_database(server_url) as database:
         ended = SettingsCheck(database, "ended", {"quotas.elb": "20"})
         ended.start()
         await ended.compare()

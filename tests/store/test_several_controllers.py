@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
 
-import pytest
 from sqlalchemy import select, text, update
 
 from equipoise.controller.reconcile import LAST_GENERATION
@@ -22,7 +21,6 @@ from equipoise.store.database import Database, Transaction, open_engine
 from equipoise.store.feed import newest_revision
 from equipoise.usecases import load_balancers
 from stand import PATIENCE
-from tests.databases import Postgres
 from tests.store.controller_stand import CALLER, Stand, open_stand
 
 HERE = "node-here"
@@ -40,19 +38,14 @@ class MovableClock:
         return self.seconds
 
 
-@pytest.fixture
-def url(postgres: Postgres, postgres_pattern: str) -> str:
-    return postgres.new_database(like=postgres_pattern)
-
-
 @asynccontextmanager
 async def two(
-    url: str, clock: MovableClock | None = None, time_limit: float = 300
+    server_url: str, clock: MovableClock | None = None, time_limit: float = 300
 ) -> AsyncIterator[tuple[Stand, Stand]]:
     """Two services whose nodes are live."""
     async with (
-        open_stand(url, node_id=HERE, clock=clock, time_limit=time_limit) as here,
-        open_stand(url, node_id=THERE, clock=clock, time_limit=time_limit) as there,
+        open_stand(server_url, node_id=HERE, clock=clock, time_limit=time_limit) as here,
+        open_stand(server_url, node_id=THERE, clock=clock, time_limit=time_limit) as there,
     ):
         for stand in (here, there):
             await stand.until(has_joined(stand))
@@ -98,8 +91,8 @@ def is_published(stand: Stand, load_balancer_id: str, generation: int) -> Callab
     )
 
 
-async def test_a_change_succeeds_once_the_node_of_the_other_service_has_it_too(url: str) -> None:
-    async with two(url) as (here, there):
+async def test_a_change_succeeds_once_the_node_of_the_other_service_has_it_too(server_url: str) -> None:
+    async with two(server_url) as (here, there):
         there.node.confirms_at_once = False
         accepted = await here.create_load_balancer()
         await there.until(is_published(there, accepted.resource_id, 1))
@@ -108,8 +101,8 @@ async def test_a_change_succeeds_once_the_node_of_the_other_service_has_it_too(u
         assert (await here.ended(accepted)).status is JobStatus.SUCCESS
 
 
-async def test_what_the_node_of_the_other_service_rejects_fails_the_job(url: str) -> None:
-    async with two(url) as (here, there):
+async def test_what_the_node_of_the_other_service_rejects_fails_the_job(server_url: str) -> None:
+    async with two(server_url) as (here, there):
         created = await here.create_load_balancer()
         await here.ended(created)
         there.node.confirms_at_once = False
@@ -121,8 +114,8 @@ async def test_what_the_node_of_the_other_service_rejects_fails_the_job(url: str
         assert THERE in (job.fail_reason or "")
 
 
-async def test_what_is_deleted_through_one_service_is_gone_at_the_other(url: str) -> None:
-    async with two(url) as (here, there):
+async def test_what_is_deleted_through_one_service_is_gone_at_the_other(server_url: str) -> None:
+    async with two(server_url) as (here, there):
         created = await here.create_load_balancer()
         await here.ended(created)
         assert created.resource_id in there.node.desired
@@ -132,8 +125,8 @@ async def test_what_is_deleted_through_one_service_is_gone_at_the_other(url: str
         await there.until(lambda: created.resource_id not in there.node.desired)
 
 
-async def test_a_load_balancer_whose_creation_failed_is_gone_at_the_other(url: str) -> None:
-    async with two(url, time_limit=1) as (here, there):
+async def test_a_load_balancer_whose_creation_failed_is_gone_at_the_other(server_url: str) -> None:
+    async with two(server_url, time_limit=1) as (here, there):
         there.node.confirms_at_once = False
         created = await here.create_load_balancer()
         assert (await here.ended(created)).status is JobStatus.FAIL
@@ -142,8 +135,8 @@ async def test_a_load_balancer_whose_creation_failed_is_gone_at_the_other(url: s
         await there.until(is_published(there, created.resource_id, LAST_GENERATION))
 
 
-async def test_what_was_seen_of_a_member_reaches_the_other_service(url: str) -> None:
-    async with two(url) as (here, there):
+async def test_what_was_seen_of_a_member_reaches_the_other_service(server_url: str) -> None:
+    async with two(server_url) as (here, there):
         created = await here.create_load_balancer()
         listener = await here.create_listener(created.resource_id, protocol="UDP", backend_protocol="UDP")
         await here.ended(await here.add_member(listener.resource_id))
@@ -153,8 +146,8 @@ async def test_what_was_seen_of_a_member_reaches_the_other_service(url: str) -> 
         await there.until(there.node.published.is_set)
 
 
-async def test_a_removed_member_loses_its_connections_at_both_nodes(url: str) -> None:
-    async with two(url) as (here, there):
+async def test_a_removed_member_loses_its_connections_at_both_nodes(server_url: str) -> None:
+    async with two(server_url) as (here, there):
         created = await here.create_load_balancer()
         listener = await here.create_listener(created.resource_id)
         await here.ended(await here.add_member(listener.resource_id))
@@ -165,16 +158,16 @@ async def test_a_removed_member_loses_its_connections_at_both_nodes(url: str) ->
             assert stand.cutter.cuts[0] == (listener.resource_id, {"127.0.1.1"})
 
 
-async def test_a_service_that_starts_takes_no_node_from_another(url: str) -> None:
-    async with open_stand(url, node_id=HERE) as here:
+async def test_a_service_that_starts_takes_no_node_from_another(server_url: str) -> None:
+    async with open_stand(server_url, node_id=HERE) as here:
         await here.until(lambda: live(here) == {HERE})
-        async with open_stand(url, connected=False):
+        async with open_stand(server_url, connected=False):
             assert live(here) == {HERE}
 
 
-async def test_a_service_that_ends_gives_its_node_up_at_once(url: str) -> None:
-    async with open_stand(url, node_id=HERE) as here:
-        async with open_stand(url, node_id=THERE) as there:
+async def test_a_service_that_ends_gives_its_node_up_at_once(server_url: str) -> None:
+    async with open_stand(server_url, node_id=HERE) as here:
+        async with open_stand(server_url, node_id=THERE) as there:
             await there.until(has_joined(there))
             there.node.confirms_at_once = False
             accepted = await here.create_load_balancer()
@@ -183,9 +176,9 @@ async def test_a_service_that_ends_gives_its_node_up_at_once(url: str) -> None:
         assert (await here.ended(accepted)).status is JobStatus.SUCCESS
 
 
-async def test_whoever_does_not_renew_its_lease_holds_up_no_job(url: str) -> None:
+async def test_whoever_does_not_renew_its_lease_holds_up_no_job(server_url: str) -> None:
     clock = MovableClock()
-    async with two(url, clock) as (here, there):
+    async with two(server_url, clock) as (here, there):
         there.node.confirms_at_once = False
         accepted = await here.create_load_balancer()
         await there.until(is_published(there, accepted.resource_id, 1))
@@ -205,9 +198,9 @@ async def test_whoever_does_not_renew_its_lease_holds_up_no_job(url: str) -> Non
         await there.until(lambda: live(there) == {HERE, THERE})
 
 
-async def test_what_is_said_in_a_lost_session_is_void(url: str) -> None:
+async def test_what_is_said_in_a_lost_session_is_void(server_url: str) -> None:
     clock = MovableClock()
-    async with two(url, clock) as (here, there):
+    async with two(server_url, clock) as (here, there):
         created = await here.create_load_balancer()
         await here.ended(created)
         there.node.confirms_at_once = False
@@ -224,8 +217,8 @@ async def test_what_is_said_in_a_lost_session_is_void(url: str) -> None:
         assert (await here.ended(accepted)).status is JobStatus.SUCCESS
 
 
-async def test_an_error_of_one_node_is_not_healed_by_another(url: str) -> None:
-    async with two(url) as (here, there):
+async def test_an_error_of_one_node_is_not_healed_by_another(server_url: str) -> None:
+    async with two(server_url) as (here, there):
         created = await here.create_load_balancer()
         id = created.resource_id
         listener = await here.create_listener(id)
@@ -234,7 +227,7 @@ async def test_an_error_of_one_node_is_not_healed_by_another(url: str) -> None:
         there.node.reject(id, listener.resource_id, "cannot listen on 127.77.0.1:8080")
         await here.until(lambda: status_of(here, listener.resource_id) == Status.ERROR)
         # A third one reads at its start who is in error; its own node has it in force.
-        async with open_stand(url, node_id="node-third") as third:
+        async with open_stand(server_url, node_id="node-third") as third:
             await third.until(lambda: "node-third" in live(third))
             await third.until(lambda: confirmed(third, "node-third") == {id: 2})
             assert status_of(here, listener.resource_id) == Status.ERROR
@@ -244,12 +237,12 @@ async def test_an_error_of_one_node_is_not_healed_by_another(url: str) -> None:
         await here.until(lambda: status_of(here, listener.resource_id) == Status.ACTIVE)
 
 
-async def test_the_error_of_a_node_that_is_gone_counts_no_longer(url: str) -> None:
-    async with open_stand(url, node_id=HERE) as here:
+async def test_the_error_of_a_node_that_is_gone_counts_no_longer(server_url: str) -> None:
+    async with open_stand(server_url, node_id=HERE) as here:
         created = await here.create_load_balancer()
         listener = await here.create_listener(created.resource_id)
         await here.ended(listener)
-        async with open_stand(url, node_id=THERE) as there:
+        async with open_stand(server_url, node_id=THERE) as there:
             await there.until(is_published(there, created.resource_id, 2))
             await there.until(has_joined(there))
             there.node.reject(created.resource_id, listener.resource_id, "cannot listen on 127.77.0.1:8080")
@@ -257,7 +250,7 @@ async def test_the_error_of_a_node_that_is_gone_counts_no_longer(url: str) -> No
         assert status_of(here, listener.resource_id) == Status.ACTIVE
 
 
-async def test_commits_of_all_services_have_one_order(url: str) -> None:
+async def test_commits_of_all_services_have_one_order(server_url: str) -> None:
     """Those that write at once, and those that fail, too: no revision is given twice, and each is newer than what its
     transaction could see."""
     given: list[int] = []
@@ -274,7 +267,7 @@ async def test_commits_of_all_services_have_one_order(url: str) -> None:
             with suppress(ValueError):
                 await database.write(partial(write, number))
 
-    databases = [Database(url) for _ in range(4)]
+    databases = [Database(server_url) for _ in range(4)]
     for each in databases:
         each.start()
     await asyncio.gather(*map(write_all, databases))
@@ -283,9 +276,9 @@ async def test_commits_of_all_services_have_one_order(url: str) -> None:
     assert len(given) == len(set(given)) == 4 * 34
 
 
-def move_by_hand(url: str, generation: int, steps: int = 1) -> None:
+def move_by_hand(server_url: str, generation: int, steps: int = 1) -> None:
     """Move all load balancers as a service does, but without a notification."""
-    engine = open_engine(url)
+    engine = open_engine(server_url)
     with engine.begin() as connection:
         raised = text("UPDATE revisions SET value = value + :steps RETURNING value")
         revision = connection.execute(raised, {"steps": steps}).scalar_one()
@@ -293,35 +286,35 @@ def move_by_hand(url: str, generation: int, steps: int = 1) -> None:
     engine.dispose()
 
 
-async def test_a_lost_notification_delays_a_change_but_loses_none(url: str) -> None:
-    async with two(url) as (here, there):
+async def test_a_lost_notification_delays_a_change_but_loses_none(server_url: str) -> None:
+    async with two(server_url) as (here, there):
         created = await here.create_load_balancer()
         await here.ended(created)
         with paused(here), paused(there):
-            move_by_hand(url, 7)
+            move_by_hand(server_url, 7)
             for stand in (here, there):
                 await stand.until(is_published(stand, created.resource_id, 7))
 
 
-async def test_who_writes_all_the_time_looks_at_what_others_write_all_the_same(url: str) -> None:
-    async with open_stand(url, node_id=HERE) as here:
+async def test_who_writes_all_the_time_looks_at_what_others_write_all_the_same(server_url: str) -> None:
+    async with open_stand(server_url, node_id=HERE) as here:
         created = await here.create_load_balancer()
         await here.ended(created)
-        move_by_hand(url, 7)
+        move_by_hand(server_url, 7)
         async with asyncio.timeout(PATIENCE):
             while not is_published(here, created.resource_id, 7)():
                 await here.write(lambda tx: tx.revision)
 
 
-async def test_a_database_that_fell_back_is_told_from_the_beginning(url: str) -> None:
+async def test_a_database_that_fell_back_is_told_from_the_beginning(server_url: str) -> None:
     """To a replica that had not got the last commits, for example."""
-    async with two(url) as (here, there):
+    async with two(server_url) as (here, there):
         created = await here.create_load_balancer()
         await here.ended(created)
-        move_by_hand(url, 6, steps=1000)
+        move_by_hand(server_url, 6, steps=1000)
         for stand in (here, there):
             await stand.until(is_published(stand, created.resource_id, 6))
-        engine = open_engine(url)
+        engine = open_engine(server_url)
         with engine.begin() as connection:
             connection.execute(text("UPDATE revisions SET value = 20"))
             connection.execute(update(tables.load_balancers).values(generation=7, revision=20))
@@ -330,20 +323,20 @@ async def test_a_database_that_fell_back_is_told_from_the_beginning(url: str) ->
             await stand.until(is_published(stand, created.resource_id, 7))
 
 
-async def test_all_services_live_by_the_clock_of_the_database(url: str) -> None:
+async def test_all_services_live_by_the_clock_of_the_database(server_url: str) -> None:
     """A service an hour ahead would end the jobs of the others before their time."""
-    async with open_stand(url, node_id=HERE):
+    async with open_stand(server_url, node_id=HERE):
         an_hour_ahead = time.time() + 3600
         with patch("time.time", lambda: an_hour_ahead):
-            async with open_stand(url, node_id=THERE) as there:
+            async with open_stand(server_url, node_id=THERE) as there:
                 assert there.database.now() < an_hour_ahead * 1000 - 3_000_000
                 assert await there.write(lambda tx: tx.now) < an_hour_ahead * 1000 - 3_000_000
 
 
-async def test_a_node_that_is_gone_for_long_is_forgotten(url: str) -> None:
+async def test_a_node_that_is_gone_for_long_is_forgotten(server_url: str) -> None:
     clock = MovableClock()
-    async with open_stand(url, node_id=HERE, clock=clock) as here:
-        async with open_stand(url, node_id=THERE, clock=clock) as there:
+    async with open_stand(server_url, node_id=HERE, clock=clock) as here:
+        async with open_stand(server_url, node_id=THERE, clock=clock) as there:
             await there.until(has_joined(there))
         created = await here.create_load_balancer()
         await here.ended(created)
@@ -353,8 +346,8 @@ async def test_a_node_that_is_gone_for_long_is_forgotten(url: str) -> None:
         assert here.read(lambda connection: connection.execute(remembered).scalars().all()) == [HERE]
 
 
-async def test_a_listener_that_two_nodes_reject_is_as_before_and_in_no_error(url: str) -> None:
-    async with two(url) as (here, there):
+async def test_a_listener_that_two_nodes_reject_is_as_before_and_in_no_error(server_url: str) -> None:
+    async with two(server_url) as (here, there):
         created = await here.create_load_balancer()
         id = created.resource_id
         listener = await here.create_listener(id)
@@ -374,12 +367,12 @@ async def test_a_listener_that_two_nodes_reject_is_as_before_and_in_no_error(url
         assert status_of(here, listener.resource_id) == Status.ACTIVE
 
 
-async def test_the_error_of_the_last_node_ends_with_the_next_one(url: str) -> None:
-    async with open_stand(url, node_id=HERE) as here:
+async def test_the_error_of_the_last_node_ends_with_the_next_one(server_url: str) -> None:
+    async with open_stand(server_url, node_id=HERE) as here:
         created = await here.create_load_balancer()
         listener = await here.create_listener(created.resource_id)
         await here.ended(listener)
         here.node.reject(created.resource_id, listener.resource_id, "cannot listen on 127.77.0.1:8080")
         await here.until(lambda: status_of(here, listener.resource_id) == Status.ERROR)
-    async with open_stand(url, node_id=THERE) as there:
+    async with open_stand(server_url, node_id=THERE) as there:
         await there.until(lambda: status_of(there, listener.resource_id) == Status.ACTIVE)

@@ -15,7 +15,6 @@ from equipoise.identity.service import Identity
 from equipoise.store import foreign_writes, tables
 from equipoise.store.database import Database, Transaction
 from stand import PATIENCE
-from tests.databases import Postgres
 from tests.store.identity_stand import CHEAP, PASSWORD, ROOT, IdentityStand, open_identity
 
 PROMISED = 1.0
@@ -27,13 +26,11 @@ Pair = tuple[IdentityStand, IdentityStand]
 
 
 @pytest.fixture
-def url(postgres: Postgres, postgres_pattern: str) -> str:
-    return postgres.new_database(like=postgres_pattern)
-
-
-@pytest.fixture
-async def pair(url: str, tmp_path: Path) -> AsyncIterator[Pair]:
-    async with open_identity(url, tmp_path / "here") as here, open_identity(url, tmp_path / "there") as there:
+async def pair(server_url: str, tmp_path: Path) -> AsyncIterator[Pair]:
+    async with (
+        open_identity(server_url, tmp_path / "here") as here,
+        open_identity(server_url, tmp_path / "there") as there,
+    ):
         yield here, there
 
 
@@ -58,11 +55,14 @@ async def test_both_have_credentials_that_count_at_both(pair: Pair) -> None:
 
 
 async def test_a_revocation_counts_at_the_other_service_when_it_is_notified(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "LEVEL_SECONDS", LONG)
     monkeypatch.setattr(foreign_writes, "LEVEL_SECONDS", LONG)
-    async with open_identity(url, tmp_path / "here") as here, open_identity(url, tmp_path / "there") as there:
+    async with (
+        open_identity(server_url, tmp_path / "here") as here,
+        open_identity(server_url, tmp_path / "there") as there,
+    ):
         token, claims = await here.identity.log_in(here.login())
         there.identity.verify(token)
         await here.identity.revoke(claims)
@@ -160,8 +160,8 @@ async def test_many_writes_of_others_lead_to_few_looks(pair: Pair, monkeypatch: 
     assert looks <= (time.monotonic() - began) / service._PAUSE_SECONDS + 2
 
 
-async def test_tokens_begin_and_end_by_the_clock_of_the_server(url: str, tmp_path: Path) -> None:
-    async with open_identity(url, tmp_path / "here", clock=None) as here:
+async def test_tokens_begin_and_end_by_the_clock_of_the_server(server_url: str, tmp_path: Path) -> None:
+    async with open_identity(server_url, tmp_path / "here", clock=None) as here:
         with patch.object(Database, "now", lambda _: 5_000):
             token, claims = here.identity.tokens.issue("a" * 32, "", (), ("password",))
             assert claims.issued == 5
