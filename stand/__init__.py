@@ -4,7 +4,7 @@ Everything is real: processes, sockets, addresses of the loopback interface. The
 Equipoise. Tests and benchmarks import it; it imports neither of them.
 """
 
-from stand.addresses import can_connect, free_port, unused_network
+from stand.addresses import can_connect, first_addresses, free_port, unused_network
 from stand.api import Api
 from stand.asking import ask, assert_even
 from stand.backends import Backend, Backends, running_backends
@@ -22,6 +22,7 @@ __all__ = [
     "assert_even",
     "can_connect",
     "eventually",
+    "first_addresses",
     "free_port",
     "process_is_there",
     "running_backends",

@@ -3,6 +3,8 @@
 import itertools
 import random
 import socket
+from ipaddress import IPv4Network
+from itertools import islice
 
 _OCTETS = itertools.count(random.SystemRandom().randrange(100_000))
 
@@ -11,6 +13,11 @@ def unused_network() -> str:
     """A /24 of the loopback range that no other stand of this run uses."""
     number = next(_OCTETS)
     return f"127.{128 + number // 256 % 100}.{number % 256}.0/24"
+
+
+def first_addresses(network: str, count: int) -> list[str]:
+    """So many addresses of a network, from its first host on."""
+    return [str(address) for address in islice(IPv4Network(network).hosts(), count)]
 
 
 def free_port(address: str) -> int:

@@ -2,11 +2,11 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from stand.addresses import free_port, unused_network
+from stand.addresses import first_addresses, free_port, unused_network
 from stand.waiting import PATIENCE
 
 
@@ -80,9 +80,8 @@ class Backend:
 class Backends:
     """Backends on one port and addresses of their own: members of a listener share its backend port."""
 
-    def __init__(self, count: int) -> None:
-        network = unused_network().removesuffix("0/24")
-        self.addresses = [f"{network}{number + 1}" for number in range(count)]
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self.addresses = list(addresses)
         self.port = free_port(self.addresses[0])
         self._running = {address: Backend(address, self.port) for address in self.addresses}
 
@@ -105,8 +104,9 @@ class Backends:
 
 
 @contextmanager
-def running_backends(count: int) -> Iterator[Backends]:
-    backends = Backends(count)
+def running_backends(count: int, network: str = "") -> Iterator[Backends]:
+    """So many, on the first addresses of a network; by default of one that nobody uses."""
+    backends = Backends(first_addresses(network or unused_network(), count))
     try:
         yield backends
     finally:

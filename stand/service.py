@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class Service:
     """`equipoise up` as a process; `through` is a command that runs it, with other rights for example."""
 
     program: Sequence[str | Path] = (COMMAND,)
+    host = "127.0.0.1"
 
     def __init__(self, data_dir: Path, *settings: str, through: Sequence[str] = ()) -> None:
         self.data_dir = data_dir
@@ -40,7 +41,7 @@ class Service:
         log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [*self.program, "up", "--data-dir", self.data_dir, "--listen", f"127.0.0.1:{self.port}", *options],
+                [*self.program, "up", "--data-dir", self.data_dir, "--listen", f"{self.host}:{self.port}", *options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
@@ -51,6 +52,10 @@ class Service:
         self.url = line.split()[1]
         self.port = int(self.url.rpartition(":")[2])
         return self
+
+    def inside(self) -> AbstractContextManager[None]:
+        """Where the addresses of its load balancers are: here, unless it has a network of its own."""
+        return nullcontext()
 
     @property
     def _out(self) -> Any:
@@ -134,7 +139,8 @@ class Service:
         if command is not None and self.data_dir.exists():
             limits = f"equipoise_{DataDirectory(self.data_dir).instance}"
             for table in (limits, f"{limits}_packets"):
-                subprocess.run([command, "delete", "table", "ip", table], stderr=subprocess.DEVNULL)
+                with self.inside():
+                    subprocess.run([command, "delete", "table", "ip", table], stderr=subprocess.DEVNULL)
 
 
 @contextmanager

@@ -28,10 +28,35 @@ def programs() -> Path:
 
 
 class Postgres:
-    """A running server."""
+    """A server of the tests' own; `start` and `stop` may follow each other, and what was stored stays.
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    Args:
+        folder: where it keeps everything.
+        host: the address on which it listens.
+    """
+
+    def __init__(self, folder: Path, host: str) -> None:
+        self.host = host
+        self.port = free_port(host)
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        # No test here cuts the power: what the server would do for that case only costs time.
+        settings = (f"listen_addresses={self.host}", f"unix_socket_directories={self._folder}", "fsync=off")
+        options = [option for setting in settings for option in ("-c", setting)]
+        data, port = self._folder / "data", str(self.port)
+        command: list[str | Path] = [programs() / "postgres", "-D", data, "-p", port, *options]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen([*_unprivileged(), *command], stdout=log, stderr=log, cwd="/")
+        eventually(self.answers)
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """End it: SIGINT ends its connections first, SIGQUIT is a crash."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait(PATIENCE)
 
     def new_database(self, like: str = "template1") -> str:
         """Make a database, empty or like another one of this server, and return its URL."""
@@ -48,40 +73,31 @@ class Postgres:
         return True
 
     def _address(self, name: str) -> str:
-        return f"postgresql://equipoise@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://equipoise@{self.host}:{self.port}/{name}"
 
 
 @contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """A server that is gone, with all that it stored, at the end of the block."""
+def running_postgres(host: str = "127.0.0.1", clients: str = "127.0.0.0/8") -> Iterator[Postgres]:
+    """A server that is gone, with all that it stored, at the end of the block.
+
+    Args:
+        clients: the network of those who may come.
+    """
     # Not below pytest's folders: the server does not run as root, and may not enter them.
-    with TemporaryDirectory(prefix="equipoise-postgres-", dir="/tmp") as folder:
-        data = Path(folder) / "data"
+    with TemporaryDirectory(prefix="equipoise-postgres-", dir="/tmp") as temporary:
+        folder = Path(temporary)
+        data = folder / "data"
         if os.geteuid() == 0:
             shutil.chown(folder, _UNPRIVILEGED)
         _run(programs() / "initdb", "--pgdata", data, "--username", "equipoise", "--auth", "trust", "--no-sync")
-        server = Postgres(free_port("127.0.0.1"))
-        # No test here cuts the power: what the server would do for that case only costs time.
-        settings = ("listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "fsync=off")
-        options = [option for setting in settings for option in ("-c", setting)]
-        command: list[str | Path] = [
-            *_unprivileged(),
-            programs() / "postgres",
-            "-D",
-            data,
-            "-p",
-            str(server.port),
-            *options,
-        ]
-        with (Path(folder) / "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {clients} trust\n")
+        server = Postgres(folder, host)
         try:
-            eventually(server.answers)
+            server.start()
             yield server
         finally:
-            # Not SIGTERM, at which it waits for the end of every connection.
-            process.send_signal(signal.SIGINT)
-            process.wait(PATIENCE)
+            server.stop()
 
 
 def _run(*command: str | Path) -> None:

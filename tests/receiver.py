@@ -23,7 +23,7 @@ class Received:
 class Receiver:
     """`statuses` are the next answers, 204 when there is none left; `endless` makes each body go on for ever."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         self.received: list[Received] = []
         self.statuses: list[int] = []
         self.endless = False
@@ -54,9 +54,9 @@ class Receiver:
                 # A client that does not read to the end is part of some tests.
                 pass
 
-        self._server = Server(("127.0.0.1", port), Handler)
+        self._server = Server((host, port), Handler)
         self.port = self._server.server_port
-        self.url = f"http://127.0.0.1:{self.port}/ended"
+        self.url = f"http://{host}:{self.port}/ended"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 

@@ -5,10 +5,10 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from stand import unused_network
+from stand import first_addresses, unused_network
 
 Place = tuple[str, int]
 
@@ -53,12 +53,11 @@ class Echo:
 class Echoes:
     """Echo servers on one port and addresses of their own."""
 
-    def __init__(self, count: int) -> None:
-        network = unused_network().removesuffix("0/24")
-        first = Echo(f"{network}1")
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self.addresses = list(addresses)
+        first = Echo(self.addresses[0])
         self.port = first.port
-        self._running = [first, *(Echo(f"{network}{number}", self.port) for number in range(2, count + 1))]
-        self.addresses = [each.address for each in self._running]
+        self._running = [first, *(Echo(address, self.port) for address in self.addresses[1:])]
 
     def __getitem__(self, index: int) -> Echo:
         return self._running[index]
@@ -144,8 +143,9 @@ def answered_of(asking: list[Flow], patience: float = 20.0) -> int:
 
 
 @contextmanager
-def running_echoes(count: int) -> Iterator[Echoes]:
-    echoes = Echoes(count)
+def running_echoes(count: int, network: str = "") -> Iterator[Echoes]:
+    """So many, on the first addresses of a network; by default of one that nobody uses."""
+    echoes = Echoes(first_addresses(network or unused_network(), count))
     try:
         yield echoes
     finally:
