@@ -62,7 +62,7 @@ unit: setup ## run the tests that need neither database nor service; PYTEST_ARGS
 fuzz: setup ## send many random requests to a service and hold the answers against its OpenAPI document
 	FUZZ_EXAMPLES=500 $(BIN)/python -m pytest tests/contract/test_openapi.py $(PYTEST_ARGS)
 
-chaos: setup $(POSTGRES) ## kill and hinder a service under load, then check it; CHAOS_ARGS="--kills 200 --seed 7"
+chaos: setup $(POSTGRES) ## kill and hinder a service under load, then check it; CHAOS_ARGS="--kills 200 --controllers 3"
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 hitless: setup ## traffic of every kind beside changes and outages of every kind, every request counted; HITLESS_ARGS="--changes 500"

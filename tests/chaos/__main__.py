@@ -1,13 +1,15 @@
-"""`make chaos`: the long run of the fault harness, on both databases."""
+"""`make chaos`: the long run of the fault harness, on both databases, on one service or several."""
 
 import argparse
 import random
+import signal
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.chaos.run import Length, run
+from tests.chaos.run import Length, run, run_several
 from tests.databases import running_postgres
+from tests.namespaces import NamespacesMissing
 
 FOREVER = 24 * 3600.0
 
@@ -20,19 +22,29 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=FOREVER, help="stop after that long at the latest")
     parser.add_argument("--clients", type=int, default=8, help="how many ask at once (default 8)")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
-    parser.add_argument("--keep", type=Path, help="a folder for data and log of the service, to look at afterwards")
+    parser.add_argument("--controllers", type=int, default=1, help="several share one PostgreSQL (default 1)")
+    parser.add_argument("--keep", type=Path, help="a folder for data, logs and the story of the run")
     options = parser.parse_args()
+    # Asked to end, it takes away what it has made.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     seed = options.seed or str(random.SystemRandom().randrange(10**6))
     print(f"seed {seed}", flush=True)
     length = Length(options.seconds, options.kills)
     with TemporaryDirectory(prefix="equipoise-chaos-") as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        if options.database == "postgresql":
+        if options.controllers > 1:
+            try:
+                summary = run_several(folder, seed, length, options.clients, options.controllers)
+            except NamespacesMissing as error:
+                sys.exit(f"Nothing was run: several services need networks of their own, and {error}")
+        elif options.database == "postgresql":
             with running_postgres() as server:
                 summary = run(folder, seed, length, options.clients, server.new_database())
         else:
             summary = run(folder, seed, length, options.clients)
+        if options.keep:
+            (folder / "story.txt").write_text(summary.story())
     print(summary.table())
     return 1 if summary.violations else 0
 

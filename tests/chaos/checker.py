@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ Place = tuple[str, str, int]
 """Transport, address and port."""
 
 _PAGE = 500
+_TRAFFIC_SECONDS = 30.0
+_CONFIGURATION_SECONDS = 20.0
 _OWN_JOBS = {
     What.CREATE_LISTENER: "createListener",
     What.UPDATE_LISTENER: "updateListener",
@@ -86,11 +89,12 @@ class Checker:
     """One look at everything after the faults are over.
 
     Args:
-        apis: a client of each project.
+        services: all that there are; each must have the same in force.
+        apis: a client of each project, at any of them.
     """
 
-    def __init__(self, service: Service, apis: Sequence[Api], journal: Journal) -> None:
-        self._service = service
+    def __init__(self, services: Sequence[Service], apis: Sequence[Api], journal: Journal) -> None:
+        self._services = services
         self._apis = apis
         self._journal = journal
         self.jobs: Counter[str] = Counter()
@@ -102,7 +106,7 @@ class Checker:
             eventually(self._all_ended, patience)
         except AssertionError:
             found.append("jobs that do not end")
-        world = self._world()
+        world = world_of(self._apis)
         self.jobs.update(f"{job['status']} {job['error_code'] or ''}".strip() for job in world.jobs.values())
         expected = expect(self._journal, self._effects(world))
         checks: list[Iterable[str]] = [
@@ -112,49 +116,32 @@ class Checker:
             _certificates(world, expected),
             _addresses(world, expected),
             self._quotas(),
-            self._traffic(world),
-            self._configuration(world),
+            self._in_force(world),
         ]
         return found + [violation for check in checks for violation in check]
 
     def check_in_force(self) -> list[str]:
         """What the API shows, against the traffic and Envoy's configuration; the journal does not matter here."""
-        world = self._world()
-        return [*self._traffic(world), *self._configuration(world)]
+        return list(self._in_force(world_of(self._apis)))
 
-    def give_all_back(self, pools: Mapping[str, int]) -> list[str]:
+    def give_all_back(self, pools: Mapping[str, int], filling: Api) -> list[str]:
         """Delete everything; then the whole of both pools must be there to be taken.
 
         Args:
             pools: how many addresses the pools External and Internal have.
+            filling: takes all of them.
         """
         for api in self._apis:
             self._delete_all(api)
-        world = self._world()
+        world = world_of(self._apis)
         everything = (*world.load_balancers, *world.listeners, *world.certificates, *world.elastic_ips)
         found = [f"left over: {one}" for one in everything]
-        found += self._configuration(world)
-        found += self._pools(pools)
-        for api in self._apis:
-            self._delete_all(api)
+        found += self._everywhere(world, self._configuration, _CONFIGURATION_SECONDS)
+        found += self._pools(pools, filling)
+        self._delete_all(filling)
         return found
 
     # What is there
-
-    def _world(self) -> World:
-        world = World()
-        for api in self._apis:
-            world.load_balancers += api.ok("GET", "/elbaas/loadbalancers")["loadbalancers"]
-            world.listeners += [self._listener(api, shown) for shown in api.ok("GET", "/elbaas/listeners")]
-            world.certificates += api.ok("GET", "/elbaas/certificate")["certificates"]
-            world.elastic_ips += api.http.get(f"/v1/{api.project_id}/publicips").json()["publicips"]
-            world.jobs |= {job["job_id"]: job for job in _all_jobs(api)}
-        return world
-
-    def _listener(self, api: Api, shown: dict[str, Any]) -> Listener:
-        members = api.ok("GET", f"/elbaas/listeners/{shown['id']}/members")
-        check = shown["healthcheck_id"]
-        return Listener(shown, members, api.ok("GET", f"/elbaas/healthcheck/{check}") if check else None)
 
     def _all_ended(self) -> bool:
         states = ("INIT", "RUNNING")
@@ -230,8 +217,7 @@ class Checker:
             if (used["elb"], used["listener"]) != (load_balancers, listeners):
                 yield f"quota: {used} counted, but there are {load_balancers} load balancers and {listeners} listeners"
 
-    def _pools(self, pools: Mapping[str, int]) -> Iterator[str]:
-        api = self._apis[0]
+    def _pools(self, pools: Mapping[str, int], api: Api) -> Iterator[str]:
         body = {"publicip": {"type": "5_bgp"}, "bandwidth": {"name": "b", "size": 1, "share_type": "PER"}}
         taken = 0
         while api.http.post(f"/v1/{api.project_id}/publicips", json=body).is_success:
@@ -261,13 +247,30 @@ class Checker:
         for one in api.http.get(f"/v1/{api.project_id}/publicips").json()["publicips"]:
             api.http.delete(f"/v1/{api.project_id}/publicips/{one['id']}")
 
-    # Traffic
+    # What is in force
 
-    def _traffic(self, world: World) -> Iterator[str]:
+    def _in_force(self, world: World) -> Iterator[str]:
+        yield from self._everywhere(world, self._traffic, _TRAFFIC_SECONDS)
+        yield from self._everywhere(world, self._configuration, _CONFIGURATION_SECONDS)
+
+    def _everywhere(
+        self, world: World, look: Callable[[World, Service, float], Iterable[str]], patience: float
+    ) -> Iterator[str]:
+        """What a look at each service finds, with its name where there are several. They share the patience: who
+        waits for the first waits for all."""
+        until = time.monotonic() + patience
+        for service in self._services:
+            with service.inside():
+                found = list(look(world, service, until))
+            where = f"at {service.data_dir.name}: " if len(self._services) > 1 else ""
+            yield from (f"{where}{violation}" for violation in found)
+
+    def _traffic(self, world: World, _: Service, until: float) -> Iterator[str]:
         serving = {place: listener for place, listener, _ in world.serving()}
         for place, listener in serving.items():
+            patience = max(until - time.monotonic(), 0.0)
             try:
-                eventually(lambda place=place, listener=listener: _serves(place, listener), 30)  # type: ignore[misc]
+                eventually(lambda place=place, listener=listener: _serves(place, listener), patience)  # type: ignore[misc]
             except AssertionError:
                 yield f"{place} does not serve as it should: {listener}"
         yield from _served_certificates(world, serving)
@@ -278,46 +281,65 @@ class Checker:
 
     # Envoy's own account
 
-    def _configuration(self, world: World) -> list[str]:
+    def _configuration(self, world: World, service: Service, until: float) -> list[str]:
         """Differences that last: what was just learnt of a member's health may be on its way."""
         last: list[str] = []
 
         def equal() -> bool:
-            last[:] = self._differences(world)
+            last[:] = _differences(world, service)
             return not last
 
         try:
-            eventually(equal, 20)
+            eventually(equal, max(until - time.monotonic(), 0.0))
         except AssertionError:
             return list(last)
         return []
 
-    def _differences(self, world: World) -> Iterator[str]:
-        admin = EnvoyAdmin(self._service.data_dir / "run" / "admin.sock")
-        dump = json.loads(asyncio.run(admin.read("/config_dump?include_eds")))
-        parts = {part["@type"].rpartition(".")[2]: part for part in dump["configs"]}
-        wanted = {f"{id}/{place[0]}/{place[2]}": (place, listener) for place, listener, id in world.serving()}
-        listeners = parts["ListenersConfigDump"].get("dynamic_listeners", [])
-        clusters = {
-            one["cluster"]["name"]: one["cluster"]
-            for one in parts["ClustersConfigDump"].get("dynamic_active_clusters", [])
-        }
-        members = _members_of(parts.get("EndpointsConfigDump", {}))
-        yield from _unequal("listeners", {one["name"] for one in listeners}, set(wanted))
-        yield from _unequal("clusters", set(clusters), {one.shown["id"] for _, one in wanted.values()})
-        for one in listeners:
-            if one.get("error_state"):
-                yield f"Envoy has refused {one['name']}: {one['error_state']}"
-            if one["name"] in wanted:
-                place, listener = wanted[one["name"]]
-                yield from _unequal(one["name"], _place_of(one), place)
-                id = listener.shown["id"]
-                if id not in json.dumps(one):
-                    yield f"{one['name']} does not lead to {id}"
-                if id in clusters:
-                    yield from _cluster_differences(clusters[id], listener)
-                wanted_members = {(address, listener.shown["backend_port"]) for address in listener.serving}
-                yield from _unequal(f"members of {id}", members.get(id, set()), wanted_members)
+
+def _differences(world: World, service: Service) -> Iterator[str]:
+    """Envoy's own account of its configuration, against what the API shows."""
+    admin = EnvoyAdmin(service.data_dir / "run" / "admin.sock")
+    dump = json.loads(asyncio.run(admin.read("/config_dump?include_eds")))
+    parts = {part["@type"].rpartition(".")[2]: part for part in dump["configs"]}
+    wanted = {f"{id}/{place[0]}/{place[2]}": (place, listener) for place, listener, id in world.serving()}
+    listeners = parts["ListenersConfigDump"].get("dynamic_listeners", [])
+    clusters = {
+        one["cluster"]["name"]: one["cluster"] for one in parts["ClustersConfigDump"].get("dynamic_active_clusters", [])
+    }
+    members = _members_of(parts.get("EndpointsConfigDump", {}))
+    yield from _unequal("listeners", {one["name"] for one in listeners}, set(wanted))
+    yield from _unequal("clusters", set(clusters), {one.shown["id"] for _, one in wanted.values()})
+    for one in listeners:
+        if one.get("error_state"):
+            yield f"Envoy has refused {one['name']}: {one['error_state']}"
+        if one["name"] in wanted:
+            place, listener = wanted[one["name"]]
+            yield from _unequal(one["name"], _place_of(one), place)
+            id = listener.shown["id"]
+            if id not in json.dumps(one):
+                yield f"{one['name']} does not lead to {id}"
+            if id in clusters:
+                yield from _cluster_differences(clusters[id], listener)
+            wanted_members = {(address, listener.shown["backend_port"]) for address in listener.serving}
+            yield from _unequal(f"members of {id}", members.get(id, set()), wanted_members)
+
+
+def world_of(apis: Iterable[Api]) -> World:
+    """What the API shows of these projects."""
+    world = World()
+    for api in apis:
+        world.load_balancers += api.ok("GET", "/elbaas/loadbalancers")["loadbalancers"]
+        world.listeners += [_listener(api, shown) for shown in api.ok("GET", "/elbaas/listeners")]
+        world.certificates += api.ok("GET", "/elbaas/certificate")["certificates"]
+        world.elastic_ips += api.http.get(f"/v1/{api.project_id}/publicips").json()["publicips"]
+        world.jobs |= {job["job_id"]: job for job in _all_jobs(api)}
+    return world
+
+
+def _listener(api: Api, shown: dict[str, Any]) -> Listener:
+    members = api.ok("GET", f"/elbaas/listeners/{shown['id']}/members")
+    check = shown["healthcheck_id"]
+    return Listener(shown, members, api.ok("GET", f"/elbaas/healthcheck/{check}") if check else None)
 
 
 def _all_jobs(api: Api) -> Iterator[dict[str, Any]]:

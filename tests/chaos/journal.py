@@ -5,7 +5,7 @@ A client names what it makes, so that a thing can be recognised even if the answ
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any
@@ -66,6 +66,21 @@ class Asked:
     certificate: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Somebody was told that a listener is in force, and in the network of a service it did not listen.
+
+    Attributes:
+        time: seconds since 1970.
+        said: the service that told so.
+    """
+
+    time: float
+    said: str
+    service: str
+    place: str
+
+
 class Journal:
     """Everything asked, by all clients; within one load balancer in the order in which it was asked."""
 
@@ -73,6 +88,8 @@ class Journal:
         self._lock = threading.Lock()
         self._asked: list[Asked] = []
         self.violations: list[str] = []
+        self.looked = 0
+        self.missing: list[Missing] = []
         self.answers: Counter[str] = Counter()
         self.cancelled: set[str] = set()
 
@@ -83,6 +100,12 @@ class Journal:
         with self._lock:
             self._asked.append(asked)
             self.answers["none" if asked.status is None else str(asked.status)] += 1
+
+    def seen(self, missing: Sequence[Missing]) -> None:
+        """One look at a listener everywhere, right after it was said to be in force."""
+        with self._lock:
+            self.looked += 1
+            self.missing += missing
 
     def violation(self, text: str) -> None:
         with self._lock:

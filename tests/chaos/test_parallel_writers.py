@@ -59,4 +59,4 @@ def test_parallel_writers_of_one_load_balancer_leave_one_state_and_it_is_served(
         assert sorted(one["address"] for one in members) == sorted(backends.addresses)
         shown = api.ok("GET", f"/elbaas/loadbalancers/{load_balancer}")
         assert shown["description"] in {f"{number}-{ROUNDS - 1}" for number in range(WRITERS)}
-        assert Checker(own_service, [api], Journal()).check_in_force() == []
+        assert Checker([own_service], [api], Journal()).check_in_force() == []

@@ -11,8 +11,9 @@ from uuid import UUID
 import httpx
 
 from equipoise.client import ClientError
-from stand import Api, Service
+from stand import Service
 from stand.certificates import ec_pair
+from tests.chaos.doors import Doors
 from tests.chaos.journal import Asked, Journal, Outcome, What
 
 PORTS = (8080, 8081, 8082, 8083)
@@ -70,19 +71,23 @@ class Client:
     """One client in a thread of its own; nobody else changes its load balancers.
 
     Args:
+        services: whom it asks, the first of them first.
         servers: who can be a member, for TCP and HTTP under "TCP" and for UDP under "UDP".
     """
 
     def __init__(
-        self, name: str, service: Service, known: Mapping[str, str], journal: Journal, servers: Mapping[str, Members]
+        self,
+        name: str,
+        services: Sequence[Service],
+        known: Mapping[str, str],
+        journal: Journal,
+        servers: Mapping[str, Members],
     ) -> None:
         self.name = name
-        self._service = service
-        self._known = known
+        self._doors = Doors(services, known)
         self._journal = journal
         self._servers = servers
         self._chance = random.Random(name)
-        self._api = Api(service, known)
         self._certificates: list[KnownCertificate] = []
         self._load_balancers: list[KnownLoadBalancer] = []
         self._elastic_ips: list[tuple[str, str]] = []
@@ -101,7 +106,7 @@ class Client:
     def join(self) -> None:
         """Wait for the end. Raises what ended the client before it was asked to."""
         self._thread.join()
-        self._api.http.close()
+        self._doors.close()
         if self.failure is not None:
             raise self.failure
 
@@ -165,7 +170,11 @@ class Client:
         asked = Asked(self.project, What.CREATE_LOAD_BALANCER, name, values={**body, "elastic_ip": elastic_ip})
         answer = self._ask(asked, "POST", "/elbaas/loadbalancers", body)
         if asked.outcome is Outcome.ACCEPTED and answer is not None:
-            asked.id = self._read(f"/jobs/{asked.job_id}")["entities"]["elb"]["id"]
+            job = self._read(f"/jobs/{asked.job_id}")
+            if job is None:
+                self._journal.violation(f"the job of an accepted task is not there when it is read at once: {asked}")
+                return
+            asked.id = job["entities"]["elb"]["id"]
             self._load_balancers.append(KnownLoadBalancer(name, asked.id, external, elastic_ip, jobs=[asked.job_id]))
 
     def _update_load_balancer(self, one: KnownLoadBalancer) -> None:
@@ -248,7 +257,7 @@ class Client:
         name = self._new_name()
         protocols = [each for each in PROTOCOLS if one.external or each != "UDP"]
         protocol = self._chance.choice([each for each in protocols if self._certificates or each != "HTTPS"])
-        body = self._api.listener_body(
+        body = self._doors.api.listener_body(
             one.id,
             name=name,
             protocol=protocol,
@@ -263,6 +272,14 @@ class Client:
         if asked.outcome is Outcome.ACCEPTED and answer is not None:
             asked.id = answer["id"]
             one.listeners.append(KnownListener(name, asked.id, protocol))
+            if self._doors.several and answer["status"] == "ACTIVE" and protocol != "UDP":
+                self._look_everywhere(one, body["port"])
+
+    def _look_everywhere(self, one: KnownLoadBalancer, port: int) -> None:
+        """A listener was said to be in force: who is live listens now. Nobody else changes its load balancer."""
+        shown = self._read(f"/elbaas/loadbalancers/{one.id}")
+        if shown is not None and shown["admin_state_up"] == 1:
+            self._journal.seen(self._doors.not_listening(shown["vip_address"], port))
 
     def _update_listener(self, one: KnownLoadBalancer, listener: KnownListener) -> None:
         certificate = self._chance.choice(self._certificates).id if self._certificates else None
@@ -363,12 +380,15 @@ class Client:
         waiting = [number for number, state in enumerate(story) if state in ("INIT", "RUNNING")]
         if waiting and "SUCCESS" in story[waiting[0] :]:
             self._journal.violation(f"a job of load balancer {one.name} overtook another: {story}")
+        for quota in self._read("/elbaas/quotas")["quotas"]["resources"]:
+            if quota["type"] == "elb" and quota["used"] > quota["quota"]:
+                self._journal.violation(f"a quota was given twice: {quota}")
 
     # Asking
 
     @property
     def project(self) -> str:
-        return self._api.project_id
+        return self._doors.api.project_id
 
     def _of(self, protocol: str) -> Members:
         return self._servers["UDP" if protocol == "UDP" else "TCP"]
@@ -404,7 +424,7 @@ class Client:
         found = answer.json() if answer.content else {}
         asked.job_id = "" if asked.what is What.CANCEL_JOB else found.get("job_id", "")
         if key and self._chance.random() < 0.3:
-            self._ask_again(asked, found, self._send(method, path, **more))
+            self._ask_again(asked, found, self._send(method, path, elsewhere=True, **more))
         return found
 
     def _ask_again(self, asked: Asked, first: Any, answer: httpx.Response | None) -> None:
@@ -428,9 +448,12 @@ class Client:
             self._journal.violation(f"{asked.what} was answered with {answer.status_code}: {answer.text}")
 
     def _read(self, path: str) -> Any:
-        """The decoded body of a read, None for what is not there; asked again until there is an answer."""
+        """The decoded body of a read, None for what is not there; asked again until there is an answer.
+
+        Where there are several services, another one is asked than the one that was told to do something.
+        """
         while True:
-            answer = self._send("GET", path)
+            answer = self._send("GET", path, elsewhere=True)
             if answer is not None and answer.is_success:
                 return answer.json()
             if answer is not None and answer.status_code < 500:
@@ -439,33 +462,34 @@ class Client:
                 self._journal.violation(f"GET {path} was answered with {answer.status_code}: {answer.text}")
             time.sleep(0.05)
 
-    def _send(self, method: str, path: str, **more: Any) -> httpx.Response | None:
+    def _send(self, method: str, path: str, *, elsewhere: bool = False, **more: Any) -> httpx.Response | None:
         """The answer; None when the connection was cut before it came. Waits for a service that is not there."""
         while True:
             try:
-                answer = self._api.http.request(
-                    method, path if path.startswith("/v1/") else self._api.root + path, **more
-                )
+                answer = self._doors.send(method, path, elsewhere=elsewhere, **more)
             except httpx.ConnectError:
                 # Not sent: it is as if it had never been asked.
+                self._doors.move_on()
                 if self._stopping.wait(0.05):
                     raise _Stopped from None
             except httpx.TransportError:
+                self._doors.move_on()
                 return None
             else:
+                if answer.status_code in _PASSING:
+                    self._doors.move_on()
                 if answer.status_code != 401:
                     return answer
-                self._log_in()
+                self._log_in(answer)
 
-    def _log_in(self) -> None:
-        """The clock jumped past the life of the token."""
+    def _log_in(self, refused: httpx.Response) -> None:
+        """The clock jumped past the life of the token: only where a clock jumps as far as that."""
+        if self._doors.several:
+            self._journal.violation(f"a token is not good everywhere: {refused.url} answers {refused.text}")
         try:
-            again = Api(self._service, self._known)
+            self._doors.log_in()
         except ClientError:
             time.sleep(0.05)
-            return
-        self._api.http.close()
-        self._api = again
 
 
 class _Stopped(Exception):
