@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from stand import Service, free_port, unused_network
+from tests.page import commands, elsewhere
 
 README = Path(__file__).parents[2] / "README.md"
 SECTION = "## The first load balancer\n"
@@ -12,22 +13,16 @@ SECTION = "## The first load balancer\n"
 
 def commands_of_the_section() -> str:
     section = README.read_text().partition(SECTION)[2].partition("\n## ")[0]
-    return "\n".join(re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL))
+    return commands(section)
 
 
 def test_the_first_load_balancer_of_the_readme_works_as_written(own_service: Service) -> None:
     folder = own_service.data_dir.parent
     assert own_service.data_dir.name == "data", "the README speaks of the folder data"
     backends = unused_network().removesuffix("0/24")
-    script = commands_of_the_section()
     # Nothing but what other tests of this machine may use at the same time is replaced.
-    for written, here in {
-        "127.0.0.1": backends,
-        "9000": str(free_port(f"{backends}1")),
-        "/tmp/": f"{folder}/",
-    }.items():
-        assert written in script
-        script = script.replace(written, here)
+    places = {"127.0.0.1": backends, "9000": str(free_port(f"{backends}1")), "/tmp/": f"{folder}/"}
+    script = elsewhere(commands_of_the_section(), places)
 
     ran = subprocess.run(["bash", "-eu", "-c", script], cwd=folder, capture_output=True, text=True, timeout=60)
 
