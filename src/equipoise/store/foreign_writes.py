@@ -11,6 +11,8 @@ from typing import Final
 
 from sqlalchemy import URL
 
+from equipoise.store.reachability import CONNECTION_PARAMETERS
+
 CHANNEL: Final = "equipoise_writes"
 
 LEVEL_SECONDS: Final = 2.0
@@ -18,8 +20,6 @@ LEVEL_SECONDS: Final = 2.0
 
 _AGAIN_SECONDS: Final = 1.0
 """How long after a connection broke the next one is tried."""
-
-_CONNECT_SECONDS: Final = 5
 
 
 async def foreign_writes(address: URL, own_name: str) -> AsyncIterator[None]:
@@ -36,9 +36,7 @@ async def foreign_writes(address: URL, own_name: str) -> AsyncIterator[None]:
     conninfo = address.set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
         try:
-            async with await AsyncConnection.connect(
-                conninfo, autocommit=True, connect_timeout=_CONNECT_SECONDS
-            ) as connection:
+            async with await AsyncConnection.connect(conninfo, autocommit=True, **CONNECTION_PARAMETERS) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 # For what was written while nobody listened.
                 yield

@@ -17,6 +17,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DataError
 
 from equipoise.store.foreign_writes import CHANNEL, foreign_writes
+from equipoise.store.reachability import CONNECTION_PARAMETERS
 from equipoise.store.transaction import (
     UNAVAILABLE,
     OutcomeUnknown,
@@ -210,7 +211,7 @@ def server_engine(address: URL) -> Engine:
         pool_pre_ping=True,
         pool_size=READERS + 1,
         max_overflow=0,
-        connect_args={"connect_timeout": 5, "options": _PATIENCE},
+        connect_args={**CONNECTION_PARAMETERS, "options": _PATIENCE},
     )
     event.listen(engine, "begin", _begin)
     return engine
