@@ -90,12 +90,12 @@ def _read(
         elif name in readers:
             value = readers[name](given)
             if value is None:
-                raise RuleBroken(rule, f"{name} has no value {shown(given)} that could be looked for.")
+                raise RuleBroken(
+                    rule, f"The filter {name} cannot be {shown(given)}; send a value that the field can have."
+                )
             filters[name] = value
         else:
-            raise RuleBroken(
-                rule, f"{shown(name)} is no filter here; there are {', '.join(readers)}, limit and marker."
-            )
+            raise RuleBroken(rule, f"There is no filter {shown(name)} here; use {', '.join(readers)}, limit or marker.")
     return ListQuery(filters, limit, marker)
 
 
