@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from equipoise.cli.identity import identity
 from equipoise.cli.main import main
 from equipoise.core.errors import CredentialsWrong
 from equipoise.store.migrate import upgrade
@@ -86,3 +87,12 @@ def test_a_folder_without_a_database_is_left_alone(tmp_path: Path, monkeypatch: 
     assert result.exit_code == 1
     assert "There is no database" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_of_a_command_needs_no_data_directory() -> None:
+    runner = CliRunner()
+    for command in ("add-project", "add-user", "set-password"):
+        assert runner.invoke(identity, [command, "--help"]).exit_code == 0
+    asked = runner.invoke(identity, ["add-project", "name"])
+    assert asked.exit_code == 2
+    assert "Missing option '--data-dir'" in asked.output

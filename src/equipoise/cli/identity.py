@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -23,6 +24,8 @@ from equipoise.store.migrate import is_current
 
 T = TypeVar("T")
 
+FindUrl = Callable[[], str]
+
 _password = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input; otherwise one is made and shown."
 )
@@ -32,18 +35,25 @@ _password = click.option(
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="The data directory of the service.",
+    help="The data directory of the service.  [required]",
 )
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="The TOML file of the service.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="One setting; may be repeated.")
 @click.pass_context
-def identity(context: click.Context, data_dir: Path, config: Path | None, overrides: tuple[str, ...]) -> None:
+def identity(context: click.Context, data_dir: Path | None, config: Path | None, overrides: tuple[str, ...]) -> None:
     """Add projects and users of the built-in identity, or change a password.
 
     Give it the settings of the service, so that it finds the same database. Running services learn of the change at
     once.
     """
+    # Asked for when a command needs it: the help of a command needs none.
+    context.obj = partial(_url, data_dir, config, overrides)
+
+
+def _url(data_dir: Path | None, config: Path | None, overrides: tuple[str, ...]) -> str:
+    """The database of the service."""
+    if data_dir is None:
+        raise click.UsageError("Missing option '--data-dir'.")
     try:
         settings = load(config, os.environ, overrides)
     except SettingsError as error:
@@ -51,13 +61,13 @@ def identity(context: click.Context, data_dir: Path, config: Path | None, overri
     file = DataDirectory(data_dir).database
     if not settings.database.url and not file.exists():
         raise click.ClickException(f"There is no database in {data_dir}: start the service first.")
-    context.obj = settings.database.url or sqlite_url(file)
+    return settings.database.url or sqlite_url(file)
 
 
 @identity.command()
 @click.argument("name")
 @click.pass_obj
-def add_project(url: str, name: str) -> None:
+def add_project(url: FindUrl, name: str) -> None:
     """Add a project."""
     project = _change(url, lambda tx: changes.add_project(tx, name))
     _show(project_id=project.id, project_name=project.name)
@@ -70,7 +80,7 @@ def add_project(url: str, name: str) -> None:
 @_password
 @click.pass_obj
 def add_user(
-    url: str, name: str, project: str, role: Literal["reader", "member", "admin"], password_stdin: bool
+    url: FindUrl, name: str, project: str, role: Literal["reader", "member", "admin"], password_stdin: bool
 ) -> None:
     """Add a user with a role on a project. An admin may do everything in every project."""
     password, encoded = _new_password(password_stdin)
@@ -94,7 +104,7 @@ def add_user(
 @click.argument("name")
 @_password
 @click.pass_obj
-def set_password(url: str, name: str, password_stdin: bool) -> None:
+def set_password(url: FindUrl, name: str, password_stdin: bool) -> None:
     """Give a user another password. Tokens of before stay valid until they expire or are revoked."""
     password, encoded = _new_password(password_stdin)
 
@@ -116,7 +126,8 @@ def _new_password(from_stdin: bool) -> tuple[dict[str, str], str]:
     return ({} if from_stdin else {"password": password}), Passwords().hash(password)
 
 
-def _change(url: str, work: Callable[[Transaction], T]) -> T:
+def _change(find_url: FindUrl, work: Callable[[Transaction], T]) -> T:
+    url = find_url()
     try:
         if not is_current(url):
             raise click.ClickException("The database is not of this version: start the service of this version first.")

@@ -1,7 +1,7 @@
 """How an identity gets into a database, once, and how a data directory gets the credentials of it.
 
 The first service on a database brings its identity along: what the files of an older version hold, or a new one. The
-others join that one, and nobody who could log in at them alone can log in after that (decision 0023).
+others join that one, and nobody who could log in at them alone can log in after that (decision 0022).
 """
 
 import asyncio
