@@ -14,7 +14,7 @@ from equipoise.store.jobs import queries, rollback, transitions
 
 _LOOK_SECONDS: Final = 0.25
 _TOLERANCE: Final = 1000
-"""Milliseconds by which a service may be behind the clock of the database."""
+"""Milliseconds by which a service that only looks may be behind the clock of the database."""
 
 
 class Deadlines:
@@ -40,7 +40,7 @@ class Deadlines:
     async def _any_overdue(self) -> bool:
         def look(connection: Connection) -> bool:
             now = self._database.now()
-            return queries.has_late(connection, now, self._latest(now))
+            return queries.has_late(connection, now, self._latest(now) + _TOLERANCE)
 
         try:
             return await self._database.read(look)
@@ -49,7 +49,7 @@ class Deadlines:
 
     def _latest(self, now: int) -> int:
         """No deadline can be later, unless the clock was set back."""
-        return now + int(self._time_limit * 1000) + _TOLERANCE
+        return now + int(self._time_limit * 1000)
 
     def _fail_overdue(self, tx: Transaction) -> None:
         transitions.limit_deadlines(tx, self._latest(tx.now))
