@@ -133,6 +133,7 @@ def _watch(service: Service, addresses: Sequence[str], interval: float, seconds:
     for number in range(1, round(seconds / INTERVAL) + 1):
         for address in addresses:
             _ask(address)
+        # Traffic and scrapes come at a rate: until the next one is due.
         time.sleep(max(0.0, started + number * INTERVAL - time.monotonic()))
         if interval != _NEVER:
             page, took = _page(service)

@@ -61,6 +61,7 @@ def cold_start(service: Service, places: Sequence[str]) -> float:
         while not is_listening(address, PORT):
             if time.monotonic() - killed > _PATIENCE_SECONDS:
                 raise BenchmarkError(f"{address} does not serve {_PATIENCE_SECONDS:g} s after Envoy was killed.")
+            # Between looks, so that they take little of the processor time that Envoy starts with.
             time.sleep(_LOOK_SECONDS)
     took = time.monotonic() - killed
     for address in places:

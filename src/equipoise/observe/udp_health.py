@@ -173,7 +173,8 @@ class UdpSchedule:
 
 
 class UdpHealthChecker:
-    """Follows what is to be checked, and checks it. One for each installation, whatever the number of nodes.
+    """Follows what is to be checked, and checks it. One for each service: where several share a database
+    each checks all members, as each Envoy does with TCP, and the last word about a member counts.
 
     What was last known is taken from the database, so that a restart changes nobody's health.
     """
