@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from typing import Any, TypeVar
 
 from cryptography.fernet import Fernet
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from equipoise.api.classic.handlers.listeners import create_listener
 from equipoise.backends.envoy.backend import desired_of
@@ -22,9 +22,10 @@ from equipoise.core.commands import AddMemberCommand, CreateLoadBalancerCommand
 from equipoise.core.jobs import Job
 from equipoise.core.quotas import Quotas
 from equipoise.core.references import listeners, pools
-from equipoise.proxy.backend import NodeObserver, Published
+from equipoise.proxy.backend import NodeObserver, Published, PublishedVersion
 from equipoise.proxy.model import ProxyLoadBalancer
 from equipoise.proxy.rejections import RejectedResource, RejectionKind
+from equipoise.store import tables
 from equipoise.store.database import Clock, Database, Transaction, open_engine
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.migrate import upgrade
@@ -48,6 +49,7 @@ class FakeNode:
     def __init__(self, node_id: str) -> None:
         self.node_id = node_id
         self.desired: dict[str, DesiredResources] = {}
+        self._revisions: dict[str, int] = {}
         self.acknowledged: dict[str, int] = {}
         self.is_ready = False
         self.confirms_at_once = True
@@ -57,6 +59,7 @@ class FakeNode:
     def publish(self, states: Iterable[Published]) -> None:
         for one in states:
             self.desired[one.load_balancer_id] = desired_of(one)
+            self._revisions[one.load_balancer_id] = one.revision
         self.published.set()
         # Nobody confirms who is not connected.
         if self.confirms_at_once and self.is_connected:
@@ -64,6 +67,7 @@ class FakeNode:
 
     def forget(self, load_balancer_id: str) -> None:
         self.desired.pop(load_balancer_id, None)
+        self._revisions.pop(load_balancer_id, None)
 
     def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
         self.acknowledged[load_balancer_id] = generation
@@ -86,9 +90,12 @@ class FakeNode:
         self.observer.node_disconnected(node_id or self.node_id)
 
     def confirm_all(self, node_id: str | None = None) -> None:
-        node_id = node_id or self.node_id
-        generations = {id: one.generation for id, one in self.desired.items()}
-        asyncio.get_running_loop().call_soon(self.observer.confirmed, node_id, generations)
+        self.confirm(*self.desired, node_id=node_id)
+
+    def confirm(self, *load_balancer_ids: str, node_id: str | None = None) -> None:
+        """As they were published last."""
+        versions = {id: PublishedVersion(self.desired[id].generation, self._revisions[id]) for id in load_balancer_ids}
+        asyncio.get_running_loop().call_soon(self.observer.confirmed, node_id or self.node_id, versions)
 
     def reject(self, load_balancer_id: str, listener_id: str, reason: str) -> None:
         generation = self.desired[load_balancer_id].generation
@@ -210,6 +217,27 @@ class Stand:
 
     def job(self, accepted: Accepted) -> Job:
         return self.read(lambda connection: jobs.show_job(connection, CALLER, accepted.job_id))
+
+    def newest(self, load_balancer_id: str) -> PublishedVersion:
+        """What is desired."""
+        shown = self.read(lambda connection: load_balancers.show_load_balancer(connection, CALLER, load_balancer_id))
+        return PublishedVersion(shown.generation, shown.revision)
+
+    def in_force(self, node_id: str, load_balancer_id: str) -> int:
+        """Up to which revision the node is known to have it in force; what follows from it is stored with it."""
+        row = tables.lagging.c
+        own = (row.node_id == node_id) & (row.load_balancer_id == load_balancer_id)
+        watermark = tables.nodes.c.in_force
+        look = select(func.coalesce(row.revision, watermark)).outerjoin_from(tables.nodes, tables.lagging, own)
+        found = self.read(lambda c: c.execute(look.where(tables.nodes.c.id == node_id)).scalar())
+        return -1 if found is None else int(found)
+
+    def confirm_change_of(self, accepted: Accepted) -> None:
+        """Let the node say that the change which this job stands for is in force, and nothing after it."""
+        row = tables.jobs.c
+        look = select(row.load_balancer_id, row.generation, row.accepted_revision).where(row.id == accepted.job_id)
+        id, *version = self.read(lambda connection: connection.execute(look).one())
+        self.controller.observer.confirmed(self.node.node_id, {id: PublishedVersion._make(version)})
 
     def story(self, accepted: Accepted) -> list[str]:
         """The states that the job went through, in the order of commits."""

@@ -15,7 +15,7 @@ from equipoise.usecases import certificates, listeners
 from equipoise.usecases.certificates import CertificateView, Renewal
 from equipoise.usecases.context import Accepted
 from equipoise.usecases.listeners import ListenerFilters
-from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
+from tests.store.controller_stand import CALLER, Stand, open_stand
 
 LIMIT = 300.0
 
@@ -110,7 +110,7 @@ async def test_a_refusal_by_one_listener_takes_the_renewal_back_from_all_also_wh
         for id in (first, second, third):
             await stand.handed_over(id)
         before = shop.generations()
-        stand.controller.observer.confirmed(NODE, {first: before[first]})
+        stand.confirm_change_of(Accepted(accepted.job_ids[0], ""))
         assert (await stand.ended(Accepted(accepted.job_ids[0], ""))).status is JobStatus.SUCCESS
         assert sorted(shop.stored()) == ["first", "second"]
         stand.node.reject(second, shop.user_of(second), "refused by the test")

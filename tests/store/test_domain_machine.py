@@ -29,7 +29,7 @@ from equipoise.core.jobs import JobStatus
 from equipoise.store.database import Transaction, sqlite_url
 from equipoise.usecases import health_monitors, jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
-from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
+from tests.store.controller_stand import CALLER, Stand, open_stand
 
 TIME_LIMIT = 300
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "12"))
@@ -461,7 +461,7 @@ class Domain(RuleBasedStateMachine):
 
     async def _confirm(self, id: str) -> None:
         await self.stand.handed_over(id)
-        self.stand.controller.observer.confirmed(NODE, {id: self.stand.node.desired[id].generation})
+        self.stand.node.confirm(id)
 
     @rule(number=any_number)
     @precondition(lambda self: self.connected)

@@ -18,7 +18,7 @@ from equipoise.store.database import Transaction, sqlite_url
 from equipoise.store.tables import jobs as job_table
 from equipoise.usecases import health_monitors, jobs, listeners, load_balancers, members, quotas
 from equipoise.usecases.context import Accepted
-from tests.store.controller_stand import CALLER, NODE, Stand, open_stand
+from tests.store.controller_stand import CALLER, Stand, open_stand
 
 LIMIT = 300.0
 MEMBER = "127.0.1.1"
@@ -157,7 +157,7 @@ async def test_of_removals_and_additions_that_end_in_two_parts_the_last_one_says
         stand.node.connect()
         for number in (at_first, 3):
             if number != cancelled:
-                stand.controller.observer.confirmed(NODE, {load_balancer: stand.job(jobs[number]).generation})
+                stand.confirm_change_of(jobs[number])
                 assert (await stand.ended(jobs[number])).status == JobStatus.SUCCESS
         assert stand.members(listener) == before != []
 
@@ -190,9 +190,8 @@ async def test_an_addition_that_fails_after_the_removal_before_it_succeeded_leav
         removal = await stand.remove_members(listener, member)
         await stand.handed_over(load_balancer)
         stand.node.connect()
-        confirmed = {load_balancer: stand.job(removal).generation}
         again = await stand.add_member(listener, MEMBER)
-        stand.controller.observer.confirmed(NODE, confirmed)
+        stand.confirm_change_of(removal)
         assert (await stand.ended(removal)).status == JobStatus.SUCCESS
         assert stand.members(listener) == [member]
         await stand.handed_over(load_balancer)

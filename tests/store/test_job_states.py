@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import update
 
 from equipoise.core.jobs import SOURCES, UNFINISHED, FailureReason, JobStatus
-from equipoise.store import nodes
+from equipoise.store import nodes, watermark
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import rollback, transitions
 from equipoise.store.tables import jobs as job_table
@@ -57,10 +57,11 @@ def put_and_move(policy: Policy, statement: Statement, source: JobStatus, tx: Tr
     """
     accepted = load_balancers.create_load_balancer(tx, CALLER, policy, new_load_balancer())
     session = nodes.attach(tx, NODE)
-    nodes.observe(tx.connection, NODE, session, {accepted.resource_id: 1})
+    before = tx.revision - 1
+    watermark.observe(tx, NODE, session, {accepted.resource_id: before})
     ended = None if source in UNFINISHED else 1
     put = update(job_table).where(job_table.c.id == accepted.job_id)
-    tx.connection.execute(put.values(status=source, end_time=ended))
+    tx.connection.execute(put.values(status=source, end_time=ended, accepted_revision=before))
     statement(tx, accepted.resource_id, accepted.job_id)
     return show_job(tx.connection, CALLER, accepted.job_id).status
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
 
 from equipoise.api.classic.handlers import load_balancers as classic_load_balancers
 from equipoise.api.classic.handlers.listeners import update_listener
@@ -16,11 +15,10 @@ from equipoise.core.errors import AddressTaken, BeingDeleted, NotCancellable, Qu
 from equipoise.core.jobs import FailureReason, JobStatus, Warned, WarningReason
 from equipoise.core.quotas import Quotas
 from equipoise.store.events import Event, JobMoved
-from equipoise.store.tables import observations
 from equipoise.usecases import jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
 from equipoise.usecases.listeners import ListenerFilters
-from tests.store.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
+from tests.store.controller_stand import CALLER, Stand, new_load_balancer, open_stand
 
 BIND_REFUSED = "cannot listen on 127.77.0.1:8080: the port is held by another process"
 
@@ -87,13 +85,6 @@ async def test_what_thousands_confirm_at_once_is_written_in_parts(
         assert [each for each in ended if each] == [3, 3, 3, 1]
 
 
-def observed(stand: Stand, node_id: str, load_balancer_id: str) -> int:
-    """The generation that a node is known to have in force; what follows from it is stored with it."""
-    of_both = (observations.c.node_id == node_id) & (observations.c.load_balancer_id == load_balancer_id)
-    found = stand.read(lambda c: c.execute(select(observations.c.generation).where(of_both)).scalar())
-    return found or 0
-
-
 async def test_success_needs_every_live_node(database_url: str) -> None:
     async with open_stand(database_url) as stand:
         stand.node.confirms_at_once = False
@@ -103,7 +94,9 @@ async def test_success_needs_every_live_node(database_url: str) -> None:
         await stand.handed_over(created.resource_id)
         await stand.until(lambda: stand.job(listener).status == JobStatus.RUNNING)
         stand.node.confirm_all("node-1")
-        await stand.until(lambda: observed(stand, "node-1", created.resource_id) == stand.job(listener).generation)
+        await stand.until(
+            lambda: stand.in_force("node-1", created.resource_id) == stand.newest(created.resource_id).revision
+        )
         assert {stand.job(created).status, stand.job(listener).status} == {JobStatus.RUNNING}
         stand.node.confirm_all("node-2")
         assert (await stand.ended(created)).status == JobStatus.SUCCESS
@@ -118,7 +111,7 @@ async def test_what_is_confirmed_ends_the_jobs_up_to_it_and_none_that_came_later
         first, second = await stand.create_listener(id, 8080), await stand.create_listener(id, 8081)
         await stand.handed_over(id)
         await stand.until(lambda: stand.job(second).status == JobStatus.RUNNING)
-        stand.controller.observer.confirmed(NODE, {id: stand.job(first).generation})
+        stand.confirm_change_of(first)
         assert (await stand.ended(first)).status == JobStatus.SUCCESS
         assert (stand.job(created).status, stand.job(second).status) == (JobStatus.SUCCESS, JobStatus.RUNNING)
         stand.node.confirm_all()

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from equipoise.store import inheritance, listeners, load_balancers, udp_checks
-from equipoise.store.database import open_engine, sqlite_url
+from equipoise.store import inheritance, listeners, load_balancers, udp_checks, watermark
+from equipoise.store.database import Transaction, open_engine, sqlite_url
 from equipoise.store.jobs import queries
 from equipoise.store.migrate import upgrade
+from equipoise.store.nodes import SessionLostError
 
 UNFINISHED_WHOLE = "SEARCH jobs USING INDEX ix_jobs_unfinished (load_balancer_id=? AND parent_id=?)"
 
@@ -63,6 +64,19 @@ def test_whom_to_check_is_found_without_a_look_at_all_listeners_for_each_member(
     plan = plan_of(connection, udp_checks.targets)
     assert "SEARCH listeners USING INDEX ix_listeners_load_balancer_id (load_balancer_id=?)" in plan
     assert not [step for step in plan if "SCAN listeners" in step]
+
+
+def test_what_a_watermark_passes_is_found_without_a_look_at_all_that_there_is(connection: Connection) -> None:
+    def observe(opened: Connection) -> None:
+        with pytest.raises(SessionLostError):
+            watermark.observe(Transaction(opened, 1, 9), "node", 1, {"load balancer": 8})
+
+    plan = plan_of(connection, observe)
+    assert [step for step in plan if "jobs" in step or "load_balancers" in step] == [
+        "SEARCH load_balancers USING INDEX sqlite_autoindex_load_balancers_1 (id=?)",
+        "SEARCH load_balancers USING INDEX ix_load_balancers_revision (revision>? AND revision<?)",
+        "SEARCH jobs USING INDEX ix_jobs_ended (end_time=? AND accepted_revision>? AND accepted_revision<?)",
+    ]
 
 
 def test_a_job_and_its_sub_jobs_are_found_without_a_look_at_the_others_of_the_project(connection: Connection) -> None:

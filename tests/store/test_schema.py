@@ -50,7 +50,7 @@ OLD = LoadBalancer(
     status=Status.ACTIVE,
     deleting=False,
     generation=7,
-    revision=0,
+    revision=1,
     create_time=1,
     update_time=2,
 )

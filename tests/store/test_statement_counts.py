@@ -16,7 +16,7 @@ from equipoise.store.database import Database, Transaction
 from equipoise.store.transaction import Unit, UnitOutcome
 from equipoise.usecases import jobs, listeners, load_balancers, members, webhooks
 from equipoise.usecases.context import Accepted
-from tests.store.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
+from tests.store.controller_stand import CALLER, Stand, new_load_balancer, open_stand
 
 _BRACKETS = ("BEGIN", "SAVEPOINT", "RELEASE", "SELECT pg_advisory_xact_lock")
 
@@ -126,8 +126,7 @@ async def test_a_load_balancer_is_one_commit_to_be_accepted_and_at_most_two_more
         with writing_commits(stand.database) as committed:
             created = await stand.create_load_balancer()
             await stand.until(lambda: stand.story(created) == ["INIT", "RUNNING"])
-            generations = {created.resource_id: stand.node.desired[created.resource_id].generation}
-            stand.controller.observer.confirmed(NODE, generations)
+            stand.node.confirm(created.resource_id)
             await stand.ended(created)
         assert stand.story(created) == ["INIT", "RUNNING", "SUCCESS"]
         about = [one for one in committed if any(created.resource_id in executed for executed in one)]

@@ -13,7 +13,8 @@ from equipoise.api.classic.handlers import load_balancers as classic_load_balanc
 from equipoise.core.commands import Filter
 from equipoise.core.jobs import JobStatus
 from equipoise.core.model import Status
-from equipoise.store.tables import nodes, observations
+from equipoise.proxy.backend import PublishedVersion
+from equipoise.store.tables import nodes
 from equipoise.usecases import health_monitors, jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
 from equipoise.usecases.listeners import ListenerFilters
@@ -78,8 +79,8 @@ class Place:
             )
         )
 
-    def generation(self) -> int:
-        return self.stand.read(lambda c: load_balancers.show_load_balancer(c, CALLER, self.id)).generation
+    def version(self) -> PublishedVersion:
+        return self.stand.newest(self.id)
 
     def seen(self) -> Seen:
         """As shown one by one. The lists say the same, whole and filtered by each status."""
@@ -189,7 +190,7 @@ async def test_every_live_node_has_to_confirm(place: Place) -> None:
     accepted = await place.update(backend_port=9001)
     await place.stand.handed_over(place.id)
     place.stand.node.confirm_all()
-    await place.stand.until(lambda: confirmed_by(place, NODE) == place.generation())
+    await place.stand.until(lambda: place.stand.in_force(NODE, place.id) == place.version().revision)
     assert place.seen().listener == PENDING
     place.stand.node.confirm_all("node-2")
     await place.succeeds(accepted)
@@ -197,11 +198,11 @@ async def test_every_live_node_has_to_confirm(place: Place) -> None:
 
 
 async def test_an_older_generation_that_is_confirmed_does_not_make_it_active(place: Place) -> None:
-    before = place.generation()
+    before = place.version()
     accepted = await place.update(backend_port=9001)
     place.stand.controller.observer.confirmed(NODE, {place.id: before})
     later = await place.update(backend_port=9002)
-    place.stand.controller.observer.confirmed(NODE, {place.id: place.generation() - 1})
+    place.stand.confirm_change_of(accepted)
     await place.succeeds(accepted)
     assert place.seen().listener == PENDING
     confirm(place)
@@ -260,10 +261,3 @@ async def disconnect(place: Place) -> None:
     """Without a node jobs stay INIT, in which they can be cancelled."""
     place.stand.controller.observer.node_disconnected(NODE)
     await place.stand.until(lambda: not place.stand.read(lambda c: c.execute(select(nodes.c.live)).scalar_one()))
-
-
-def confirmed_by(place: Place, node: str) -> int | None:
-    wanted = select(observations.c.generation).where(
-        observations.c.load_balancer_id == place.id, observations.c.node_id == node
-    )
-    return place.stand.read(lambda c: c.execute(wanted).scalar())

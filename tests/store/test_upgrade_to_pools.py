@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
 
 from equipoise.api.classic.wire import jobs as job_wire
 from equipoise.api.classic.wire import resources as wire
@@ -166,6 +166,35 @@ async def test_what_was_under_way_succeeds(empty_database_url: str) -> None:
         content = stand.read(lambda c: certificates.contents(c, [certificate.content_id]))
         assert [one.certificate for one in content.values()] == ["second"]
         await stand.until(lambda: NAMES["internal"] not in stand.node.desired)
+
+
+async def test_what_was_under_way_is_confirmed_anew(empty_database_url: str) -> None:
+    upgraded(empty_database_url)
+    async with stand_on(empty_database_url) as stand:
+        stand.node.confirms_at_once = False
+        stand.node.connect()
+        under_way = [stand.job(accepted) for accepted in UNFINISHED.values()]
+        ids = {job.load_balancer_id for job in under_way}
+        for id in ids:
+            await stand.handed_over(id)
+        # By that nothing of the others is in force.
+        last = max(ids, key=lambda id: stand.newest(id).revision)
+        stand.node.confirm(last)
+        for name, accepted in UNFINISHED.items():
+            if stand.job(accepted).load_balancer_id == last:
+                assert (await stand.ended(accepted)).status == JobStatus.SUCCESS, name
+        assert {job.load_balancer_id for job in map(stand.job, UNFINISHED.values()) if not job.ended} == ids - {last}
+        assert len(ids) > 1
+
+
+def test_each_load_balancer_gets_a_revision_of_its_own(empty_database_url: str) -> None:
+    upgraded(empty_database_url)
+    engine = open_engine(empty_database_url)
+    with engine.connect() as connection:
+        given = connection.execute(text("SELECT revision FROM load_balancers ORDER BY revision")).scalars().all()
+        assert given == list(range(1, len(given) + 1))
+        assert connection.execute(text("SELECT value FROM revisions")).scalars().all() == [len(given)]
+    engine.dispose()
 
 
 async def test_what_was_under_way_is_taken_back_when_it_fails(empty_database_url: str) -> None:

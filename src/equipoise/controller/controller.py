@@ -1,6 +1,6 @@
 """The controller as a whole: it applies what is desired, observes what is in force, and lets jobs end.
 
-Nothing here remembers a job: desired generations are compared with observed ones.
+Nothing here remembers a job: what is desired is compared with what is in force.
 """
 
 import asyncio

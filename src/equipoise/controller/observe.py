@@ -1,7 +1,6 @@
 """Writes down what nodes tell, and lets jobs end by it.
 
-Observations end every job up to the generation that is in force. Nothing here remembers a job, so nothing is lost
-with the process.
+What is in force ends every job up to its revision. Nothing here remembers a job, so nothing is lost with the process.
 """
 
 import asyncio
@@ -18,9 +17,9 @@ from equipoise.controller.leases import leave
 from equipoise.controller.patience import PatientDatabase
 from equipoise.controller.reconcile import LAST_GENERATION, batches
 from equipoise.core.references import ResourceKind, ResourceRef
-from equipoise.proxy.backend import Backend
+from equipoise.proxy.backend import Backend, PublishedVersion
 from equipoise.proxy.rejections import RejectedResource
-from equipoise.store import errors, load_balancers, nodes
+from equipoise.store import errors, load_balancers, nodes, watermark
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import queries, rollback, transitions
 from equipoise.store.nodes import SessionLostError
@@ -83,8 +82,8 @@ class Observer:
     def node_disconnected(self, node_id: str) -> None:
         self._seen.put_nowait(_NodeChanged(node_id, live=False))
 
-    def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
-        self._seen.put_nowait(_Confirmed(node_id, generations))
+    def confirmed(self, node_id: str, versions: Mapping[str, PublishedVersion]) -> None:
+        self._seen.put_nowait(_Confirmed(node_id, versions))
 
     def rejected(self, node_id: str, rejections: Sequence[RejectedResource]) -> None:
         self._seen.put_nowait(_RejectedBy(node_id, rejections))
@@ -111,10 +110,11 @@ class Observer:
 
     async def _note(self, session: int, observation: "_Confirmed | _RejectedBy") -> None:
         match observation:
-            case _Confirmed(node_id, generations):
-                # All at once would hold up everybody else for a second where thousands are confirmed.
-                for some in batches(generations):
-                    await self._note_confirmed(node_id, session, {id: generations[id] for id in some})
+            case _Confirmed(node_id, versions):
+                # All at once would hold up everybody else for a second where thousands are confirmed. In the order of
+                # changes, so that the watermark passes none that comes with a later batch.
+                for some in batches(sorted(versions, key=lambda id: versions[id].revision)):
+                    await self._note_confirmed(node_id, session, {id: versions[id] for id in some})
             case _RejectedBy(node_id, rejections):
                 for rejection in rejections:
                     await self._note_rejected(node_id, session, rejection)
@@ -145,14 +145,16 @@ class Observer:
         _log.info("node_gone", node_id=node_id, session=session)
         self._look_at(await self._database.write(partial(leave, node_id=node_id, session=session)))
 
-    async def _note_confirmed(self, node_id: str, session: int, generations: Mapping[str, int]) -> None:
+    async def _note_confirmed(self, node_id: str, session: int, versions: Mapping[str, PublishedVersion]) -> None:
+        generations = {id: version.generation for id, version in versions.items()}
         unkept = await self._draining.removals_confirmed(generations)
         for removal in unkept:
             _log.warning("connections_not_cut", job_id=removal.job_id, reason=removal.reason)
         healed = [id for id, generation in generations.items() if generation > self._in_error.get(id, LAST_GENERATION)]
 
         def write(tx: Transaction) -> set[str]:
-            known = nodes.observe(tx.connection, node_id, session, generations)
+            revisions = {id: version.revision for id, version in versions.items()}
+            known = watermark.observe(tx, node_id, session, revisions)
             for removal in unkept:
                 transitions.warn(tx, [removal.job_id], reasons.of_connections(removal.reason))
             transitions.begin_confirmed(tx, known)
@@ -211,7 +213,7 @@ class _NodeChanged:
 @dataclass(frozen=True, slots=True)
 class _Confirmed:
     node_id: str
-    generations: Mapping[str, int]
+    versions: Mapping[str, PublishedVersion]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ def _merged(observations: Iterable[_Observation]) -> list[_Observation]:
     for observation in observations:
         last = merged[-1] if merged else None
         if isinstance(observation, _Confirmed) and isinstance(last, _Confirmed) and last.node_id == observation.node_id:
-            merged[-1] = _Confirmed(last.node_id, {**last.generations, **observation.generations})
+            merged[-1] = _Confirmed(last.node_id, {**last.versions, **observation.versions})
         else:
             merged.append(observation)
     return merged

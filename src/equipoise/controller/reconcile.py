@@ -18,6 +18,7 @@ from equipoise.proxy.backend import Backend, Published
 from equipoise.proxy.model import ProxyLoadBalancer
 from equipoise.store import desired
 from equipoise.store.events import Event, HealthMoved, LoadBalancerGone, LoadBalancerMoved
+from equipoise.store.feed import NOTHING_SEEN
 from equipoise.store.jobs import queries, transitions
 
 BATCH: Final = 256
@@ -90,7 +91,7 @@ class Reconciler:
                 self._moved.discard(event.load_balancer_id)
                 self._gone.add(event.load_balancer_id)
                 self._something_moved.set()
-                self._backend.publish([Published(event.load_balancer_id, LAST_GENERATION, None)])
+                self._backend.publish([Published(event.load_balancer_id, LAST_GENERATION, NOTHING_SEEN, None)])
 
     def look_at(self, load_balancer_ids: Iterable[str]) -> None:
         """Apply these again, and begin their jobs."""
@@ -131,7 +132,7 @@ class Reconciler:
             await self._warn(batch)
             self._draining.expect(one.load_balancer.id for one in found if one.is_draining)
             self._backend.publish(
-                Published(each.load_balancer_id, one.load_balancer.generation, each)
+                Published(each.load_balancer_id, one.load_balancer.generation, one.load_balancer.revision, each)
                 for one, each in zip(found, compiled, strict=True)
             )
             # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it

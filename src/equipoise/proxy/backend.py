@@ -6,18 +6,32 @@ A backend compiles a model into what its proxies take, applies it on every node,
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from equipoise.proxy.model import ProxyLoadBalancer
 from equipoise.proxy.rejections import RejectedResource
 
 
+class PublishedVersion(NamedTuple):
+    """Which state of a load balancer: its generation, which users raise, and the revision of its last change.
+
+    A generation has several revisions where the health of members moves.
+    """
+
+    generation: int
+    revision: int
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One generation of a load balancer; without a model there is no such load balancer any more."""
+    """One generation of a load balancer; without a model there is no such load balancer any more.
+
+    `revision` is that of its last change, which may be one of its members' health.
+    """
 
     load_balancer_id: str
     generation: int
+    revision: int
     model: ProxyLoadBalancer | None
 
 
@@ -41,7 +55,8 @@ class Backend(Protocol):
 
 
 class NodeObserver(Protocol):
-    """Called on the event loop, from within a call of the backend only for `reconnect`; must not block nor raise."""
+    """Called on the event loop, from within a call of the backend only for `reconnect`, and for `publish` of what is in
+    force already; must not block nor raise."""
 
     def node_connected(self, node_id: str) -> None:
         """A stream of that node was opened; everything will be confirmed or rejected on it anew."""
@@ -49,8 +64,8 @@ class NodeObserver(Protocol):
     def node_disconnected(self, node_id: str) -> None:
         """Its stream is gone, or was replaced by a newer one, whose `node_connected` then follows."""
 
-    def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None:
-        """The generation of each of these load balancers, by id, is now fully in force on that node."""
+    def confirmed(self, node_id: str, versions: Mapping[str, PublishedVersion]) -> None:
+        """These versions of load balancers, by id, are now fully in force on that node."""
 
     def rejected(self, node_id: str, rejections: Sequence[RejectedResource]) -> None:
         """That node rejected these resources and keeps what it had; they are not sent to it again unasked."""

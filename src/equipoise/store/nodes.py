@@ -1,4 +1,5 @@
-"""Statements about data-plane nodes: which controller has each, for how long, and what each has confirmed.
+"""Statements about data-plane nodes: which controller has each, and for how long. What each has in force is elsewhere
+(`equipoise.store.watermark`).
 
 A controller takes a node over with a session: the revision at which it did. All that it writes about the node names the
 session, so nothing counts that a controller says which has lost the node meanwhile. Sessions of a shared database end
@@ -8,31 +9,23 @@ with their lease, unless it is renewed; whose controller is dead or cut off hold
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, Insert, and_, bindparam, delete, select, true, update
+from sqlalchemy import Connection, Insert, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import text
 
 from equipoise.store.database import Transaction
-from equipoise.store.tables import load_balancers, nodes, observations, traffic
+from equipoise.store.tables import nodes, traffic
 
 LEASE: Final = 6_000
 """Milliseconds for which a session holds without being renewed."""
 
-_IS_ATTACHED: Final = (
+IS_ATTACHED: Final = (
     nodes.c.id == bindparam("of_node"),
     nodes.c.session == bindparam("in_session"),
     nodes.c.live.is_(True),
 )
-_ATTACHED: Final = select(nodes.c.id).where(*_IS_ATTACHED)
-_DETACH: Final = update(nodes).where(*_IS_ATTACHED).values(live=False)
-# A row for each of the load balancers that exist, or one without, as long as the node is attached.
-_PRESENT: Final = (
-    select(load_balancers.c.id)
-    .select_from(
-        nodes.outerjoin(load_balancers, and_(true(), load_balancers.c.id.in_(bindparam("ids", expanding=True))))
-    )
-    .where(*_IS_ATTACHED)
-)
+_ATTACHED: Final = select(nodes.c.id).where(*IS_ATTACHED)
+_DETACH: Final = update(nodes).where(*IS_ATTACHED).values(live=False)
 _SET_ALL_GONE: Final = update(nodes).values(live=False)
 _RENEW: Final = (
     update(nodes)
@@ -62,26 +55,20 @@ class SessionLostError(Exception):
     """Another controller has the node, or its lease is over: nothing was written, and nothing more is to be said."""
 
 
-def _upserts(insert: type[sqlite.Insert] | type[postgresql.Insert]) -> tuple[Insert, Insert]:
-    """Put a node, and put an observation, in the spelling of a dialect; both know ON CONFLICT."""
-    node, observation = insert(nodes), insert(observations)
+def _put(insert: type[sqlite.Insert] | type[postgresql.Insert]) -> Insert:
+    """Put a node, in the spelling of a dialect; both know ON CONFLICT. What it has in force stays."""
+    node = insert(nodes)
     taken_over = {column: getattr(node.excluded, column) for column in ("live", "session", "lease_until")}
-    return (
-        node.on_conflict_do_update(index_elements=["id"], set_=taken_over),
-        observation.on_conflict_do_update(
-            index_elements=["load_balancer_id", "node_id"], set_={"generation": observation.excluded.generation}
-        ),
-    )
+    return node.on_conflict_do_update(index_elements=["id"], set_=taken_over)
 
 
-_UPSERTS: Final = {"sqlite": _upserts(sqlite.Insert), "postgresql": _upserts(postgresql.Insert)}
+_PUT: Final = {"sqlite": _put(sqlite.Insert), "postgresql": _put(postgresql.Insert)}
 
 
 def attach(tx: Transaction, node_id: str) -> int:
     """Take a node over, from whoever has it. Returns the number of the session."""
-    put_node, _ = _UPSERTS[tx.connection.dialect.name]
     values = {"id": node_id, "live": True, "session": tx.revision, "lease_until": tx.now + LEASE}
-    tx.connection.execute(put_node, values)
+    tx.connection.execute(_PUT[tx.connection.dialect.name], values)
     return tx.revision
 
 
@@ -127,22 +114,3 @@ def forget_gone(connection: Connection, before: int) -> None:
     where leases are renewed as long as a node is live."""
     connection.execute(_FORGET, {"before": before})
     connection.execute(_FORGET_TRAFFIC)
-
-
-def observe(connection: Connection, node_id: str, session: int, generations: Mapping[str, int]) -> Sequence[str]:
-    """A node has these generations of these load balancers in force. Returns those that still exist.
-
-    Raises SessionLostError.
-    """
-    values = {"of_node": node_id, "in_session": session, "ids": list(generations)}
-    found = connection.execute(_PRESENT, values).scalars().all()
-    if not found:
-        raise SessionLostError
-    known = [id for id in found if id is not None]
-    if known:
-        _, put_observation = _UPSERTS[connection.dialect.name]
-        connection.execute(
-            put_observation,
-            [{"load_balancer_id": id, "node_id": node_id, "generation": generations[id]} for id in known],
-        )
-    return known

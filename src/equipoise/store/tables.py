@@ -1,6 +1,6 @@
 """The tables of the service, one schema for SQLite and PostgreSQL. Statements are in the modules beside this one.
 
-Three writers, three kinds of columns: use cases write what is desired, `nodes`, `observations`, `traffic` and
+Three writers, three kinds of columns: use cases write what is desired, `nodes`, `lagging`, `traffic` and
 `members.healthy` hold what was observed, and only `equipoise.store.jobs` writes the state of a job.
 """
 
@@ -246,10 +246,13 @@ jobs = Table(
     Column("running_time", BigInteger),
     Column("end_time", BigInteger),
     Column("deadline", BigInteger, nullable=False),
+    # Of the change that it stands for; that of its row is of its last transition.
+    Column("accepted_revision", BigInteger, nullable=False, server_default="0"),
     _revision(),
 )
 Index("ix_jobs_of_project", jobs.c.project_id, jobs.c.begin_time, jobs.c.id)
-Index("ix_jobs_ended", jobs.c.end_time)
+# Of those that have not ended by the change that they stand for: the watermark of a node may pass it.
+Index("ix_jobs_ended", jobs.c.end_time, jobs.c.accepted_revision)
 # Conditions without values, so that the planner sees that a query implies them.
 unfinished = jobs.c.end_time.is_(None)
 has_ended = jobs.c.end_time.is_not(None)
@@ -320,14 +323,17 @@ nodes = Table(
     Column("session", BigInteger, nullable=False, server_default="0"),
     # Milliseconds since 1970 (UTC), by the clock of the database.
     Column("lease_until", BigInteger, nullable=False, server_default="0"),
+    # The watermark: every change up to this revision is in force there, except those of what lags.
+    Column("in_force", BigInteger, nullable=False, server_default="-1"),
 )
 
-observations = Table(
-    "observations",
+# Load balancers that are not in force up to the watermark of a node, and up to which revision they are.
+lagging = Table(
+    "lagging",
     metadata,
     Column("load_balancer_id", _ID, ForeignKey("load_balancers.id", ondelete="CASCADE"), primary_key=True),
     Column("node_id", String(64), ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True),
-    Column("generation", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
 )
 
 # Nodes that reject something of a load balancer that no job is about: its listener is in ERROR until none does.

@@ -8,12 +8,12 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Row,
+    Select,
     and_,
     bindparam,
     case,
     exists,
     func,
-    or_,
     select,
 )
 
@@ -27,8 +27,8 @@ from equipoise.store import changes
 from equipoise.store.database import Transaction
 from equipoise.store.tables import (
     jobs,
+    lagging,
     nodes,
-    observations,
     unfinished,
 )
 from equipoise.store.tables import webhooks as webhook_table
@@ -75,23 +75,17 @@ _LAST_TIME = func.coalesce(jobs.c.running_time, jobs.c.begin_time)
 TIME = case((bindparam("now") < _LAST_TIME, _LAST_TIME), else_=bindparam("now"))
 REVISION: Final[BindParameter[int]] = bindparam("at_revision")
 LIVE_NODE = exists().where(nodes.c.live)
-UNCONFIRMED_NODE = exists(
-    select(nodes.c.id)
-    .select_from(
-        nodes.outerjoin(
-            observations,
-            and_(
-                observations.c.node_id == nodes.c.id,
-                observations.c.load_balancer_id == jobs.c.load_balancer_id,
-            ),
-        )
-    )
-    .where(
-        nodes.c.live,
-        or_(observations.c.generation.is_(None), observations.c.generation < jobs.c.generation),
-    )
-    .correlate(jobs)
-)
+# Up to which revision the load balancer of a job is in force on a node.
+_IN_FORCE = func.coalesce(lagging.c.revision, nodes.c.in_force)
+
+
+def _nodes_where(*conditions: ColumnElement[bool]) -> Select[Any]:
+    own = and_(lagging.c.node_id == nodes.c.id, lagging.c.load_balancer_id == jobs.c.load_balancer_id)
+    return select(nodes.c.id).outerjoin_from(nodes, lagging, own).where(*conditions).correlate(jobs)
+
+
+CONFIRMING_NODE = _nodes_where(jobs.c.accepted_revision <= _IN_FORCE).exists()
+UNCONFIRMED_NODE = _nodes_where(nodes.c.live, jobs.c.accepted_revision > _IN_FORCE).exists()
 IS_WHOLE = jobs.c.parent_id.is_(None)
 # Asked along with the end of a job, so that a project without a webhook costs no statement. Not EXISTS: for SQLite
 # the names in RETURNING are written without their tables, and would be compared with themselves.

@@ -16,7 +16,6 @@ from uuid import uuid4
 from sqlalchemy import (
     bindparam,
     case,
-    exists,
     select,
     update,
 )
@@ -34,6 +33,7 @@ from equipoise.store import changes, inheritance, subjects
 from equipoise.store.database import Transaction
 from equipoise.store.events import JobMoved, LoadBalancerGone
 from equipoise.store.jobs.columns import (
+    CONFIRMING_NODE,
     ENDED_COLUMNS,
     LIVE_NODE,
     OF_THESE,
@@ -51,7 +51,6 @@ from equipoise.store.jobs.notices import tell, tell_of_end
 from equipoise.store.jobs.rollback import prune_certificates
 from equipoise.store.tables import (
     jobs,
-    observations,
     unfinished,
 )
 from equipoise.store.tables import load_balancers as load_balancer_table
@@ -77,10 +76,7 @@ _BEGIN_CONFIRMED = (
         OF_THESE,
         unfinished,
         may_become(JobStatus.RUNNING),
-        exists().where(
-            observations.c.load_balancer_id == jobs.c.load_balancer_id,
-            observations.c.generation >= jobs.c.generation,
-        ),
+        CONFIRMING_NODE,
     )
     .values(status=JobStatus.RUNNING, running_time=TIME, revision=REVISION)
     .returning(*TOLD_COLUMNS)
@@ -146,6 +142,7 @@ def accept(tx: Transaction, job: NewJob) -> None:
         "begin_time": tx.now,
         "deadline": tx.now + int(job.time_limit * 1000),
         "warnings": [],
+        "accepted_revision": tx.revision,
         "revision": tx.revision,
     }
     whole = shared | {"id": job.id, "parent_id": None, "position": 0} | _own(job)
