@@ -61,6 +61,10 @@ def has_joined(stand: Stand) -> Callable[[], bool]:
     return lambda: stand.node.node_id in stand.controller.observer.sessions
 
 
+def session_of(stand: Stand) -> int:
+    return stand.controller.observer.sessions.get(stand.node.node_id, 0)
+
+
 def has_in_force(stand: Stand, load_balancer_id: str) -> Callable[[], bool]:
     """Whether its node has confirmed the last change of a load balancer."""
     return lambda: stand.in_force(stand.node.node_id, load_balancer_id) >= stand.newest(load_balancer_id).revision
@@ -319,6 +323,28 @@ async def test_a_database_that_fell_back_is_told_from_the_beginning(server_url: 
         engine.dispose()
         for stand in (here, there):
             await stand.until(is_published(stand, created.resource_id, 7))
+
+
+async def test_after_a_database_fell_back_all_nodes_say_everything_anew(server_url: str) -> None:
+    """It has lost what they said of late, and a node says of itself what it has in force once in a session."""
+    async with two(server_url) as (here, there):
+        created = await here.create_load_balancer()
+        await here.ended(created)
+        for stand in (here, there):
+            await stand.until(has_in_force(stand, created.resource_id))
+        move_by_hand(server_url, 6, steps=1000)
+        for stand in (here, there):
+            await stand.until(is_published(stand, created.resource_id, 6))
+        before = [stand.controller.observer.sessions[stand.node.node_id] for stand in (here, there)]
+        engine = open_engine(server_url)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE revisions SET value = 100"))
+            connection.execute(update(tables.load_balancers).values(generation=7, revision=100))
+            connection.execute(update(tables.nodes).values(in_force=-1))
+        engine.dispose()
+        for stand, session in zip((here, there), before, strict=True):
+            await stand.until(lambda stand=stand, session=session: session < session_of(stand))  # type: ignore[misc]
+            await stand.until(has_in_force(stand, created.resource_id))
 
 
 async def test_all_services_live_by_the_clock_of_the_database(server_url: str) -> None:

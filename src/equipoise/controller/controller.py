@@ -56,7 +56,7 @@ class Controller:
         """Apply all that is desired, then begin to follow changes. Nodes may connect before or after."""
         self._database.on_commit(self._reconciler.follow)
         if self._database.is_shared:
-            await Feed.open(self._database)
+            await Feed.open(self._database, self.observer.begin_anew)
         self._draining.start()
         ids = await self._database.read(desired.all_ids)
         await self.observer.start(ids)

@@ -127,6 +127,11 @@ class Observer:
         _log.warning("session_lost", node_id=node_id, session=session, effect="the node is taken over anew")
         self._backend.reconnect(node_id)
 
+    def begin_anew(self) -> None:
+        """The database has lost what nodes said of late: let all of them say everything once more."""
+        for node_id, session in tuple(self.sessions.items()):
+            self.lost(node_id, session)
+
     async def _note_live(self, node_id: str) -> None:
         def write(tx: Transaction) -> tuple[int, Sequence[str]]:
             return nodes.attach(tx, node_id), queries.waiting_load_balancers(tx.connection)

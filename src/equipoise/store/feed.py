@@ -4,7 +4,7 @@ Each writing transaction has a revision, and every row that others have to know 
 look finds all that moved since the look before, whatever notification was lost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
@@ -48,20 +48,26 @@ class _Look:
 class Feed:
     """Follows the other services from the revision at which it was opened."""
 
-    def __init__(self, database: Database, revision: int) -> None:
+    def __init__(self, database: Database, fell_back: Callable[[], None], revision: int) -> None:
         self._database = database
+        self._fell_back = fell_back
         self._seen = revision
 
     @classmethod
-    async def open(cls, database: Database) -> Self:
-        """Begin with what happens after this call: read what is desired after it. Raises StoreUnavailable."""
-        feed = cls(database, await database.read(newest_revision))
+    async def open(cls, database: Database, fell_back: Callable[[], None]) -> Self:
+        """Begin with what happens after this call: read what is desired after it. Raises StoreUnavailable.
+
+        Args:
+            fell_back: called when the database has lost changes that were seen before.
+        """
+        feed = cls(database, fell_back, await database.read(newest_revision))
         database.on_foreign_write(feed.look)
         return feed
 
     async def look(self) -> None:
         """Tell what others changed since the last look. Raises StoreUnavailable."""
         found = await self._database.read(partial(_look, after=self._seen))
+        has_fallen_back = found.newest < self._seen
         self._seen = found.newest
         own = self._database.take_own_revisions(found.newest)
         events: list[Event] = [
@@ -72,6 +78,8 @@ class Feed:
         ]
         if events:
             self._database.tell(events)
+        if has_fallen_back:
+            self._fell_back()
 
 
 def newest_revision(connection: Connection) -> int:
