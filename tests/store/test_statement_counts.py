@@ -12,11 +12,12 @@ from unittest.mock import patch
 from sqlalchemy import Connection, Engine, event
 
 from equipoise.core.commands import AddMemberCommand, PutWebhookCommand
+from equipoise.store import nodes, watermark
 from equipoise.store.database import Database, Transaction
 from equipoise.store.transaction import Unit, UnitOutcome
 from equipoise.usecases import jobs, listeners, load_balancers, members, webhooks
 from equipoise.usecases.context import Accepted
-from tests.store.controller_stand import CALLER, Stand, new_load_balancer, open_stand
+from tests.store.controller_stand import CALLER, NODE, Stand, new_load_balancer, open_stand
 
 _BRACKETS = ("BEGIN", "SAVEPOINT", "RELEASE", "SELECT pg_advisory_xact_lock")
 
@@ -131,6 +132,18 @@ async def test_a_load_balancer_is_one_commit_to_be_accepted_and_at_most_two_more
         assert stand.story(created) == ["INIT", "RUNNING", "SUCCESS"]
         about = [one for one in committed if any(created.resource_id in executed for executed in one)]
         assert 2 <= len(about) <= 3, about
+
+
+async def test_what_is_in_force_is_written_down_in_two_statements_however_much_it_is(database_url: str) -> None:
+    async with open_stand(database_url, connected=False, clock=lambda: 1_800_000_000.0) as stand:
+        session = await stand.write(lambda tx: nodes.attach(tx, NODE))
+        created = [(await stand.create_load_balancer()).resource_id for _ in range(20)]
+        for some in (created[:1], created[1:]):
+            revisions = {id: stand.newest(id).revision for id in some}
+            observe = partial(watermark.observe, node_id=NODE, session=session, revisions=revisions)
+            known, statements = await cost_of_writing(stand, observe)
+            assert sorted(known) == sorted(some)
+            assert len(statements) == 2, statements
 
 
 async def test_the_number_of_members_does_not_count_in_statements(database_url: str) -> None:
