@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from stand import Api, Backends, Service, running_backends, running_service
+from stand.postgres import Postgres, running_postgres
 from tests.contract.catalogue_cases import World
-from tests.databases import Postgres, running_postgres
 
 # The same examples every time: a run says something about the change before it. `make fuzz` looks for new ones.
 # What takes long says something about the machine, and fails nothing.

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from stand.namespaces import NamespacesMissing
+from stand.postgres import running_postgres
 from tests.chaos.run import Length, run, run_several
-from tests.databases import running_postgres
-from tests.namespaces import NamespacesMissing
 
 FOREVER = 24 * 3600.0
 

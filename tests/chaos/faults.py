@@ -19,10 +19,10 @@ import psycopg
 from psycopg import sql
 
 from stand import Service, eventually, process_is_there
+from stand.postgres import Postgres
 from tests.chaos.clocked import write_offset
 from tests.chaos.journal import Journal
 from tests.chaos.service import ClockedService
-from tests.databases import Postgres
 
 
 class Fault(StrEnum):

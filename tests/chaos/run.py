@@ -14,6 +14,8 @@ from pathlib import Path
 from equipoise.client import ClientError
 from equipoise.core.addresses import usable
 from stand import Api, Backends, eventually, running_backends, unused_network
+from stand.namespaces import ALL_NETWORKS, machines
+from stand.postgres import Postgres, running_postgres
 from tests.chaos.calm import Calm
 from tests.chaos.checker import Checker, World, world_of
 from tests.chaos.clocked import write_offset
@@ -22,8 +24,6 @@ from tests.chaos.journal import Journal, Missing
 from tests.chaos.service import ClockedService
 from tests.chaos.several import Several, moment, told_by, undelivered
 from tests.chaos.workload import Client, Members
-from tests.databases import Postgres, running_postgres
-from tests.namespaces import ALL_NETWORKS, machines
 from tests.people import add_project, add_user
 from tests.receiver import Receiver
 from tests.udp import Echoes, running_echoes
@@ -40,7 +40,7 @@ QUOTA_OF_SEVERAL = 12
 _PROJECTS = 2
 _BACKENDS = "198.18.0.16/28"
 _ECHOES = "198.18.0.32/28"
-"""Parts of `tests.namespaces.HUB_NETWORK`, which all machines reach."""
+"""Parts of `stand.namespaces.HUB_NETWORK`, which all machines reach."""
 
 _ALIKE, _KIND = 5, 60
 """How many violations are told whose first so many characters are alike."""

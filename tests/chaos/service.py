@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from stand import Service
+from stand.namespaces import Namespace
 from tests.chaos import clocked
 from tests.chaos.clocked import write_offset
-from tests.namespaces import Namespace
 
 
 class ClockedService(Service):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from stand.namespaces import NamespacesMissing
+from stand.postgres import Postgres
 from tests.chaos.faults import LEASE, Fault, schedule
 from tests.chaos.run import Length, Summary, run, run_several
-from tests.databases import Postgres
-from tests.namespaces import NamespacesMissing
 
 
 def assert_all_is_well(summary: Summary) -> None:

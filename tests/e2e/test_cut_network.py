@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from stand import PATIENCE, Api, Service, eventually
-from tests.databases import Postgres, running_postgres
-from tests.namespaces import ALL_NETWORKS, Machines, NamespacesMissing, machines
+from stand.namespaces import ALL_NETWORKS, Machines, NamespacesMissing, machines
+from stand.postgres import Postgres, running_postgres
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from stand import (
     process_is_there,
     running_service,
 )
+from stand.postgres import Postgres
 from tests.contract.wire import member
-from tests.databases import Postgres
 from tests.traffic import halt, halted
 
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from stand import COMMAND, Service, eventually, free_port, unused_network
-from tests.databases import Postgres
+from stand.postgres import Postgres
 from tests.page import commands, elsewhere
 from tests.traffic import halted
 

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from stand import Api, Service, eventually
+from stand.postgres import Postgres
 from tests import impatient
 from tests.contract.wire import refusal
 from tests.cutting import Fate, cutting
-from tests.databases import Postgres
 
 LOAD_BALANCERS = "/elbaas/loadbalancers"
 BODY = {"name": "lb", "vpc_id": "v", "type": "External", "bandwidth": 1, "admin_state_up": 1}

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from stand import Api, Backends, ask, assert_even, can_connect, running_service
-from tests.databases import Postgres
+from stand.postgres import Postgres
 
 
 def test_the_main_job_from_login_to_balanced_traffic_and_back(api: Api, backends: Backends) -> None:

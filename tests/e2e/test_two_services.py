@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from stand import Api, Service, eventually
+from stand.postgres import Postgres
 from tests.contract.wire import refusal
-from tests.databases import Postgres
 from tests.people import add_project, add_user, set_password
 
 

@@ -17,7 +17,7 @@ import uvloop
 from cryptography.fernet import Fernet
 
 from stand import Api, Backend, Service, ask, eventually, process_is_there
-from tests.databases import Postgres
+from stand.postgres import Postgres
 from tests.hitless.clients import Load
 from tests.hitless.member import Members
 from tests.hitless.run import scene

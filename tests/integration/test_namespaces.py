@@ -1,4 +1,4 @@
-"""Networks of their own for several services on one machine (`tests/namespaces.py`), in a real kernel."""
+"""Networks of their own for several services on one machine (`stand/namespaces.py`), in a real kernel."""
 
 import os
 import socket
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stand import can_connect, eventually
-from tests.namespaces import Machines, NamespacesMissing, machines
+from stand.namespaces import Machines, NamespacesMissing, machines
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 
 from equipoise.store.database import sqlite_url
 from equipoise.store.migrate import upgrade
-from tests.databases import Postgres
+from stand.postgres import Postgres
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

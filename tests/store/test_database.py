@@ -27,8 +27,8 @@ from equipoise.store.events import LoadBalancerMoved
 from equipoise.store.migrate import upgrade
 from equipoise.store.sqlite import SqliteAccess
 from stand import PATIENCE
+from stand.postgres import Postgres
 from tests.cutting import Cutting, Fate, cutting
-from tests.databases import Postgres
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from equipoise.identity.files import IdentityFileError
 from equipoise.store import identity as store
 from equipoise.store import tables
 from equipoise.store.database import Database
-from tests.databases import Postgres
+from stand.postgres import Postgres
 from tests.store.identity_stand import CHEAP, LIFETIME, NOW, PASSWORD, IdentityStand, open_identity
 
 SERVICES = 4

@@ -18,7 +18,7 @@ from equipoise.store import load_balancers, migrate
 from equipoise.store.database import open_engine, sqlite_url
 from equipoise.store.migrate import SchemaTooNewError, upgrade
 from equipoise.store.tables import metadata
-from tests.databases import Postgres
+from stand.postgres import Postgres
 from tests.upgrade.archive import unpack
 
 

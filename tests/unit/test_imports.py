@@ -117,7 +117,7 @@ def test_the_stand_and_the_benchmarks_import_no_tests() -> None:
 
 
 def test_unit_tests_use_no_database_and_no_running_service() -> None:
-    modules = ("tests.databases", "tests.store", "psycopg")
+    modules = ("stand.postgres", "tests.store", "psycopg")
     names = {"Database", "open_engine", "Service", "running_service"}
     fixtures = {"postgres", "shared_service", "own_service", "api"}
     wrong = []

@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import text
 
 from equipoise.store.database import open_engine, sqlite_url
-from tests.databases import Postgres
+from stand.postgres import Postgres
 
 FOLDER = Path(__file__).parent
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from stand import Api, Service
 from stand.certificates import ec_pair
-from tests.databases import programs, running_postgres
+from stand.postgres import programs, running_postgres
 
 EXTERNAL: Final = "127.240.0.0/24"
 INTERNAL: Final = "127.241.0.0/24"

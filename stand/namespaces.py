@@ -1,7 +1,7 @@
 """Network namespaces for services that would be on machines of their own: each has all addresses for itself.
 
 They hang on a hub, which is a namespace as well. What runs in the hub (databases, members, clients) reaches each
-machine and is reached from it; the machine of the tests sees none of their addresses. Nothing is bridged and nothing
+machine and is reached from it; the machine itself sees none of their addresses. Nothing is bridged and nothing
 is translated, so the rules of the machine for its own traffic do not matter here.
 """
 
@@ -16,7 +16,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from stand import eventually, process_is_there
+from stand.service import process_is_there
+from stand.waiting import eventually
 
 HUB_NETWORK = "198.18.0.0/24"
 """All of its addresses are the hub's (RFC 2544 sets 198.18.0.0/15 apart for test stands)."""

@@ -1,4 +1,4 @@
-"""Databases for tests: SQLite files, and a PostgreSQL server of the tests' own on a free port in a temporary folder."""
+"""A PostgreSQL server of one's own on a free port, with its data in a temporary folder."""
 
 import itertools
 import os
@@ -6,14 +6,18 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psycopg
 
-from stand import PATIENCE, eventually, free_port
+from stand.addresses import free_port
+from stand.waiting import PATIENCE, eventually
+
+IN_HASTE = ("fsync=off",)
+"""No test cuts the power: what the server would do for that case only costs time."""
 
 _UNPRIVILEGED = "postgres"
 _NAMES = itertools.count(1)
@@ -28,23 +32,24 @@ def programs() -> Path:
 
 
 class Postgres:
-    """A server of the tests' own; `start` and `stop` may follow each other, and what was stored stays.
+    """A server of one's own; `start` and `stop` may follow each other, and what was stored stays.
 
     Args:
         folder: where it keeps everything.
         host: the address on which it listens.
+        settings: of the server, as `name=value`.
     """
 
-    def __init__(self, folder: Path, host: str) -> None:
+    def __init__(self, folder: Path, host: str, settings: Sequence[str]) -> None:
         self.host = host
+        self._settings = settings
         self.port = free_port(host)
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        # No test here cuts the power: what the server would do for that case only costs time.
-        settings = (f"listen_addresses={self.host}", f"unix_socket_directories={self._folder}", "fsync=off")
+        settings = (f"listen_addresses={self.host}", f"unix_socket_directories={self._folder}", *self._settings)
         options = [option for setting in settings for option in ("-c", setting)]
         data, port = self._folder / "data", str(self.port)
         command: list[str | Path] = [programs() / "postgres", "-D", data, "-p", port, *options]
@@ -58,16 +63,26 @@ class Postgres:
         self._process.send_signal(number)
         self._process.wait(PATIENCE)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def new_database(self, like: str = "template1") -> str:
         """Make a database, empty or like another one of this server, and return its URL."""
         name = f"test_{next(_NAMES)}"
-        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}".encode())
         return self._address(name)
 
+    @property
+    def url(self) -> str:
+        """Of the database that every server has."""
+        return self._address("postgres")
+
     def answers(self) -> bool:
         try:
-            psycopg.connect(self._address("postgres"), connect_timeout=2).close()
+            psycopg.connect(self.url, connect_timeout=2).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -77,11 +92,14 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(host: str = "127.0.0.1", clients: str = "127.0.0.0/8") -> Iterator[Postgres]:
+def running_postgres(
+    host: str = "127.0.0.1", clients: str = "127.0.0.0/8", settings: Sequence[str] = IN_HASTE
+) -> Iterator[Postgres]:
     """A server that is gone, with all that it stored, at the end of the block.
 
     Args:
         clients: the network of those who may come.
+        settings: of the server, as `name=value`.
     """
     # Not below pytest's folders: the server does not run as root, and may not enter them.
     with TemporaryDirectory(prefix="equipoise-postgres-", dir="/tmp") as temporary:
@@ -92,7 +110,7 @@ def running_postgres(host: str = "127.0.0.1", clients: str = "127.0.0.0/8") -> I
         _run(programs() / "initdb", "--pgdata", data, "--username", "equipoise", "--auth", "trust", "--no-sync")
         with (data / "pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {clients} trust\n")
-        server = Postgres(folder, host)
+        server = Postgres(folder, host, settings)
         try:
             server.start()
             yield server
