@@ -15,7 +15,7 @@ CHAOS_ARGS ?=
 HITLESS_ARGS ?=
 LOCK_ARGS ?=
 
-.PHONY: help setup run demo test unit fuzz chaos hitless lint format docs bench bench-scale bench-traffic lock clean
+.PHONY: help setup run demo test unit fuzz chaos hitless lint format docs bench bench-scale bench-several bench-traffic lock clean
 
 # Tests start a PostgreSQL server of their own; the programs are Debian's.
 POSTGRES := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,install-postgresql)
@@ -73,6 +73,9 @@ bench: setup ## run the benchmarks; BENCH_ARGS goes to them
 
 bench-scale: setup ## weigh 5,000 load balancers and time cold starts of Envoy; BENCH_ARGS="--protocol TCP"
 	$(BIN)/python -m benchmarks.scale $(BENCH_ARGS)
+
+bench-several: setup $(POSTGRES) ## compare two services on one PostgreSQL with one; BENCH_ARGS="--rounds 3"
+	$(BIN)/python -m benchmarks.several $(BENCH_ARGS)
 
 # Other proxies and the tools that make load, installed only where one is missing; their services are not started.
 RIVALS := wrk iperf3 haproxy nginx-core libnginx-mod-stream

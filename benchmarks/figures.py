@@ -7,7 +7,6 @@ requests as for telling its figures; so what that takes is told by asking it man
 """
 
 import asyncio
-import os
 import socket
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.client import create_listener, create_load_balancer, logged_in
+from benchmarks.measure import processor_seconds
 from equipoise.node.admin import EnvoyAdmin
 from equipoise.node.files import DataPlaneFiles
 from stand import Service, eventually, running_backends
@@ -31,7 +31,6 @@ INTERVAL: Final = 15.0
 _NEVER: Final = 300.0
 _SETTINGS: Final = ("quotas.elb=100000", "log.level=warning")
 _NETWORK: Final = "127.244.0.0/16"
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 _AT_MOST: Final = 0.02
 
 
@@ -128,7 +127,7 @@ def _turn(folder: Path, interval: float, seconds: float) -> Turn:
 
 
 def _watch(service: Service, addresses: Sequence[str], interval: float, seconds: float) -> Turn:
-    before, started = _cpu(service.pid), time.monotonic()
+    before, started = processor_seconds(service.pid), time.monotonic()
     page, took = "", 0.0
     for number in range(1, round(seconds / INTERVAL) + 1):
         for address in addresses:
@@ -137,7 +136,7 @@ def _watch(service: Service, addresses: Sequence[str], interval: float, seconds:
         time.sleep(max(0.0, started + number * INTERVAL - time.monotonic()))
         if interval != _NEVER:
             page, took = _page(service)
-    of_service = (_cpu(service.pid) - before) / (time.monotonic() - started)
+    of_service = (processor_seconds(service.pid) - before) / (time.monotonic() - started)
     if interval == _NEVER:
         return Turn(of_service)
     return Turn(of_service, asyncio.run(_envoys_share(service)), len(page), took)
@@ -145,11 +144,11 @@ def _watch(service: Service, addresses: Sequence[str], interval: float, seconds:
 
 async def _envoys_share(service: Service) -> float:
     admin, pid = EnvoyAdmin(DataPlaneFiles(service.data_dir).admin_socket), service.envoy_pid
-    before = _cpu(pid)
+    before = processor_seconds(pid)
     for _ in range(_LOOKS):
         for path in _ENVOYS_FIGURES:
             await admin.read(path)
-    return (_cpu(pid) - before) / _LOOKS / INTERVAL
+    return (processor_seconds(pid) - before) / _LOOKS / INTERVAL
 
 
 def _page(service: Service) -> tuple[str, float]:
@@ -162,12 +161,6 @@ def _ask(address: str) -> None:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
         while connection.recv(65536):
             pass
-
-
-def _cpu(pid: int) -> float:
-    """Seconds, with those of commands that it ran and that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICKS
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -18,10 +18,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.client import LOAD_BALANCER, BenchmarkError, logged_in
+from benchmarks.client import LOAD_BALANCER, BenchmarkError, Stand, logged_in, times_a_second
 from benchmarks.memory import measure_memory
-from equipoise.client import ApiRequest, ApiResponse, AsyncClient, Client
-from stand import Service, running_service
+from equipoise.client import AsyncClient
+from stand import running_service
 
 _SETTINGS: Final = ("quotas.elb=1000000", "api.sync_wait=30", "jobs.busy_mark=0", "addresses.external=127.244.0.0/14")
 _CLIENTS: Final = 64
@@ -30,61 +30,6 @@ _READ_ROUNDS: Final = 7
 _WAITING: Final = 1000
 _NEWS_ROUNDS: Final = 50
 _LOAD_BALANCER: Final = {**LOAD_BALANCER, "bandwidth": 1}
-
-
-class Connection:
-    """A transport that costs less than any library: one kept connection, and answers with a length only, which are all
-    that are asked for."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def send(self, request: ApiRequest) -> ApiResponse:
-        content = request.content or b""
-        lines = [f"{request.method} {request.path} HTTP/1.1", "Host: bench", f"Content-Length: {len(content)}"]
-        lines += [f"{name}: {value}" for name, value in request.headers.items()]
-        self._writer.write("\r\n".join([*lines, "\r\n"]).encode() + content)
-        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        return ApiResponse(int(head.split(b" ", 2)[1]), {}, await self._reader.readexactly(length))
-
-    async def close(self) -> None:
-        self._writer.close()
-        await self._writer.wait_closed()
-
-
-class Stand:
-    """A service under load, and who is logged in to it."""
-
-    def __init__(self, service: Service, client: Client) -> None:
-        self.service = service
-        self._client = client
-
-    async def connected(self) -> AsyncClient:
-        """Another client with a connection of its own; close it."""
-        streams = await asyncio.open_connection("127.0.0.1", self.service.port)
-        found = AsyncClient(Connection(*streams), self._client.login)
-        found.token = self._client.token
-        return found
-
-    async def times_a_second(
-        self, act: Callable[[AsyncClient], Awaitable[object]], clients: int, seconds: float
-    ) -> float:
-        """How often in a second so many clients do this, each over one connection and again when it is done."""
-        done = 0
-        deadline = time.perf_counter() + seconds
-
-        async def one_client() -> None:
-            nonlocal done
-            async with await self.connected() as client:
-                while time.perf_counter() < deadline:
-                    await act(client)
-                    done += 1
-
-        started = time.perf_counter()
-        await asyncio.gather(*(one_client() for _ in range(clients)))
-        return done / (time.perf_counter() - started)
 
 
 async def creations_a_second(stand: Stand, seconds: float) -> float:
@@ -98,15 +43,15 @@ async def creations_a_second(stand: Stand, seconds: float) -> float:
         if listener["status"] != "ACTIVE":
             raise BenchmarkError(f"Not in force: {listener['status']}.")
 
-    return await stand.times_a_second(create, _CLIENTS, seconds)
+    return await times_a_second([stand], create, _CLIENTS, seconds)
 
 
 async def read_ratio(stand: Stand, job_id: str) -> tuple[float, float]:
     """The rate of reading a job, and its ratio to the rate of a constant: medians of rounds in turn."""
     rates, ratios = [], []
     for _ in range(_READ_ROUNDS):
-        bare = await stand.times_a_second(lambda client: client.look(), _READERS, 1.0)
-        rate = await stand.times_a_second(lambda client: client.job(job_id), _READERS, 1.0)
+        bare = await times_a_second([stand], lambda client: client.look(), _READERS, 1.0)
+        rate = await times_a_second([stand], lambda client: client.job(job_id), _READERS, 1.0)
         rates.append(rate)
         ratios.append(rate / bare)
     return median(rates), median(ratios)
@@ -141,7 +86,7 @@ async def cost_of_waiting(stand: Stand, job_id: str, resume: Callable[[], None])
     ends = [asyncio.create_task(client.ended(job_id, 120)) for client in waiting]
     # The tasks take their first step, which sends the request; what is answered next was asked after them.
     await asyncio.sleep(0)
-    await stand.times_a_second(lambda client: client.look(), _READERS, 1.0)
+    await times_a_second([stand], lambda client: client.look(), _READERS, 1.0)
     cost = measure_memory(stand.service, "while they wait").total - before
     resume()
     for job in await asyncio.gather(*ends):

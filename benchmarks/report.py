@@ -57,7 +57,7 @@ def show(console: Console, results: Results) -> None:
 
 
 def _timings(title: str, rows: Iterable[tuple[str, Summary]], base: float) -> Table:
-    table = _table(title)
+    table = titled(title)
     table.add_column("milliseconds")
     for name in ("count", "median", "90 %", "least", "most", "ratio"):
         table.add_column(name, justify="right")
@@ -69,7 +69,7 @@ def _timings(title: str, rows: Iterable[tuple[str, Summary]], base: float) -> Ta
 
 def memory_table(memory: Memory) -> Table:
     """MiB of each process and together."""
-    table = _table(f"Memory, {memory.when}")
+    table = titled(f"Memory, {memory.when}")
     table.show_footer = True
     table.add_column("process", footer="together")
     table.add_column("PSS, MiB", justify="right", footer=f"{memory.total:.1f}")
@@ -80,7 +80,7 @@ def memory_table(memory: Memory) -> Table:
 
 def verdicts_table(verdicts: Iterable[Verdict]) -> Table:
     """What was measured against its targets."""
-    table = _table("Targets")
+    table = titled("Targets")
     for name in ("target", "measured", "at most", ""):
         table.add_column(name, justify="left" if name in {"target", ""} else "right")
     for each in verdicts:
@@ -89,5 +89,6 @@ def verdicts_table(verdicts: Iterable[Verdict]) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
+def titled(title: str) -> Table:
+    """A table as all benchmarks show it, without columns."""
     return Table(title=title, title_justify="left", title_style="bold", min_width=60)
