@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from equipoise.node.admin import EnvoyAdmin
-from equipoise.observe import health as health_module
-from equipoise.observe.health import HealthObserver
+from equipoise.node.telemetry import health as health_module
+from equipoise.node.telemetry.health import HealthObserver
 from equipoise.proxy.model import ProxyHealthCheck, ServedProtocol
 from tests.integration.southbound import (
     DEADLINE_SECONDS,

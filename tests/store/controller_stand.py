@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
 from typing import Any, TypeVar
@@ -16,13 +17,18 @@ from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.certificates.vault import Vault
 from equipoise.controller.compile import ProxySettings
 from equipoise.controller.controller import Controller
-from equipoise.controller.draining import Draining
 from equipoise.controller.slow_start import SlowStart
 from equipoise.core.commands import AddMemberCommand, CreateLoadBalancerCommand
 from equipoise.core.jobs import Job
 from equipoise.core.quotas import Quotas
 from equipoise.core.references import listeners, pools
-from equipoise.proxy.backend import NodeObserver, Published, PublishedVersion
+from equipoise.node.agent import Agent
+from equipoise.node.draining import Draining
+from equipoise.node.probes.targets import UdpCheckTarget
+from equipoise.node.probes.udp_health import OnHealth
+from equipoise.node.telemetry.served import Served
+from equipoise.proxy.backend import ProxyObserver
+from equipoise.proxy.link import Confirmed, Member, Published, PublishedVersion, SendToController, SendToNode
 from equipoise.proxy.model import ProxyLoadBalancer
 from equipoise.proxy.rejections import RejectedResource, RejectionKind
 from equipoise.store import tables
@@ -42,14 +48,15 @@ NODE = "node-1"
 
 
 class FakeNode:
-    """Stands for the control stream and one node: remembers what is desired, confirms and rejects when told to."""
+    """Stands for the proxy of a node: remembers what is desired, confirms and rejects when told to."""
 
-    observer: NodeObserver
+    observer: ProxyObserver
+    say: SendToController
 
     def __init__(self, node_id: str) -> None:
         self.node_id = node_id
         self.desired: dict[str, DesiredResources] = {}
-        self._revisions: dict[str, int] = {}
+        self.withdrawn: set[str] = set()
         self.acknowledged: dict[str, int] = {}
         self.is_ready = False
         self.confirms_at_once = True
@@ -59,15 +66,15 @@ class FakeNode:
     def publish(self, states: Iterable[Published]) -> None:
         for one in states:
             self.desired[one.load_balancer_id] = desired_of(one)
-            self._revisions[one.load_balancer_id] = one.revision
         self.published.set()
         # Nobody confirms who is not connected.
         if self.confirms_at_once and self.is_connected:
             self.confirm_all()
 
-    def forget(self, load_balancer_id: str) -> None:
-        self.desired.pop(load_balancer_id, None)
-        self._revisions.pop(load_balancer_id, None)
+    def withdraw(self, load_balancer_ids: Iterable[str]) -> None:
+        for id in load_balancer_ids:
+            self.desired.pop(id, None)
+            self.withdrawn.add(id)
 
     def acknowledge_rejection(self, load_balancer_id: str, generation: int) -> None:
         self.acknowledged[load_balancer_id] = generation
@@ -75,27 +82,25 @@ class FakeNode:
     def ready(self) -> None:
         self.is_ready = True
 
-    def reconnect(self, node_id: str) -> None:
-        self.disconnect(node_id)
-        asyncio.get_running_loop().call_soon(self.connect, node_id)
-
-    def connect(self, node_id: str | None = None) -> None:
-        node_id = node_id or self.node_id
+    def connect(self) -> None:
         self.is_connected = True
-        self.observer.node_connected(node_id)
+        self.observer.node_connected(self.node_id)
         if self.confirms_at_once:
-            self.confirm_all(node_id)
+            self.confirm_all()
 
-    def disconnect(self, node_id: str | None = None) -> None:
-        self.observer.node_disconnected(node_id or self.node_id)
+    def disconnect(self) -> None:
+        self.is_connected = False
+        self.observer.node_disconnected(self.node_id)
 
-    def confirm_all(self, node_id: str | None = None) -> None:
-        self.confirm(*self.desired, node_id=node_id)
+    def confirm_all(self) -> None:
+        self.confirm(*self.desired)
 
-    def confirm(self, *load_balancer_ids: str, node_id: str | None = None) -> None:
+    def confirm(self, *load_balancer_ids: str) -> None:
         """As they were published last."""
-        versions = {id: PublishedVersion(self.desired[id].generation, self._revisions[id]) for id in load_balancer_ids}
-        asyncio.get_running_loop().call_soon(self.observer.confirmed, node_id or self.node_id, versions)
+        self.confirm_generations({id: self.desired[id].generation for id in load_balancer_ids})
+
+    def confirm_generations(self, generations: Mapping[str, int]) -> None:
+        asyncio.get_running_loop().call_soon(self.observer.confirmed, self.node_id, generations)
 
     def reject(self, load_balancer_id: str, listener_id: str, reason: str) -> None:
         generation = self.desired[load_balancer_id].generation
@@ -104,6 +109,39 @@ class FakeNode:
         kind = RejectionKind.ADDRESS_IN_USE if "cannot listen" in reason else RejectionKind.STRUCTURE
         rejected = RejectedResource(load_balancer_id, generation, concerns, "resource", kind, reason)
         asyncio.get_running_loop().call_soon(self.observer.rejected, self.node_id, [rejected])
+
+
+class FakeChecks:
+    """Stands for the checks over UDP: says of members what a test wants."""
+
+    def __init__(self, on_health: OnHealth) -> None:
+        self._on_health = on_health
+        self._load_balancers: dict[Member, str] = {}
+        self._known: dict[Member, bool] = {}
+        self.targets: dict[str, Sequence[UdpCheckTarget]] = {}
+
+    def start(self) -> None: ...
+
+    async def failed(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def put(self, load_balancer_id: str, targets: Sequence[UdpCheckTarget]) -> None:
+        self.targets[load_balancer_id] = targets
+        self._load_balancers.update((each.member, load_balancer_id) for each in targets)
+        told = {each.member: each.healthy for each in targets}
+        self._known = {member: known for member, known in self._known.items() if member in told} | {
+            member: known for member, known in told.items() if known is not None and member not in self._known
+        }
+
+    def known(self, load_balancer_id: str) -> Mapping[Member, bool]:
+        return {m: known for m, known in self._known.items() if self._load_balancers[m] == load_balancer_id}
+
+    def see(self, seen: Mapping[Member, bool]) -> None:
+        """Let that be the outcome of checks."""
+        self._known.update(seen)
+        for member, healthy in seen.items():
+            self._on_health(self._load_balancers[member], {member: healthy})
 
 
 class RecordingCutter:
@@ -156,6 +194,8 @@ class Stand:
         vault: Vault,
         draining: Draining,
         cutter: RecordingCutter,
+        agent: Agent,
+        checks: FakeChecks,
     ) -> None:
         self.database = database
         self._looking = open_engine(url)
@@ -166,6 +206,9 @@ class Stand:
         self.vault = vault
         self.draining = draining
         self.cutter = cutter
+        self.agent = agent
+        self.checks = checks
+        self._agents = [agent]
         self.waiters = JobWaiters(database)
         self.events: list[Event] = []
         database.on_commit(self.events.extend)
@@ -175,7 +218,16 @@ class Stand:
         with self._looking.connect() as connection:
             return work(connection)
 
-    def close(self) -> None:
+    def join(self, node_id: str) -> FakeNode:
+        """Another node at the same controller, connected."""
+        node = FakeNode(node_id)
+        self._agents.append(new_agent(self.controller, node, FakeLimits(None), Draining(RecordingCutter())))
+        node.connect()
+        return node
+
+    async def close(self) -> None:
+        for agent in self._agents:
+            await agent.stop()
         self._looking.dispose()
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
@@ -237,11 +289,17 @@ class Stand:
         row = tables.jobs.c
         look = select(row.load_balancer_id, row.generation, row.accepted_revision).where(row.id == accepted.job_id)
         id, *version = self.read(lambda connection: connection.execute(look).one())
-        self.controller.observer.confirmed(self.node.node_id, {id: PublishedVersion._make(version)})
+        session = self.controller.fleet.sessions[self.node.node_id]
+        self.node.say(Confirmed(session, {id: PublishedVersion._make(version)}))
 
     def story(self, accepted: Accepted) -> list[str]:
         """The states that the job went through, in the order of commits."""
         return [e.status.value for e in self.events if isinstance(e, JobMoved) and e.job_id == accepted.job_id]
+
+    async def attached(self) -> None:
+        """Wait until the controller has taken the node over, and has told it everything."""
+        await self.until(lambda: self.node.node_id in self.controller.fleet.sessions)
+        await self.until(lambda: self.node.is_ready)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something that the background work brings about holds."""
@@ -257,6 +315,19 @@ class Stand:
         await self.until(
             lambda: load_balancer_id in self.node.desired and self.node.desired[load_balancer_id].generation >= newest
         )
+
+
+def new_agent(controller: Controller, node: FakeNode, limits: FakeLimits, draining: Draining) -> Agent:
+    """The agent of a node, at work."""
+
+    def connect(send: SendToNode) -> SendToController:
+        node.say = controller.connect(node.node_id, send)
+        return node.say
+
+    agent = Agent(connect, node, limits, draining, FakeChecks, Served())
+    node.observer = agent
+    agent.start()
+    return agent
 
 
 def new_load_balancer(**fields: object) -> CreateLoadBalancerCommand:
@@ -296,20 +367,19 @@ async def open_stand(
     database.start()
     vault = vault or Vault(Fernet.generate_key())
     cutter = RecordingCutter()
-    draining = Draining(database, cutter)
+    draining = Draining(cutter, clock or time.monotonic)
     limits = FakeLimits(unavailable_reason)
     node = FakeNode(node_id)
-    controller = Controller(
-        database, time_limit, vault.unseal, draining, limits, SlowStart(slow_start), ProxySettings(), node
-    )
-    node.observer = controller.observer
+    controller = Controller(database, time_limit, vault.unseal, SlowStart(slow_start), ProxySettings())
+    agent = new_agent(controller, node, limits, draining)
+    assert isinstance(agent.checks, FakeChecks)
     policy = Policy(
         pools={"External": IPv4Network(external), "Internal": IPv4Network("127.78.0.0/16")},
         quotas=Quotas(load_balancers=1000, listeners=100, members=1000),
         job_time_limit=time_limit,
         chooser=random.Random(7),
     )
-    stand = Stand(url, database, controller, node, limits, policy, vault, draining, cutter)
+    stand = Stand(url, database, controller, node, limits, policy, vault, draining, cutter, agent, agent.checks)
     await controller.start()
     if connected:
         node.connect()
@@ -317,8 +387,8 @@ async def open_stand(
         yield stand
     finally:
         await controller.stop()
+        await stand.close()
         await database.stop()
-        stand.close()
 
 
 @asynccontextmanager

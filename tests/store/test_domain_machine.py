@@ -535,7 +535,9 @@ class Domain(RuleBasedStateMachine):
         self.what_users_see_is_what_was_not_taken_back()
         self.an_address_is_held_by_a_load_balancer_or_kept()
         self.generations_only_rise()
-        self.the_node_is_told_what_stands()
+        # A node that is away is told when it is back.
+        if self.connected:
+            self.the_node_is_told_what_stands()
 
     def the_jobs_stand_as_in_the_model(self) -> None:
         for job in self.jobs:

@@ -153,8 +153,8 @@ async def test_of_removals_and_additions_that_end_in_two_parts_the_last_one_says
         if cancelled is not None:
             await cancel(stand, jobs[cancelled])
         before = stand.members(listener)
-        await stand.handed_over(load_balancer)
         stand.node.connect()
+        await stand.handed_over(load_balancer)
         for number in (at_first, 3):
             if number != cancelled:
                 stand.confirm_change_of(jobs[number])
@@ -188,8 +188,8 @@ async def test_an_addition_that_fails_after_the_removal_before_it_succeeded_leav
         listener, member = await a_member_without_node(stand)
         load_balancer = stand.read(lambda c: listeners.show_listener(c, CALLER, listener)).listener.load_balancer_id
         removal = await stand.remove_members(listener, member)
-        await stand.handed_over(load_balancer)
         stand.node.connect()
+        await stand.handed_over(load_balancer)
         again = await stand.add_member(listener, MEMBER)
         stand.confirm_change_of(removal)
         assert (await stand.ended(removal)).status == JobStatus.SUCCESS

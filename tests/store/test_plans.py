@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from equipoise.store import inheritance, listeners, load_balancers, udp_checks, watermark
+from equipoise.store import inheritance, listeners, load_balancers, watermark
 from equipoise.store.database import Transaction, open_engine, sqlite_url
 from equipoise.store.jobs import queries
 from equipoise.store.migrate import upgrade
@@ -58,12 +58,6 @@ def test_a_status_is_told_without_a_look_at_sub_jobs(connection: Connection, rea
 def test_members_under_way_are_found_without_a_look_at_other_load_balancers(connection: Connection) -> None:
     plan = plan_of(connection, lambda c: inheritance.members_under_way(c, "load balancer", "pool"))
     assert plan == ["SEARCH jobs USING INDEX ix_jobs_unfinished (load_balancer_id=?)"]
-
-
-def test_whom_to_check_is_found_without_a_look_at_all_listeners_for_each_member(connection: Connection) -> None:
-    plan = plan_of(connection, udp_checks.targets)
-    assert "SEARCH listeners USING INDEX ix_listeners_load_balancer_id (load_balancer_id=?)" in plan
-    assert not [step for step in plan if "SCAN listeners" in step]
 
 
 def test_what_a_watermark_passes_is_found_without_a_look_at_all_that_there_is(connection: Connection) -> None:

@@ -13,7 +13,7 @@ from equipoise.api.classic.handlers import load_balancers as classic_load_balanc
 from equipoise.core.commands import Filter
 from equipoise.core.jobs import JobStatus
 from equipoise.core.model import Status
-from equipoise.proxy.backend import PublishedVersion
+from equipoise.proxy.link import PublishedVersion
 from equipoise.store.tables import nodes
 from equipoise.usecases import health_monitors, jobs, listeners, load_balancers, members
 from equipoise.usecases.context import Accepted
@@ -186,13 +186,15 @@ async def test_what_is_changed_is_pending_until_the_change_is_confirmed(place: P
 
 
 async def test_every_live_node_has_to_confirm(place: Place) -> None:
-    place.stand.controller.observer.node_connected("node-2")
+    two = place.stand.join("node-2")
+    two.confirms_at_once = False
+    await place.stand.until(lambda: "node-2" in place.stand.controller.fleet.sessions)
     accepted = await place.update(backend_port=9001)
     await place.stand.handed_over(place.id)
     place.stand.node.confirm_all()
     await place.stand.until(lambda: place.stand.in_force(NODE, place.id) == place.version().revision)
     assert place.seen().listener == PENDING
-    place.stand.node.confirm_all("node-2")
+    two.confirm_all()
     await place.succeeds(accepted)
     assert place.seen() == ALL_ACTIVE
 
@@ -200,7 +202,8 @@ async def test_every_live_node_has_to_confirm(place: Place) -> None:
 async def test_an_older_generation_that_is_confirmed_does_not_make_it_active(place: Place) -> None:
     before = place.version()
     accepted = await place.update(backend_port=9001)
-    place.stand.controller.observer.confirmed(NODE, {place.id: before})
+    place.stand.node.confirm_generations({place.id: before.generation})
+    await place.stand.handed_over(place.id)
     later = await place.update(backend_port=9002)
     place.stand.confirm_change_of(accepted)
     await place.succeeds(accepted)
@@ -252,12 +255,12 @@ async def test_what_is_being_deleted_with_its_load_balancer_is_pending(place: Pl
     assert place.seen() == Seen(PENDING, PENDING, PENDING, ())
     await place.cancel(deletion)
     assert place.seen() == Seen(ACTIVE, ACTIVE, ACTIVE, ())
-    place.stand.controller.observer.node_connected(NODE)
+    place.stand.node.connect()
     confirm(place)
     await place.succeeds(removal)
 
 
 async def disconnect(place: Place) -> None:
     """Without a node jobs stay INIT, in which they can be cancelled."""
-    place.stand.controller.observer.node_disconnected(NODE)
+    place.stand.node.disconnect()
     await place.stand.until(lambda: not place.stand.read(lambda c: c.execute(select(nodes.c.live)).scalar_one()))

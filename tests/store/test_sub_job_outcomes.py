@@ -49,8 +49,8 @@ async def part_from_node(stand: Stand) -> None:
 
 
 async def meet_node(stand: Stand, load_balancer_id: str) -> None:
-    await stand.handed_over(load_balancer_id)
     stand.node.connect()
+    await stand.handed_over(load_balancer_id)
     stand.node.confirm_all()
 
 
@@ -227,8 +227,8 @@ async def check_outcomes(database_url: str, count: int, cancelled: set[int], add
             case "confirmed":
                 await meet_node(stand, load_balancer_id)
             case "refused":
-                await stand.handed_over(load_balancer_id)
                 stand.node.connect()
+                await stand.handed_over(load_balancer_id)
                 stand.node.reject(load_balancer_id, listener_id, "refused by the test")
             case "cancelled":
                 with suppress(ServiceError):  # all parts were, and so the job has ended

@@ -9,8 +9,8 @@ from sqlalchemy import delete, func, select
 
 from equipoise.controller import reconcile
 from equipoise.core.jobs import JobStatus
-from equipoise.proxy.backend import PublishedVersion
-from equipoise.store import nodes, tables, udp_checks, watermark
+from equipoise.proxy.link import Confirmed, PublishedVersion
+from equipoise.store import members, nodes, tables, watermark
 from equipoise.store.database import Transaction
 from equipoise.store.jobs import transitions
 from equipoise.store.nodes import SessionLostError
@@ -265,14 +265,15 @@ def rows_of_lagging(stand: Stand) -> int:
 async def test_nothing_is_stored_of_load_balancers_that_are_in_force(database_url: str) -> None:
     async with open_stand(database_url) as stand:
         stand.node.confirms_at_once = False
-        others = ("node-2", "node-3")
-        for node in others:
-            stand.node.connect(node)
+        nodes = [stand.node, stand.join("node-2"), stand.join("node-3")]
+        for node in nodes:
+            node.confirms_at_once = False
+        await stand.until(lambda: len(stand.controller.fleet.sessions) == len(nodes))
         created = await asyncio.gather(*(stand.create_load_balancer() for _ in range(300)))
         for each in created:
             await stand.handed_over(each.resource_id)
-        for node in (NODE, *others):
-            stand.node.confirm_all(node)
+        for node in nodes:
+            node.confirm_all()
         for each in created:
             assert (await stand.ended(each)).status is SUCCESS
         assert rows_of_lagging(stand) == 0
@@ -290,7 +291,7 @@ async def test_parts_of_a_long_confirmation_leave_nothing_behind_between_them(
         behind: list[int] = []
         stand.database.on_commit(lambda _events: behind.append(rows_of_lagging(stand)))
         newest = {each.resource_id: stand.newest(each.resource_id) for each in reversed(created)}
-        stand.controller.observer.confirmed(NODE, newest)
+        stand.node.say(Confirmed(stand.controller.fleet.sessions[NODE], newest))
         for each in created:
             assert (await stand.ended(each)).status is SUCCESS
         assert len(behind) >= 4
@@ -301,10 +302,10 @@ async def test_a_load_balancer_that_was_moved_by_health_does_not_lag(database_ur
     async with open_stand(database_url) as stand:
         created = await stand.create_load_balancer()
         id = created.resource_id
-        listener = await stand.create_listener(id, protocol="UDP", backend_protocol="UDP")
+        listener = await stand.create_listener(id)
         await stand.ended(await stand.add_member(listener.resource_id))
         before = stand.newest(id)
-        await stand.write(lambda tx: udp_checks.observe(tx, {(listener.resource_id, "127.0.1.1"): False}))
+        await stand.write(lambda tx: members.observe_health(tx, {(listener.resource_id, "127.0.1.1"): False}))
         after = stand.newest(id)
         assert after == PublishedVersion(before.generation, after.revision)
         assert after.revision > before.revision

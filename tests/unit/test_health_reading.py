@@ -2,7 +2,7 @@
 
 import json
 
-from equipoise.observe.health_reading import from_clusters, from_events
+from equipoise.node.telemetry.health_reading import from_clusters, from_events
 
 
 def line(event: str, address: str = "10.0.0.1", cluster: str = "l1") -> str:

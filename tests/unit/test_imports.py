@@ -22,8 +22,7 @@ ROOMS = {
     "proxy": {"core"},
     "backends": {"core", "proxy"},
     "node": {"core", "proxy", "backends"},
-    "observe": {"core", "store", "node"},
-    "metrics": {"core", "store", "identity", "backends", "node", "observe"},
+    "metrics": {"core", "store", "identity", "backends", "node"},
     "controller": {"core", "store", "certificates", "proxy"},
 }
 """Each room with those that it may import. `app` wires all of them; what `cli` shows may come from anywhere."""

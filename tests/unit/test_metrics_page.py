@@ -16,8 +16,8 @@ from equipoise.metrics.jobs import JobFigures
 from equipoise.metrics.page import MetricsPage
 from equipoise.metrics.stream import StreamFigures
 from equipoise.metrics.token import MetricsTokenError, read_or_make
-from equipoise.observe.traffic import Look
-from equipoise.observe.traffic_reading import ListenerCounts, MemberCounts
+from equipoise.node.telemetry.traffic import Look
+from equipoise.node.telemetry.traffic_reading import ListenerCounts, MemberCounts
 from equipoise.store.events import JobMoved
 from equipoise.store.inventory import Inventory, ListenerLabels, LoadBalancerLabels, MemberLabels
 
@@ -43,13 +43,13 @@ MEMBERS = {(WEB, "127.0.0.9"): MemberCounts(active=1, connections=6, failed_conn
 
 
 def looked(*, is_up: bool = True, packets_are_counted: bool = True) -> Look:
-    return Look(1_500, INVENTORY, FIGURES, MEMBERS, is_up, packets_are_counted)
+    return Look(1_500, FIGURES, MEMBERS, is_up, packets_are_counted)
 
 
 def page_of(look: Look | None) -> str:
     page = MetricsPage("local", lambda: None, lambda: 0)
     if look is not None:
-        page.traffic.take(look)
+        page.traffic.take(look, INVENTORY)
     return "".join(page.lines({}))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equipoise.observe.traffic_reading import (
+from equipoise.node.telemetry.traffic_reading import (
     ListenerCounts,
     MemberCounts,
     MemberStatistics,

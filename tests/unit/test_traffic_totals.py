@@ -1,7 +1,7 @@
 """Counters that are shown to collectors never go back."""
 
-from equipoise.observe.totals import Totals
-from equipoise.observe.traffic_reading import ListenerCounts, MemberCounts
+from equipoise.node.telemetry.totals import Totals
+from equipoise.node.telemetry.traffic_reading import ListenerCounts, MemberCounts
 
 LISTENER = "a" * 32
 MEMBER = (LISTENER, "127.0.0.9")

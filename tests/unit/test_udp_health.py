@@ -9,14 +9,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipoise.observe.thresholds import Standing, judged
-from equipoise.observe.udp_health import UdpSchedule
-from equipoise.observe.udp_probe import PROBE, UdpProbe
-from equipoise.store.udp_checks import UdpCheckTarget
+from equipoise.node.probes.targets import UdpCheckTarget
+from equipoise.node.probes.thresholds import Standing, judged
+from equipoise.node.probes.udp_health import UdpSchedule
+from equipoise.node.probes.udp_probe import PROBE, UdpProbe
 
 THRESHOLDS = st.integers(1, 10)
 RESULTS = st.lists(st.booleans(), max_size=60)
-TARGET = UdpCheckTarget("lb", "l1", "10.0.0.1", 53, 5, 2, 2, 3, None, ("check", "member"))
+TARGET = UdpCheckTarget("lb", "l1", "10.0.0.1", 53, 5, 2, 2, 3)
 MEMBER = "l1", "10.0.0.1"
 
 
@@ -66,7 +66,7 @@ class Clockwork:
     def __init__(self, *targets: UdpCheckTarget) -> None:
         self.probes = Probes()
         self.told: list[Mapping[tuple[str, str], bool]] = []
-        self.schedule = UdpSchedule(self.probes, self.told.append, spread=lambda _: 0.0)
+        self.schedule = UdpSchedule(self.probes, lambda _, seen: self.told.append(seen), spread=lambda _: 0.0)
         self.now = 100.0
         self.put(*targets)
 
@@ -160,13 +160,6 @@ def test_what_goes_on_as_it_was_keeps_its_rhythm_and_its_count() -> None:
     assert {MEMBER: False} in clockwork.told
 
 
-def test_a_member_made_anew_is_not_known() -> None:
-    clockwork = Clockwork(replace(TARGET, healthy=True))
-    clockwork.put(replace(TARGET, reason=("check", "another member")))
-    clockwork.refuse()
-    assert clockwork.told == [{MEMBER: False}]
-
-
 def test_nobody_is_probed_any_more_after_the_end() -> None:
     clockwork = Clockwork(TARGET)
     clockwork.put()
@@ -179,7 +172,7 @@ def test_nobody_is_probed_any_more_after_the_end() -> None:
 
 def test_no_more_than_a_batch_is_done_at_once_and_the_rest_is_due_now() -> None:
     probes = Probes()
-    schedule = UdpSchedule(probes, lambda _: None, spread=lambda _: 0.0)
+    schedule = UdpSchedule(probes, lambda _id, _seen: None, spread=lambda _: 0.0)
     schedule.put("lb", [replace(TARGET, address=f"10.0.{n // 250}.{n % 250}") for n in range(1000)], 0.0)
     assert schedule.run(0.0, most=64) == 0.0
     assert len(probes.sent) == 64
@@ -192,7 +185,7 @@ def test_those_of_whom_nothing_is_known_are_asked_within_a_second_and_the_others
         asked.append(most)
         return most
 
-    schedule = UdpSchedule(Probes(), lambda _: None, spread)
+    schedule = UdpSchedule(Probes(), lambda _id, _seen: None, spread)
     schedule.put("lb", [TARGET, replace(TARGET, pool_id="l2", healthy=True)], 0.0)
     assert asked == [1.0, 5]
 

@@ -13,6 +13,13 @@ class Part(Protocol):
     async def stop(self) -> None: ...
 
 
+class MayFail(Protocol):
+    """What has a task of its own."""
+
+    async def failed(self) -> None:
+        """Return only by raising: a defect that ended it."""
+
+
 async def begin(parts: AsyncExitStack, *those: Part) -> None:
     """Start parts in order; they are stopped, in the reverse order, with the stack."""
     for part in those:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -10,12 +11,11 @@ from sqlalchemy import Connection
 
 from equipoise.api.classic.errors import render
 from equipoise.app.api import application, job_document
-from equipoise.app.local_node import LocalNode
+from equipoise.app.node import NODE_ID, Node
 from equipoise.app.parts import begin
 from equipoise.certificates.vault import KEY_FILE, Vault
 from equipoise.controller.compile import ProxySettings
 from equipoise.controller.controller import Controller
-from equipoise.controller.draining import Draining
 from equipoise.controller.retention import Retention
 from equipoise.controller.settings_check import SettingsCheck
 from equipoise.controller.slow_start import SlowStart
@@ -30,10 +30,12 @@ from equipoise.identity.external import ExternalKeystone
 from equipoise.identity.passwords import Passwords
 from equipoise.identity.service import Identity
 from equipoise.journal import write_transitions
+from equipoise.metrics.page import MetricsPage
 from equipoise.node.files import DataPlaneFiles
+from equipoise.node.telemetry.traffic import Look
 from equipoise.settings.table import Settings
-from equipoise.store import certificates, desired, migrate, tokens, webhooks
-from equipoise.store.database import Database, sqlite_url
+from equipoise.store import certificates, desired, inventory, migrate, tokens, webhooks
+from equipoise.store.database import Database, StoreUnavailable, sqlite_url
 from equipoise.webhooks.delivery import Deliveries
 from equipoise.webhooks.targets import Targets
 
@@ -57,7 +59,7 @@ class Equipoise:
         self._directory = DataDirectory(data_directory)
         self._listen = listen
         self._settings = settings
-        self._node: LocalNode | None = None
+        self._node: Node | None = None
         self._leaves_traffic = False
         self._readiness = Readiness()
         self._http = HttpServer(
@@ -119,7 +121,7 @@ class Equipoise:
         vault = await _vault(key_file, database)
         identity = await self._identity(parts, database, vault, key_file)
 
-        node = self._node = await LocalNode.open(self._directory, settings, database, vault, key_file)
+        node = self._node = await Node.open(self._directory, settings, vault, key_file)
         if self._leaves_traffic:
             node.leave_traffic()
         database.on_commit(node.page.jobs.follow)
@@ -127,20 +129,21 @@ class Equipoise:
             database,
             settings.jobs.time_limit,
             vault.unseal,
-            Draining(database, node.cutter),
-            node.limits,
             SlowStart(settings.members.slow_start),
             ProxySettings(settings.envoy.tcp_keepalive, settings.access_log.listeners.names),
-            node.backend,
         )
         targets = Targets(settings.webhooks.forbidden)
         deliveries = Deliveries(
             database, vault.unseal, job_document(settings.jobs.empty_sub_jobs), targets, settings.webhooks.timeout
         )
         check = SettingsCheck(database, self._directory.instance, settings.shared())
-        await begin(parts, node.limits, controller, Retention(database, settings.jobs.retention), deliveries, check)
-        load_balancer_ids = await database.read(desired.all_ids)
-        await parts.enter_async_context(node.running(controller.observer, load_balancer_ids))
+        await begin(parts, controller, Retention(database, settings.jobs.retention), deliveries, check)
+        node.keep_only(await database.read(desired.all_ids))
+        # Services that share a database tell their nodes apart.
+        node_id = self._directory.instance if database.is_shared else NODE_ID
+        # Both are in this process, and messages between them are calls.
+        connect = partial(controller.connect, node_id)
+        await parts.enter_async_context(node.running(connect, partial(_taken, database, node.page)))
         self._may_fail = (database, controller, node, deliveries, identity)
 
         if not await controller.wait_until_in_force(NODE_PATIENCE):
@@ -187,6 +190,14 @@ class Equipoise:
 
 async def _vault(key_file: Path, database: Database) -> Vault:
     return Vault.open(key_file, await database.read(_any_sealed))
+
+
+async def _taken(database: Database, page: MetricsPage, look: Look) -> None:
+    """Show what a look at the traffic found, of all that exists."""
+    try:
+        page.traffic.take(look, await database.read(inventory.everything))
+    except StoreUnavailable as error:
+        _log.warning("traffic_not_shown", reason=str(error))
 
 
 def _any_sealed(connection: Connection) -> str | None:

@@ -1,6 +1,6 @@
 """Compiles the desired rows of a load balancer into the proxy model. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from equipoise.certificates.pair import served_certificate, served_key
@@ -82,7 +82,14 @@ def compile_load_balancer(
         pools=tuple(_pool(desired.pools[id], desired, shares.get(id, {}), settings) for id in used),
         # Without meaning for Internal.
         bandwidth=load_balancer.bandwidth if load_balancer.type == EXTERNAL else None,
+        idle=_idle(desired, {each.listener_id for each in listeners}.union(used)),
     )
+
+
+def _idle(desired: DesiredLoadBalancer, used: Collection[str]) -> tuple[str, ...]:
+    """The ids of listeners and their pools that serve nothing now."""
+    those = {id for each in desired.listeners for id in (each.id, each.default_pool_id) if id is not None}
+    return tuple(sorted(those.difference(used)))
 
 
 def _listener(
@@ -108,7 +115,7 @@ def _pool(pool: Pool, desired: DesiredLoadBalancer, shares: Mapping[str, int], s
         protocol=ServedProtocol(pool.protocol),
         algorithm=_ALGORITHMS[Algorithm(pool.algorithm)],
         members=_members(pool, desired, shares),
-        health_check=None if monitor is None or udp else _health_check(monitor),
+        health_check=None if monitor is None else _health_check(monitor),
         persistence=_PERSISTENCE[PersistenceType(pool.persistence_type)]
         if pool.persistent and pool.persistence_type
         else None,
@@ -132,21 +139,24 @@ def _tls(listener: Listener, desired: DesiredLoadBalancer, unseal: Unseal) -> Pr
 def _members(pool: Pool, desired: DesiredLoadBalancer, shares: Mapping[str, int]) -> tuple[ProxyMember, ...]:
     """Each place once, with the largest weight that is asked for it; that of a member that is no backup, if there is.
     Where members have less than their full share, weights are in parts of it.
-
-    Envoy has no checks for UDP: who fails ours is left out, as long as there is a monitor. Left out and not marked as
-    unhealthy: if all are marked, Envoy goes on sending the datagrams of the sessions that there are to members known
-    to be down.
     """
     found = desired.members.get(pool.id, ())
-    failing: set[str] = set()
-    if pool.protocol == Protocol.UDP and pool.id in desired.health_monitors:
-        failing = {member.address for member in found if member.failing}
+    # What is known from a proxy must not change what proxies are told.
+    is_told = pool.protocol == Protocol.UDP and pool.id in desired.health_monitors
     places: dict[tuple[str, int], ProxyMember] = {}
     for each in found:
         port = each.port or pool.default_port
-        if each.address in failing or port is None:
+        if port is None:
             continue
-        member = ProxyMember(each.address, port, each.weight, each.backup, each.monitor_address, each.monitor_port)
+        member = ProxyMember(
+            each.address,
+            port,
+            each.weight,
+            each.backup,
+            each.monitor_address,
+            each.monitor_port,
+            each.healthy if is_told else None,
+        )
         there = places.get((each.address, port))
         if there is None or (member.backup, -member.weight) < (there.backup, -there.weight):
             places[each.address, port] = member

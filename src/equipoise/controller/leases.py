@@ -1,47 +1,53 @@
-"""Keeps the sessions of this controller's nodes, and ends those of controllers that do not.
+"""Keeps the sessions of nodes that ask for it, and ends those that nobody renews.
 
-Whoever was paused or cut off for longer than a lease has lost its nodes: the jobs of others do not wait for them. It
-learns of it by its next write about them, takes them over anew and brings them up to date.
+A node that was paused or cut off for longer than a lease, or whose controller was, is not live: the jobs of others do
+not wait for it. It gives way by its own clock and is then taken over anew, by whichever controller it reaches.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
 import structlog
 
+from equipoise.controller.fleet import Attachment, Fleet
+from equipoise.proxy.link import Renew, Renewed
 from equipoise.store import errors, nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.jobs import queries, transitions
 
 _log = structlog.get_logger("equipoise.controller")
 
-RENEW_SECONDS: Final = 2.0
-"""A third of a lease: two renewals may be lost."""
+_GATHER_SECONDS: Final = 0.5
+"""For how long renewals are gathered: many nodes cost one commit."""
 
 
 class Leases:
     """Runs beside a controller whose database others may use.
 
     Args:
-        sessions: those of this controller, by node, as they are at any moment.
         lost: called with a node and its session when that does not hold any more.
-        look_at: applies load balancers again.
+        look_at: assigns load balancers again.
     """
 
     def __init__(
         self,
         database: Database,
-        sessions: Mapping[str, int],
-        lost: Callable[[str, int], None],
+        fleet: Fleet,
+        lost: Callable[[Attachment, int], None],
         look_at: Callable[[Iterable[str]], None],
     ) -> None:
         self._database = database
-        self._sessions = sessions
+        self._fleet = fleet
         self._lost = lost
         self._look_at = look_at
+        self._asked: dict[str, Renew] = {}
+
+    def ask(self, node_id: str, renew: Renew) -> None:
+        """A node asks for the time of another lease."""
+        self._asked[node_id] = renew
 
     async def run(self) -> None:
         """Renew and expire, for ever.
@@ -49,33 +55,38 @@ class Leases:
         After an outage that kept all from renewing, whoever is back first must not end the others: it gives them the
         time of a lease.
         """
-        renewed_since = renewed = time.monotonic()
+        reached_since = reached = time.monotonic()
         while True:
-            if time.monotonic() - renewed > nodes.LEASE / 1000:
-                renewed_since = time.monotonic()
+            if time.monotonic() - reached > nodes.LEASE / 1000:
+                reached_since = time.monotonic()
             try:
                 await self.renew()
-                renewed = time.monotonic()
-                if renewed - renewed_since >= nodes.LEASE / 1000:
-                    await self.expire()
+                await self.expire(only_look=time.monotonic() - reached_since < nodes.LEASE / 1000)
+                reached = time.monotonic()
             except StoreUnavailable as error:
-                _log.warning("leases_not_renewed", reason=str(error), retry_in=RENEW_SECONDS)
-            await asyncio.sleep(RENEW_SECONDS)
+                _log.warning("leases_not_renewed", reason=str(error), retry_in=_GATHER_SECONDS)
+            await asyncio.sleep(_GATHER_SECONDS)
 
     async def renew(self) -> None:
-        """Renew the own sessions. Raises StoreUnavailable."""
-        asked = dict(self._sessions)
-        if not asked:
+        """Renew the sessions of the nodes that asked for it. Raises StoreUnavailable."""
+        asked, self._asked = self._asked, {}
+        sessions = {node_id: renew.session for node_id, renew in asked.items()}
+        if not sessions:
             return
-        held = await self._database.write(partial(nodes.renew, sessions=asked))
-        for node_id, session in asked.items():
-            if node_id not in held:
-                self._lost(node_id, session)
+        held = await self._database.write(partial(nodes.renew, sessions=sessions))
+        for node_id, (session, number) in ((id, (each.session, each.number)) for id, each in asked.items()):
+            node = self._fleet.find(node_id, session)
+            if node is None:
+                continue
+            if node_id in held:
+                node.send(Renewed(number))
+            else:
+                self._lost(node, session)
 
-    async def expire(self) -> None:
-        """End the sessions of others whose lease is over. Raises StoreUnavailable."""
+    async def expire(self, *, only_look: bool = False) -> None:
+        """End the sessions whose lease is over. Raises StoreUnavailable."""
         now = self._database.now()
-        if not await self._database.read(lambda connection: nodes.any_expired(connection, now)):
+        if not await self._database.read(lambda connection: nodes.any_expired(connection, now)) or only_look:
             return
 
         def write(tx: Transaction) -> tuple[Sequence[str], Sequence[str]]:
@@ -89,7 +100,7 @@ class Leases:
 
     async def give_up(self) -> None:
         """Give all nodes up at the end of the service, so that nobody waits for their leases to end."""
-        for node_id, session in self._sessions.items():
+        for node_id, session in self._fleet.sessions.items():
             try:
                 await self._database.write(partial(leave, node_id=node_id, session=session))
             except StoreUnavailable as error:

@@ -29,6 +29,10 @@ class PatientDatabase:
         """Whether other services may use it."""
         return self._database.is_shared
 
+    def now(self) -> int:
+        """Milliseconds since 1970 (UTC)."""
+        return self._database.now()
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a read."""
         return await self._patiently(partial(self._database.read, work))

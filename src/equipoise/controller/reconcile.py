@@ -1,84 +1,54 @@
-"""Keeps what is in force equal to what is desired: load balancers whose generation moved are compiled and applied.
+"""Keeps what nodes are told equal to what is desired: load balancers whose generation moved are compiled and assigned.
 
-The level is compared, never the edge: a load balancer is applied as a whole, whatever of it has changed.
+The level is compared, never the edge: a load balancer is assigned as a whole, whatever of it has changed.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
-from equipoise.controller import reasons
 from equipoise.controller.compile import ProxySettings, Unseal, compile_load_balancer
-from equipoise.controller.draining import Draining
+from equipoise.controller.fleet import Attachment, Fleet
 from equipoise.controller.patience import PatientDatabase
+from equipoise.controller.retention import REMOVAL_LIFETIME
 from equipoise.controller.slow_start import SlowStart
-from equipoise.proxy.backend import Backend, Published
-from equipoise.proxy.model import ProxyLoadBalancer
+from equipoise.proxy.link import AllAssigned, Published, PublishedVersion, Removal
 from equipoise.store import desired
+from equipoise.store.desired import DesiredLoadBalancer
 from equipoise.store.events import Event, HealthMoved, LoadBalancerGone, LoadBalancerMoved
-from equipoise.store.feed import NOTHING_SEEN
-from equipoise.store.jobs import queries, transitions
+from equipoise.store.jobs import transitions
 
 BATCH: Final = 256
 """Load balancers compiled in one go: bounds how long other work of the event loop waits."""
 
-LAST_GENERATION: Final = 2**62
-"""The generation of a load balancer that no longer exists: above any that it can have had."""
-
-
-class BandwidthLimits(Protocol):
-    """What limits traffic on the node of this process; `equipoise.node.bandwidth.BandwidthEnforcer` is it."""
-
-    @property
-    def unavailable_reason(self) -> str | None: ...
-
-    async def apply(self, load_balancers: Iterable[ProxyLoadBalancer], gone: Iterable[str] = ()) -> None: ...
-
-    async def ready(self) -> None: ...
-
 
 class Reconciler:
-    """Applies what moved.
+    """Assigns what moved.
 
     Args:
         unseal: makes PEM of a private key as it is stored.
         slow_start: tells the shares of members that have come back.
         proxy: what the operator says of all load balancers alike.
-        limits: brought up to date before anything is applied, so that what is confirmed is limited, too.
-        draining: told of removals before they are published, so that their connections end before they are confirmed.
+        fleet: the nodes that are told.
     """
 
     def __init__(
-        self,
-        database: PatientDatabase,
-        unseal: Unseal,
-        slow_start: SlowStart,
-        proxy: ProxySettings,
-        limits: BandwidthLimits,
-        backend: Backend,
-        draining: Draining,
+        self, database: PatientDatabase, unseal: Unseal, slow_start: SlowStart, proxy: ProxySettings, fleet: Fleet
     ) -> None:
         self._database = database
         self._unseal = unseal
         self._slow_start = slow_start
         self._proxy = proxy
-        self._limits = limits
-        self._backend = backend
-        self._draining = draining
+        self._fleet = fleet
         self._moved: set[str] = set()
         # Those of them that have jobs to begin; what moved at another service has its jobs begun there.
         self._with_jobs: set[str] = set()
         self._gone: set[str] = set()
+        # Nodes that are being told what they do not know, each with what is still to be told.
+        self._filled: dict[Attachment, Iterator[list[str]]] = {}
         self._something_moved = asyncio.Event()
-
-    async def apply_all(self, load_balancer_ids: Sequence[str]) -> None:
-        """Apply everything that is desired, once, and let the backend begin."""
-        await self._apply(load_balancer_ids, set(load_balancer_ids))
-        await self._limits.ready()
-        await self._warn(load_balancer_ids)
-        self._backend.ready()
 
     def follow(self, events: Iterable[Event]) -> None:
         """Note what a commit moved."""
@@ -91,67 +61,85 @@ class Reconciler:
                 self._moved.discard(event.load_balancer_id)
                 self._gone.add(event.load_balancer_id)
                 self._something_moved.set()
-                self._backend.publish([Published(event.load_balancer_id, LAST_GENERATION, NOTHING_SEEN, None)])
 
     def look_at(self, load_balancer_ids: Iterable[str]) -> None:
-        """Apply these again, and begin their jobs."""
+        """Assign these again, and begin their jobs."""
         ids = set(load_balancer_ids)
         self._with_jobs |= ids
         self._note(ids)
+
+    async def fill(self, node: Attachment) -> None:
+        """Tell a node, which has just been taken over, what it does not know; what moves meanwhile it is told, too."""
+        ids = await self._database.read(desired.all_ids) if node.behind is None else list(node.behind)
+        self._filled[node] = batches(ids)
+        self._something_moved.set()
 
     def _note(self, load_balancer_ids: Iterable[str]) -> None:
         self._moved.update(load_balancer_ids)
         self._something_moved.set()
 
     async def run(self) -> None:
-        """Apply what moves, for ever. Changes that arrive meanwhile go out together."""
+        """Assign what moves, for ever. Changes that arrive meanwhile go out together."""
         while True:
             await self._something_moved.wait()
             self._something_moved.clear()
             moved, self._moved = self._moved, set()
             with_jobs, self._with_jobs = self._with_jobs, set()
             gone, self._gone = self._gone, set()
-            await self._limits.apply((), gone)
+            self._fleet.withdraw(gone)
             for id in gone:
                 self._slow_start.forget(id)
             await self._apply(moved, with_jobs)
+            await self._fill_some()
 
     async def raise_shares(self) -> None:
-        """Apply the next share of members that have come back, step by step, for ever."""
+        """Assign the next share of members that have come back, step by step, for ever."""
         while self._slow_start.step:
             await asyncio.sleep(self._slow_start.step)
             self._note(self._slow_start.under_way())
 
     async def _apply(self, load_balancer_ids: Iterable[str], with_jobs: Collection[str]) -> None:
         for batch in batches(load_balancer_ids):
-            found = await self._database.read(partial(desired.load, ids=batch))
-            compiled = [
-                compile_load_balancer(one, self._unseal, self._slow_start.shares(one), self._proxy) for one in found
-            ]
-            await self._limits.apply(compiled)
-            await self._warn(batch)
-            self._draining.expect(one.load_balancer.id for one in found if one.is_draining)
-            self._backend.publish(
-                Published(each.load_balancer_id, one.load_balancer.generation, one.load_balancer.revision, each)
-                for one, each in zip(found, compiled, strict=True)
-            )
+            self._fleet.assign(await self._compiled(batch))
             # Noted while the nodes are at work already. A job accepted since the read is begun with the others: it
             # goes out with the next batch, which follows at once.
             if to_begin := [id for id in batch if id in with_jobs]:
                 await self._database.write(partial(transitions.begin, load_balancer_ids=to_begin))
 
-    async def _warn(self, load_balancer_ids: Sequence[str]) -> None:
-        """Where limits are not in force, let jobs say so before they can succeed."""
-        reason = self._limits.unavailable_reason
-        if reason is None:
-            return
-        warned = reasons.of_bandwidth(reason)
-        look = partial(queries.without_warning, load_balancer_ids=load_balancer_ids, warned=warned)
-        if silent := await self._database.read(look):
-            await self._database.write(partial(transitions.warn, ids=silent, warned=warned))
+    async def _fill_some(self) -> None:
+        """One batch for each node that is being filled: changes need not wait until all is told."""
+        for node, remaining in list(self._filled.items()):
+            if node.session is None:
+                del self._filled[node]
+            elif batch := next(remaining, None):
+                node.assign(await self._compiled(batch))
+            else:
+                del self._filled[node]
+                if node.behind is None:
+                    node.send(AllAssigned())
+                node.behind = set()
+        if self._filled:
+            self._something_moved.set()
+
+    async def _compiled(self, load_balancer_ids: Sequence[str]) -> Sequence[Published]:
+        found = await self._database.read(partial(desired.load, ids=load_balancer_ids))
+        now = self._database.now()
+        return [self._published(one, now) for one in found]
+
+    def _published(self, one: DesiredLoadBalancer, now: int) -> Published:
+        return Published(
+            one.load_balancer.id,
+            PublishedVersion(one.load_balancer.generation, one.load_balancer.revision),
+            compile_load_balancer(one, self._unseal, self._slow_start.shares(one), self._proxy),
+            tuple(
+                Removal(each.pool_id, each.address, each.generation, (each.ends_at - now) / 1000)
+                for each in one.removals
+                if each.ends_at > now - REMOVAL_LIFETIME
+            ),
+        )
 
 
-def batches(ids: Iterable[str]) -> Iterable[list[str]]:
+def batches(ids: Iterable[str]) -> Iterator[list[str]]:
     """The ids in lists of at most `BATCH`."""
     remaining = iter(ids)
     while batch := list(islice(remaining, BATCH)):

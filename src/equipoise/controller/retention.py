@@ -1,11 +1,12 @@
-"""Forgets what is old: ended jobs past their retention, idempotency keys past theirs, and nodes that are gone."""
+"""Forgets what is old: ended jobs past their retention, idempotency keys past theirs, removed members whose connections
+have ended, and nodes that are gone."""
 
 import asyncio
 from typing import Final
 
 import structlog
 
-from equipoise.store import idempotency, nodes
+from equipoise.store import draining, idempotency, nodes
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.jobs import queries
 
@@ -19,6 +20,10 @@ _KEY_LIFETIME: Final = _DAY
 
 _NODE_LIFETIME: Final = _DAY
 """Milliseconds for which it is remembered what a node has confirmed that is gone."""
+
+REMOVAL_LIFETIME: Final = 60_000
+"""Milliseconds for which it is remembered that the connections of a removed member have ended: a node that was paused
+or away for so long still ends them."""
 
 _PERIOD: Final = 600.0
 _BATCH: Final = 500
@@ -61,6 +66,7 @@ class Retention:
 
     def _forget_some(self, tx: Transaction) -> int:
         idempotency.forget(tx, tx.now - _KEY_LIFETIME)
+        draining.forget(tx.connection, tx.now - REMOVAL_LIFETIME)
         if self._database.is_shared:
             nodes.forget_gone(tx.connection, tx.now - _NODE_LIFETIME)
         return queries.forget_ended(tx, tx.now - self._job_milliseconds, _BATCH)

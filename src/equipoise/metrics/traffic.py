@@ -10,9 +10,9 @@ from typing import Final, TypeVar
 from equipoise.core.traffic import RESPONSE_TIMES
 from equipoise.metrics import families
 from equipoise.metrics.exposition import Family, pairs
-from equipoise.observe.traffic import Look
-from equipoise.observe.traffic_reading import ListenerCounts, MemberCounts
-from equipoise.store.inventory import ListenerLabels
+from equipoise.node.telemetry.traffic import Look
+from equipoise.node.telemetry.traffic_reading import ListenerCounts, MemberCounts
+from equipoise.store.inventory import Inventory, ListenerLabels, MemberLabels
 
 _UDP: Final = "UDP"
 _OVER_HTTP: Final = frozenset({"HTTP", "HTTPS"})
@@ -34,10 +34,12 @@ class TrafficMetrics:
 
     def __init__(self) -> None:
         self._look: Look | None = None
+        self._inventory: Inventory | None = None
 
-    def take(self, look: Look) -> None:
-        """From now on this is what is shown."""
+    def take(self, look: Look, inventory: Inventory) -> None:
+        """From now on this is what is shown: of all that exists, what was seen of it."""
         self._look = look
+        self._inventory = inventory
 
     @property
     def is_up(self) -> bool | None:
@@ -46,14 +48,14 @@ class TrafficMetrics:
 
     def lines(self) -> Iterator[str]:
         """All about traffic; nothing before the first look."""
-        look = self._look
-        if look is not None:
+        look, inventory = self._look, self._inventory
+        if look is not None and inventory is not None:
             yield from families.SAMPLE_TIME.lines([((), look.moment / 1000)])
-            yield from families.LOAD_BALANCER.lines((each, 1) for each in look.inventory.load_balancers)
-            listeners = [(_labels_of(each), each) for each in look.inventory.listeners]
+            yield from families.LOAD_BALANCER.lines((each, 1) for each in inventory.load_balancers)
+            listeners = [(_labels_of(each), each) for each in inventory.listeners]
             yield from _about(listeners)
             yield from _of_listeners(look, listeners)
-            yield from _of_members(look, listeners)
+            yield from _of_members(look, listeners, inventory.members)
 
 
 def _labels_of(each: ListenerLabels) -> str:
@@ -121,14 +123,16 @@ def _of_times(listeners: Sequence[tuple[str, ListenerCounts]]) -> Iterator[str]:
         yield "".join(lines)
 
 
-def _of_members(look: Look, listeners: Sequence[tuple[str, ListenerLabels]]) -> Iterator[str]:
+def _of_members(
+    look: Look, listeners: Sequence[tuple[str, ListenerLabels]], members: Iterable[MemberLabels]
+) -> Iterator[str]:
     known = {each.id: (labels, each.protocol) for labels, each in listeners}
     own = families.MEMBER_CONNECTIONS.labels[len(_OF_ALL) :]
     nothing, counts = MemberCounts(), look.members
     told: list[One] = []
     counted: list[One] = []
     over_http: list[One] = []
-    for each in look.inventory.members:
+    for each in members:
         of_listener, protocol = known[each.listener_id]
         labels = f"{of_listener},{pairs(own, (each.id, each.address))}"
         if each.is_checked and each.healthy is not None:

@@ -1,5 +1,5 @@
-"""Which metrics Envoy keeps: of each listener those that `equipoise.observe` reads, and those of itself, whose number
-does not grow. Pure.
+"""Which metrics Envoy keeps: of each listener those that `equipoise.node.telemetry` reads, and those of itself, whose
+number does not grow. Pure.
 
 All the others would cost some 100 KiB of memory for each listener. They are named by what they are not, since what
 Envoy is told to leave out by the beginning of the name costs it the least: it neither spells the name nor remembers it.

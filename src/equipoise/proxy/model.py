@@ -55,8 +55,7 @@ class ProxyTls:
     ciphers: CipherSet
 
 
-@dataclass(frozen=True, slots=True)
-class ListenAddress:
+class ListenAddress(NamedTuple):
     """What a listener occupies on a node."""
 
     transport: Transport
@@ -66,9 +65,9 @@ class ListenAddress:
 
 @dataclass(frozen=True, slots=True)
 class ProxyHealthCheck:
-    """A check that Envoy makes. It has none for UDP: those are made beside it and leave out members that fail.
+    """How members are checked: by the proxy, or over UDP by the node, which leaves out members that fail.
 
-    `protocol` is HTTP or TCP, times are in seconds, `port` None means the port that carries the traffic."""
+    `protocol` is HTTP, TCP or UDP, times are in seconds, `port` None means the port that carries the traffic."""
 
     protocol: ServedProtocol
     path: str | None
@@ -84,7 +83,8 @@ class ProxyMember(NamedTuple):
     nothing new.
 
     A `backup` gets traffic only while no other member can. It is checked at `monitor_address` and `monitor_port`, None:
-    at its own address, and the port of the check. A tuple: thousands are made for each change of a large pool.
+    at its own address, and the port of the check. `healthy` is what was last seen of one that is checked over UDP,
+    None: nothing, or the proxy checks it. A tuple: thousands are made for each change of a large pool.
     """
 
     address: str
@@ -93,6 +93,7 @@ class ProxyMember(NamedTuple):
     backup: bool = False
     monitor_address: str | None = None
     monitor_port: int | None = None
+    healthy: bool | None = None
 
 
 class Persistence(StrEnum):
@@ -125,6 +126,16 @@ class ProxyPool:
     def transport(self) -> Transport:
         return Transport.UDP if self.protocol is ServedProtocol.UDP else Transport.TCP
 
+    @property
+    def is_checked_over_udp(self) -> bool:
+        """Whether the node checks its members. No proxy does that."""
+        return self.health_check is not None and self.protocol is ServedProtocol.UDP
+
+    @property
+    def proxy_check(self) -> ProxyHealthCheck | None:
+        """The check that the proxy makes."""
+        return None if self.is_checked_over_udp else self.health_check
+
 
 @dataclass(frozen=True, slots=True)
 class ProxyListener:
@@ -154,7 +165,8 @@ class ProxyLoadBalancer:
     """What of a load balancer is to be in force; no listeners means that nothing is to be served.
 
     `pools` are those that its listeners use; several may use one. `bandwidth` is the limit of all its listeners
-    together, in Mbit/s for each direction; None means without limit.
+    together, in Mbit/s for each direction; None means without limit. `idle` are the ids of listeners and pools that
+    exist and serve nothing: what they carried before still counts.
     """
 
     load_balancer_id: str
@@ -162,3 +174,4 @@ class ProxyLoadBalancer:
     listeners: tuple[ProxyListener, ...]
     pools: tuple[ProxyPool, ...] = ()
     bandwidth: int | None = None
+    idle: tuple[str, ...] = ()

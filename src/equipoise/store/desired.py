@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam, select
 
 from equipoise.core.model import CertificateContent, HealthMonitor, Listener, LoadBalancer, Pool
 from equipoise.store import rows
-from equipoise.store.draining import HAS_UNCONFIRMED
+from equipoise.store.draining import HAS_REMOVALS, RemovedMember, removed
 from equipoise.store.tables import (
     certificate_contents,
     certificates,
@@ -24,7 +24,7 @@ _IDS: BindParameter[str] = bindparam("ids", expanding=True)
 _OF_LISTENER = rows.columns_of(Listener, listeners)
 _PRESENT = (listeners.c.load_balancer_id.in_(_IDS), listeners.c.deleting.is_(False))
 _POOLS_OF = select(listeners.c.default_pool_id).where(*_PRESENT)
-_LOAD_BALANCERS = select(HAS_UNCONFIRMED, *rows.columns_of(LoadBalancer, load_balancers)).where(
+_LOAD_BALANCERS = select(HAS_REMOVALS, *rows.columns_of(LoadBalancer, load_balancers)).where(
     load_balancers.c.id.in_(_IDS)
 )
 _LISTENERS = (
@@ -75,7 +75,7 @@ class DesiredLoadBalancer:
     """One load balancer with all below it that is desired. One that is being deleted has `load_balancer.deleting`.
 
     `pools` are those that its listeners use, by their id; so are `members` and `health_monitors`, one at most each.
-    `certificates` are by their id. `is_draining`: members of it are being removed whose connections have to end.
+    `certificates` are by their id. `removals` are of members whose connections have to end, or ended lately.
     """
 
     load_balancer: LoadBalancer
@@ -84,13 +84,15 @@ class DesiredLoadBalancer:
     members: Mapping[str, Sequence[DesiredMember]]
     health_monitors: Mapping[str, HealthMonitor]
     certificates: Mapping[str, CertificateContent]
-    is_draining: bool = False
+    removals: Sequence[RemovedMember] = ()
 
 
 def load(connection: Connection, ids: Sequence[str]) -> Sequence[DesiredLoadBalancer]:
     """What is desired of these load balancers, in one snapshot. Those that do not exist any more are left out."""
     values = {"ids": list(ids)}
-    found = [(bool(row[0]), _make_load_balancer(row[1:])) for row in connection.execute(_LOAD_BALANCERS, values)]
+    found = [(row[0], _make_load_balancer(row[1:])) for row in connection.execute(_LOAD_BALANCERS, values)]
+    with_removals = [each.id for has_removals, each in found if has_removals]
+    own_removals = removed(connection, with_removals) if with_removals else {}
     own_listeners: dict[str, list[Listener]] = defaultdict(list)
     own_pools: dict[str, Pool] = {}
     own_members: dict[str, list[DesiredMember]] = defaultdict(list)
@@ -113,9 +115,15 @@ def load(connection: Connection, ids: Sequence[str]) -> Sequence[DesiredLoadBala
             own_certificates[mapping["certificate_id"]] = _read_content(mapping)
     return [
         DesiredLoadBalancer(
-            each, own_listeners.get(each.id, []), own_pools, own_members, own_monitors, own_certificates, is_draining
+            each,
+            own_listeners.get(each.id, []),
+            own_pools,
+            own_members,
+            own_monitors,
+            own_certificates,
+            own_removals.get(each.id, ()),
         )
-        for is_draining, each in found
+        for _, each in found
     ]
 
 

@@ -1,10 +1,11 @@
-"""Statements about removed members whose connections have still to end. Who ends them is the controller's business."""
+"""Statements about removed members whose connections have still to end. Who ends them is the nodes' business."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Final
+from dataclasses import asdict
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, exists, func, select
 
 from equipoise.core.model import DrainingMember, Status
 from equipoise.store.database import Transaction
@@ -20,48 +21,37 @@ _SUPERSEDE = delete(draining_members).where(
     draining_members.c.address.in_(bindparam("addresses", expanding=True)),
 )
 # Of a load balancer of the statement around it.
-HAS_UNCONFIRMED: Final = (
+HAS_REMOVALS: Final = (
     exists()
-    .where(
-        draining_members.c.pool_id == pools.c.id,
-        pools.c.load_balancer_id == load_balancers.c.id,
-        draining_members.c.status == Status.PENDING_CREATE,
-    )
+    .where(draining_members.c.pool_id == pools.c.id, pools.c.load_balancer_id == load_balancers.c.id)
     .correlate(load_balancers)
 )
-_UNCONFIRMED = (
+_REMOVED = (
     select(
         pools.c.load_balancer_id,
-        jobs.c.generation,
         draining_members.c.job_id,
+        # A job that is forgotten was confirmed long ago.
+        func.coalesce(jobs.c.generation, 0),
         draining_members.c.ends_at,
         draining_members.c.pool_id,
         draining_members.c.address,
     )
     .join(pools, pools.c.id == draining_members.c.pool_id)
-    .join(jobs, jobs.c.id == draining_members.c.job_id)
-    .where(
-        pools.c.load_balancer_id.in_(bindparam("lb_ids", expanding=True)),
-        draining_members.c.status == Status.PENDING_CREATE,
-        ~_IS_MEMBER_AGAIN,
-    )
-)
-_DUE = select(draining_members.c.pool_id, draining_members.c.address).where(
-    draining_members.c.ends_at <= bindparam("now"), draining_members.c.status == Status.ACTIVE, ~_IS_MEMBER_AGAIN
+    .outerjoin(jobs, jobs.c.id == draining_members.c.job_id)
+    .where(pools.c.load_balancer_id.in_(bindparam("lb_ids", expanding=True)), ~_IS_MEMBER_AGAIN)
 )
 _FORGET = delete(draining_members).where(
     draining_members.c.ends_at <= bindparam("up_to"), draining_members.c.status == Status.ACTIVE
 )
-_ANY_ENDED = select(draining_members.c.id).where(draining_members.c.ends_at <= bindparam("up_to")).limit(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Unconfirmed:
-    """A removal that the data plane has not confirmed; `ends_at` is when its connections are to end."""
+class RemovedMember(NamedTuple):
+    """A member that was removed by a job at that generation. `ends_at` is when its connections are to end, in
+    milliseconds since 1970 (UTC)."""
 
     load_balancer_id: str
-    generation: int
     job_id: str
+    generation: int
     ends_at: int
     pool_id: str
     address: str
@@ -74,24 +64,14 @@ def begin(tx: Transaction, job_id: str, draining: Sequence[DrainingMember]) -> N
     tx.connection.execute(draining_members.insert(), [asdict(one) | {"job_id": job_id} for one in draining])
 
 
-def unconfirmed(connection: Connection, load_balancer_ids: Collection[str]) -> Sequence[Unconfirmed]:
-    """The removals of these load balancers that the data plane has not confirmed; those undone are left out."""
-    return [Unconfirmed(*row) for row in connection.execute(_UNCONFIRMED, {"lb_ids": list(load_balancer_ids)})]
-
-
-def due(connection: Connection, now: int) -> Mapping[str, Collection[str]]:
-    """Addresses by pool whose connections are to end now. One that is a member again keeps its connections."""
-    addresses: dict[str, set[str]] = {}
-    for row in connection.execute(_DUE, {"now": now}):
-        addresses.setdefault(row.pool_id, set()).add(row.address)
-    return addresses
-
-
-def any_ended(connection: Connection, up_to: int) -> bool:
-    """Whether any draining ended at `up_to` or before: a look that costs next to nothing."""
-    return connection.execute(_ANY_ENDED, {"up_to": up_to}).first() is not None
+def removed(connection: Connection, load_balancer_ids: Collection[str]) -> Mapping[str, Sequence[RemovedMember]]:
+    """The removals by load balancer. One whose address is a member again is left out: it keeps its connections."""
+    found: defaultdict[str, list[RemovedMember]] = defaultdict(list)
+    for row in connection.execute(_REMOVED, {"lb_ids": list(load_balancer_ids)}):
+        found[row[0]].append(RemovedMember(*row))
+    return found
 
 
 def forget(connection: Connection, up_to: int) -> None:
-    """Drop the drainings that ended at `up_to` or before."""
+    """Drop the confirmed removals whose connections ended at `up_to` or before."""
     connection.execute(_FORGET, {"up_to": up_to})

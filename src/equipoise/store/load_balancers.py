@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from equipoise.core.commands import Filter
 from equipoise.core.model import LoadBalancer
 from equipoise.core.references import ResourceKind
 from equipoise.store import rows, statuses
 from equipoise.store.database import Transaction
-from equipoise.store.events import HealthMoved, LoadBalancerMoved
+from equipoise.store.events import LoadBalancerMoved
 from equipoise.store.tables import health_monitors, listeners, load_balancers, members, pools
 
 _read = rows.reader(LoadBalancer)
@@ -106,19 +105,3 @@ def raise_generation(tx: Transaction, id: str) -> int:
     raised: int = tx.connection.execute(_RAISE, {"lb_id": id, "at_revision": tx.revision}).scalar_one()
     tx.emit(LoadBalancerMoved(id))
     return raised
-
-
-def moved_by_health(*pools_are: ColumnElement[bool]) -> ReturningUpdate[Any]:
-    """The statement of `tell_of_health`: to whom pools belong of which this is true."""
-    return (
-        update(load_balancers)
-        .where(load_balancers.c.id.in_(select(pools.c.load_balancer_id).where(*pools_are)))
-        .values(revision=bindparam("at_revision"))
-        .returning(load_balancers.c.id)
-    )
-
-
-def tell_of_health(tx: Transaction, move: ReturningUpdate[Any], pool_ids: Sequence[str]) -> None:
-    """Tell controllers that the health of members of these pools changes what is to be in force."""
-    for id in tx.connection.execute(move, {"ids": list(pool_ids), "at_revision": tx.revision}).scalars():
-        tx.emit(HealthMoved(id))

@@ -6,8 +6,9 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from equipoise.core.commands import Filter
 from equipoise.core.model import Algorithm, Member, Protocol
-from equipoise.store import load_balancers, rows, statuses
+from equipoise.store import rows, statuses, tables
 from equipoise.store.database import Transaction
+from equipoise.store.events import HealthMoved
 from equipoise.store.tables import members, pools
 
 _read = rows.reader(Member)
@@ -22,20 +23,34 @@ _BY_IDS = select(members).where(
     members.c.id.in_(bindparam("ids", expanding=True)),
     members.c.deleting.is_(False),
 )
-# Envoy makes no checks over UDP and calls whoever it does not check healthy: `udp_checks` has what is known of those.
+# A proxy makes no checks over UDP and calls whoever it does not check healthy.
 _CHECKED_BY_ENVOY = select(pools.c.id).where(pools.c.id == bindparam("of_pool"), pools.c.protocol != Protocol.UDP)
 _OBSERVE = (
     update(members)
     .where(members.c.pool_id.in_(_CHECKED_BY_ENVOY), members.c.address == bindparam("at_address"))
     .values(healthy=bindparam("is_healthy"))
 )
+_OBSERVE_OVER_UDP = (
+    update(members)
+    .where(members.c.pool_id == bindparam("of_pool"), members.c.address == bindparam("at_address"))
+    .values(healthy=bindparam("is_healthy"))
+)
 _FAILING = select(members.c.pool_id, members.c.address).where(
     members.c.pool_id.in_(bindparam("ids", expanding=True)), members.c.healthy.is_(False)
 )
-_MOVE = load_balancers.moved_by_health(
-    pools.c.id.in_(bindparam("ids", expanding=True)),
-    pools.c.protocol != Protocol.UDP,
-    pools.c.algorithm == Algorithm.ROUND_ROBIN,
+_MOVE = (
+    update(tables.load_balancers)
+    .where(
+        tables.load_balancers.c.id.in_(
+            select(pools.c.load_balancer_id).where(
+                pools.c.id.in_(bindparam("ids", expanding=True)),
+                pools.c.protocol != Protocol.UDP,
+                pools.c.algorithm == Algorithm.ROUND_ROBIN,
+            )
+        )
+    )
+    .values(revision=bindparam("at_revision"))
+    .returning(tables.load_balancers.c.id)
 )
 _RESTORE = (
     update(members)
@@ -91,18 +106,27 @@ def count(connection: Connection, pool_id: str) -> int:
 
 
 def observe_health(tx: Transaction, seen: Mapping[tuple[str, str], bool]) -> None:
-    """Write down what the data plane saw, (pool id, address) -> healthy, and tell of whom that changes the share: where
+    """Write down what a proxy saw, (pool id, address) -> healthy, and tell of whom that changes the share: where
     members take turns, one that comes back begins with less (`equipoise.controller.slow_start`)."""
     found = tx.connection.execute(_FAILING, {"ids": sorted({pool_id for pool_id, _ in seen})})
     failing = {(row.pool_id, row.address) for row in found}
     moved = sorted({member[0] for member, healthy in seen.items() if (member in failing) is healthy})
-    values = [
+    tx.connection.execute(_OBSERVE, _values(seen))
+    for id in tx.connection.execute(_MOVE, {"ids": moved, "at_revision": tx.revision}).scalars():
+        tx.emit(HealthMoved(id))
+
+
+def observe_health_over_udp(connection: Connection, seen: Mapping[tuple[str, str], bool]) -> None:
+    """Write down what a node saw by its own checks, (pool id, address) -> healthy. Each node acts by itself on what it
+    sees."""
+    connection.execute(_OBSERVE_OVER_UDP, _values(seen))
+
+
+def _values(seen: Mapping[tuple[str, str], bool]) -> Sequence[Mapping[str, object]]:
+    return [
         {"of_pool": pool_id, "at_address": address, "is_healthy": healthy}
         for (pool_id, address), healthy in seen.items()
     ]
-    if values:
-        tx.connection.execute(_OBSERVE, values)
-    load_balancers.tell_of_health(tx, _MOVE, moved)
 
 
 def forget_health(connection: Connection, pool_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Traffic of the load balancers of a project. Who counted it is `equipoise.observe.traffic`."""
+"""Traffic of the load balancers of a project. Who counted it is `equipoise.node.telemetry.traffic`."""
 
 from collections.abc import Sequence
 

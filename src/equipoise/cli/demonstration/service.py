@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from equipoise.app.local_node import NODE_ID
+from equipoise.app.node import NODE_ID
 from equipoise.cli.demonstration.addresses import Addresses
 from equipoise.cli.demonstration.failure import DemoFailed
 from equipoise.identity.credentials import FILE_NAME

@@ -30,7 +30,7 @@ from equipoise.core.jobs import (
 from equipoise.core.references import Scope
 from equipoise.store import changes, subjects
 from equipoise.store.database import Transaction
-from equipoise.store.jobs.columns import IS_WHOLE, OF_THESE, READ_COLUMNS, UNFINISHED_WHOLE, warning_to_json
+from equipoise.store.jobs.columns import IS_WHOLE, OF_THESE, READ_COLUMNS, UNFINISHED_WHOLE
 from equipoise.store.tables import (
     jobs,
     unfinished,
@@ -57,7 +57,7 @@ _ENDED_BEFORE = (
     )
     .limit(bindparam("most"))
 )
-_OF_LOAD_BALANCERS = select(jobs.c.id, jobs.c.subject, jobs.c.warnings).where(
+_OF_LOAD_BALANCERS = select(jobs.c.id, jobs.c.subject).where(
     OF_THESE,
     unfinished,
     IS_WHOLE,
@@ -99,11 +99,10 @@ def states(connection: Connection, ids: Collection[str]) -> dict[str, frozenset[
     return {id: frozenset(found[id]) for id in ids if id in found}
 
 
-def without_warning(connection: Connection, load_balancer_ids: Sequence[str], warned: Warned) -> Sequence[str]:
-    """Unfinished jobs that show a bandwidth of these load balancers and do not carry this warning."""
+def about_bandwidth(connection: Connection, load_balancer_ids: Collection[str]) -> Sequence[str]:
+    """Unfinished jobs that show a bandwidth of these load balancers."""
     rows = connection.execute(_OF_LOAD_BALANCERS, {"lb_ids": list(load_balancer_ids)}).all()
-    warning = warning_to_json(warned)
-    return [row.id for row in rows if row.subject["bandwidth"] is not None and warning not in row.warnings]
+    return [row.id for row in rows if row.subject["bandwidth"] is not None]
 
 
 def touching(connection: Connection, load_balancer_id: str, rejected: Scope, generation: int) -> Sequence[str]:

@@ -96,7 +96,8 @@ _MARK_AS_FAILING = (
     .where(jobs.c.id == bindparam("job_id"), unfinished)
     .values(failure=bindparam("because"), fail_reason=bindparam("reason"), subject=bindparam("about"))
 )
-_WARN = update(jobs).where(jobs.c.id == bindparam("job_id"), unfinished).values(warnings=bindparam("about"))
+_WARNINGS = select(jobs.c.id, jobs.c.warnings).where(jobs.c.id.in_(bindparam("ids", expanding=True)), unfinished)
+_WARN = update(jobs).where(jobs.c.id == bindparam("job_id")).values(warnings=bindparam("about"))
 _LIMIT_DEADLINES = (
     update(jobs).where(unfinished, jobs.c.deadline > bindparam("latest")).values(deadline=bindparam("latest"))
 )
@@ -171,9 +172,11 @@ def begin(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:
 
 
 def warn(tx: Transaction, ids: Sequence[str], warned: Warned) -> None:
-    """Say in the record of these jobs what they do not bring about; one that has ended stays as it is."""
-    for id in ids:
-        tx.connection.execute(_WARN, {"job_id": id, "about": [warning_to_json(warned)]})
+    """Say once in the record of these jobs what they do not bring about; one that has ended stays as it is."""
+    warning = warning_to_json(warned)
+    for id, warnings in tx.connection.execute(_WARNINGS, {"ids": list(ids)}).all():
+        if warning not in warnings:
+            tx.connection.execute(_WARN, {"job_id": id, "about": [*warnings, warning]})
 
 
 def begin_confirmed(tx: Transaction, load_balancer_ids: Sequence[str]) -> None:

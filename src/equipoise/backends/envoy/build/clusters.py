@@ -68,8 +68,8 @@ def cluster(pool: ProxyPool) -> Cluster:
     if pool.protocol.carries_http:
         options = message.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
         options.CopyFrom(packed(_http_to_member(pool.health_check)))
-    if pool.health_check is not None:
-        message.health_checks.append(health_check(pool.health_check))
+    if pool.proxy_check is not None:
+        message.health_checks.append(health_check(pool.proxy_check))
     return message
 
 

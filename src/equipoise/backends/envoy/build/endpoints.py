@@ -4,6 +4,7 @@ A weight of 0 is no weight to Envoy: such a member is draining. A backup is of t
 help out as soon as a part of the others fails, unless those count as enough while there is any.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from envoy.config.core.v3.health_check_pb2 import HealthStatus
@@ -22,18 +23,27 @@ _NEEDS_NO_WEIGHT: Final = (0, 1)
 def endpoints(pool: ProxyPool) -> ClusterLoadAssignment:
     """Return the member list; without members it is empty, and Envoy then has nobody to send anything to."""
     message = ClusterLoadAssignment(cluster_name=pool.pool_id)
-    first = [member for member in pool.members if not member.backup]
-    backups = [member for member in pool.members if member.backup]
-    told = any(member.weight not in _NEEDS_NO_WEIGHT for member in pool.members)
-    check_port = pool.health_check.port if pool.health_check is not None else None
+    members = _served(pool)
+    first = [member for member in members if not member.backup]
+    backups = [member for member in members if member.backup]
+    told = any(member.weight not in _NEEDS_NO_WEIGHT for member in members)
+    check_port = pool.proxy_check.port if pool.proxy_check is not None else None
     # Priorities begin with 0.
-    for priority, members in enumerate(each for each in (first, backups) if each):
+    for priority, some in enumerate(each for each in (first, backups) if each):
         of_these = message.endpoints.add(priority=priority).lb_endpoints
-        for member in members:
+        for member in some:
             _fill(of_these.add(), member, pool.transport, check_port or 0, told)
     if first and backups:
         message.policy.overprovisioning_factor.value = _ONE_IS_ENOUGH
     return message
+
+
+def _served(pool: ProxyPool) -> Sequence[ProxyMember]:
+    """Without those that fail a check over UDP. Left out and not marked as unhealthy: if all are marked, Envoy goes on
+    sending the datagrams of the sessions that there are to members known to be down."""
+    if not pool.is_checked_over_udp:
+        return pool.members
+    return [member for member in pool.members if member.healthy is not False]
 
 
 def _fill(message: LbEndpoint, member: ProxyMember, transport: Transport, check_port: int, has_weight: bool) -> None:

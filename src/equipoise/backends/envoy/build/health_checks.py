@@ -1,4 +1,4 @@
-"""How Envoy checks a member. Reading what it found is the business of `equipoise.observe`.
+"""How Envoy checks a member. Reading what it found is the business of `equipoise.node.telemetry`.
 
 A check over HTTP passes with any status from 200 to 399: a member that redirects is alive. Any other status
 counts as one failure; without `retriable_statuses` a single one would take the member out, whatever the threshold.

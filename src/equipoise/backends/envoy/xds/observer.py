@@ -1,8 +1,9 @@
 """What whoever counts is told of the control stream; nothing depends on it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
+from equipoise.proxy.backend import ProxyObserver
 from equipoise.proxy.rejections import RejectedResource
 
 
@@ -34,18 +35,6 @@ class StreamWatcher:
 NOBODY: Final = StreamWatcher()
 
 
-class StreamObserver(Protocol):
-    """What `equipoise.proxy.backend.NodeObserver` is to a backend: a stream knows generations, and no revisions."""
-
-    def node_connected(self, node_id: str) -> None: ...
-
-    def node_disconnected(self, node_id: str) -> None: ...
-
-    def confirmed(self, node_id: str, generations: Mapping[str, int]) -> None: ...
-
-    def rejected(self, node_id: str, rejections: Sequence[RejectedResource]) -> None: ...
-
-
 class _Unobserved:
     """Stands where there is no controller: the standby keeps Envoy at what was last in force and asks for nothing."""
 
@@ -58,4 +47,4 @@ class _Unobserved:
     def rejected(self, node_id: str, rejections: Sequence[RejectedResource]) -> None: ...
 
 
-NOBODY_ASKS: Final[StreamObserver] = _Unobserved()
+NOBODY_ASKS: Final[ProxyObserver] = _Unobserved()

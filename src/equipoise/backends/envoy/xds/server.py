@@ -24,9 +24,10 @@ from equipoise.backends.envoy.xds.desired import DesiredResources, DesiredStates
 from equipoise.backends.envoy.xds.exchange import NodeRequest, Push
 from equipoise.backends.envoy.xds.listening import is_taken_for_datagrams
 from equipoise.backends.envoy.xds.node_state import NodeState
-from equipoise.backends.envoy.xds.observer import NOBODY, NOBODY_ASKS, StreamObserver, StreamWatcher
+from equipoise.backends.envoy.xds.observer import NOBODY, NOBODY_ASKS, StreamWatcher
 from equipoise.backends.envoy.xds.opening import Opening, vacated
 from equipoise.backends.envoy.xds.shares import LAYER, UDP_SESSIONS, Shares
+from equipoise.proxy.backend import ProxyObserver
 from equipoise.proxy.model import ListenAddress, Transport
 from equipoise.unix_path import short_path
 
@@ -89,7 +90,7 @@ class AdsServer:
         watcher: StreamWatcher = NOBODY,
     ) -> None:
         self._socket_path = socket_path
-        self._observer: StreamObserver = NOBODY_ASKS
+        self._observer: ProxyObserver = NOBODY_ASKS
         self._watcher = watcher
         self._envoy_pids = envoy_pids
         self._keep = keep
@@ -105,7 +106,7 @@ class AdsServer:
         """The ids of the nodes that are connected now."""
         return frozenset(self._sessions)
 
-    async def start(self, observer: StreamObserver = NOBODY_ASKS) -> None:
+    async def start(self, observer: ProxyObserver = NOBODY_ASKS) -> None:
         """Listen on the socket, in place of whatever lies there, and tell the observer how far each node has come.
 
         Raises OSError if the directory does not exist, RuntimeError if the socket cannot be bound.

@@ -3,8 +3,7 @@
 import json
 from collections.abc import Iterable
 
-Member = tuple[str, str]
-"""The id of a listener and the address of one of its members."""
+from equipoise.proxy.link import Member
 
 Health = dict[Member, bool]
 """True for healthy, False for unhealthy."""

@@ -1,15 +1,13 @@
-"""Samples the traffic of load balancers on this machine's node and writes it down; `traffic_reading` says what counts.
+"""Samples the traffic of the load balancers of a node; `traffic_reading` says what counts.
 
-A sample is observed data: it stands in the store for whoever is asked, and the next one takes its place. What was
-counted in all is not stored: whoever counts on (`Look`) is told of it at each look.
+A sample tells of the time since the one before. What was counted in all is told at each look (`Look`).
 """
 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
@@ -17,9 +15,9 @@ import structlog
 from equipoise.core.traffic import Traffic
 from equipoise.node.admin import AdminUnavailableError, EnvoyAdmin
 from equipoise.node.packets import CountedAddress, PacketCounter, Packets
-from equipoise.observe.health_reading import Member
-from equipoise.observe.totals import Totals
-from equipoise.observe.traffic_reading import (
+from equipoise.node.telemetry.served import Served, ServedListener
+from equipoise.node.telemetry.totals import Totals
+from equipoise.node.telemetry.traffic_reading import (
     Listener,
     ListenerCounts,
     MemberCounts,
@@ -27,22 +25,21 @@ from equipoise.observe.traffic_reading import (
     Statistics,
     together,
 )
-from equipoise.store import inventory, traffic
-from equipoise.store.database import Database, StoreUnavailable, Transaction
+from equipoise.proxy.link import Member
 
 _log = structlog.get_logger("equipoise.traffic")
 
-_UDP: Final = "UDP"
+ORIGIN: Final = 0
+"""The time of a sample on its way: who stores it knows what time it is for all nodes."""
 
 
 class Look(NamedTuple):
-    """What was seen at one moment (milliseconds since 1970), and added up since the service was started.
+    """What was seen at one moment (milliseconds since 1970), and added up since the node was started.
 
     Not `is_up`: Envoy did not answer, and what it holds now is not known.
     """
 
     moment: int
-    inventory: inventory.Inventory
     listeners: Mapping[Listener, ListenerCounts]
     members: Mapping[Member, MemberCounts]
     is_up: bool
@@ -58,34 +55,52 @@ class _Count:
     members: Mapping[Member, MemberCounts]
 
 
+OnLook = Callable[[Look], Awaitable[None]]
+
+
+async def _nobody_looks(_look: Look) -> None:
+    """Nobody counts on."""
+
+
 class TrafficObserver:
-    """Looks every `interval` seconds; a rate is over the time between two looks. `on_look` is told of each."""
+    """Looks every `interval` seconds; a rate is over the time between two looks.
+
+    Args:
+        served: what there is to count.
+        on_samples: told what was carried since the look before, by load balancer; not again that it is nothing.
+        on_look: told of each look.
+    """
 
     def __init__(
         self,
-        database: Database,
         admin: EnvoyAdmin,
         packets: PacketCounter,
-        node_id: str,
+        served: Served,
         interval: float,
-        on_look: Callable[[Look], None] = lambda _: None,
+        on_samples: Callable[[Sequence[Traffic]], None],
+        on_look: OnLook = _nobody_looks,
     ) -> None:
-        self._database = database
         self._admin = admin
         self._packets = packets
-        self._node_id = node_id
+        self._served = served
         self._interval = interval
+        self._on_samples = on_samples
         self._on_look = on_look
         self._totals = Totals()
         # When the last look was, if Envoy answered.
         self._last: float | None = None
-        # What an earlier process wrote counts as something to take back.
-        self._something_written = True
+        # What an earlier process told counts as something to take back.
+        self._something_told = True
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to look, on the running event loop."""
         self._looking = asyncio.create_task(self._look_forever(), name="traffic")
+
+    async def failed(self) -> None:
+        """Return only by raising: what ended the looks. Nothing does but a defect."""
+        if self._looking is not None:
+            await asyncio.shield(self._looking)
 
     async def stop(self) -> None:
         """Stop; the last sample stays until it is too old to count."""
@@ -93,45 +108,49 @@ class TrafficObserver:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
 
+    def tell_again(self) -> None:
+        """Whoever is told knows nothing any more."""
+        self._something_told = True
+
     async def _look_forever(self) -> None:
         while True:
-            try:
-                await self._look()
-            except StoreUnavailable as error:
-                _log.warning("traffic_not_written", reason=str(error))
+            await self._look()
             await asyncio.sleep(self._interval)
 
     async def _look(self) -> None:
-        there = await self._database.read(inventory.everything)
-        addresses = {each.id: _address(each) for each in there.listeners}
+        listeners = list(self._served.listeners)
+        addresses = {each.id: _address(each) for each in listeners}
         await self._packets.follow(addresses.values())
         count = await self._count(addresses)
-        samples = self._compare(there, count)
-        self._on_look(
+        samples = self._compare(listeners, count)
+        await self._on_look(
             Look(
-                self._database.now(),
-                there,
+                int(time.time() * 1000),
                 self._totals.listeners,
                 self._totals.members,
                 is_up=count is not None,
                 packets_are_counted=self._packets.is_counting,
             )
         )
-        if samples or self._something_written:
-            await self._database.write(partial(_write, node_id=self._node_id, samples=samples))
-            self._something_written = bool(samples)
+        if samples or self._something_told:
+            self._something_told = bool(samples)
+            self._on_samples(samples)
 
-    def _compare(self, there: inventory.Inventory, count: _Count | None) -> Sequence[Traffic]:
+    def _compare(self, listeners: Sequence[ServedListener], count: _Count | None) -> Sequence[Traffic]:
         """Add what was counted, and return what was carried since the last look."""
         last, self._last = self._last, None
         if count is None:
             return []
         self._last = count.moment
-        listeners = [each.id for each in there.listeners]
-        members = [(each.pool_id, each.address) for each in there.members]
-        passed = self._totals.take(count.counts, count.members, listeners, members)
+        idle = set(self._served.idle)
+        passed = self._totals.take(
+            count.counts,
+            count.members,
+            [*(each.id for each in listeners), *idle.intersection(self._totals.listeners)],
+            [*self._served.members, *(member for member in self._totals.members if member[0] in idle)],
+        )
         # Without an earlier look there is no time over which to tell a rate.
-        return [] if last is None else _samples(there.listeners, passed, count.moment - last, self._database.now())
+        return [] if last is None else _samples(listeners, passed, count.moment - last)
 
     async def _count(self, addresses: Mapping[str, CountedAddress]) -> _Count | None:
         try:
@@ -152,8 +171,9 @@ class TrafficObserver:
         return _Count(moment, with_packets, members.counts())
 
 
-def _address(listener: inventory.ListenerLabels) -> CountedAddress:
-    return listener.address, "udp" if listener.protocol == _UDP else "tcp", listener.port
+def _address(listener: ServedListener) -> CountedAddress:
+    transport, address, port = listener.listen_address
+    return address, transport.value, port
 
 
 def _with_packets(counts: ListenerCounts, address: CountedAddress | None, packets: Packets) -> ListenerCounts:
@@ -162,24 +182,24 @@ def _with_packets(counts: ListenerCounts, address: CountedAddress | None, packet
 
 
 def _samples(
-    listeners: Iterable[inventory.ListenerLabels], passed: Mapping[Listener, ListenerCounts], seconds: float, now: int
+    listeners: Iterable[ServedListener], passed: Mapping[Listener, ListenerCounts], seconds: float
 ) -> Sequence[Traffic]:
     """One for each load balancer that had traffic or has connections."""
     of_load_balancer: defaultdict[str, list[ListenerCounts]] = defaultdict(list)
     for listener in listeners:
         if listener.id in passed:
             of_load_balancer[listener.load_balancer_id].append(passed[listener.id])
-    found = (_sample(id, together(each), seconds, now) for id, each in of_load_balancer.items())
-    return [sample for sample in found if sample != Traffic(sample.load_balancer_id, now)]
+    found = (_sample(id, together(each), seconds) for id, each in of_load_balancer.items())
+    return [sample for sample in found if sample != Traffic(sample.load_balancer_id, ORIGIN)]
 
 
-def _sample(load_balancer_id: str, counts: ListenerCounts, seconds: float, now: int) -> Traffic:
+def _sample(load_balancer_id: str, counts: ListenerCounts, seconds: float) -> Traffic:
     def rate(counted: int) -> int:
         return round(counted / seconds)
 
     return Traffic(
         load_balancer_id=load_balancer_id,
-        time=now,
+        time=ORIGIN,
         act_conn=counts.active,
         inact_conn=counts.idle,
         ncps=rate(counts.connections),
@@ -188,7 +208,3 @@ def _sample(load_balancer_id: str, counts: ListenerCounts, seconds: float, now: 
         in_bytes=rate(counts.in_bytes),
         out_bytes=rate(counts.out_bytes),
     )
-
-
-def _write(tx: Transaction, node_id: str, samples: Sequence[Traffic]) -> None:
-    traffic.replace_samples(tx.connection, node_id, samples)

@@ -1,7 +1,7 @@
 """Follows the health of members: changes from the file to which Envoy logs them, the level from its admin socket.
 
 What is made of it is the callback's business. The level is read at the start, after every emptying of the file and
-whenever `resync` is called; between these the file alone tells.
+when asked to tell again; between these the file alone tells.
 """
 
 import asyncio
@@ -13,7 +13,8 @@ from pathlib import Path
 import structlog
 
 from equipoise.node.admin import AdminUnavailableError, EnvoyAdmin
-from equipoise.observe.health_reading import Member, from_clusters, from_events
+from equipoise.node.telemetry.health_reading import from_clusters, from_events
+from equipoise.proxy.link import Member
 
 log = structlog.get_logger("equipoise.health")
 
@@ -37,6 +38,7 @@ class HealthObserver:
         self._following: asyncio.Task[None] | None = None
         self._offset = 0
         self._partial = b""
+        self._tells_again = False
 
     async def start(self) -> None:
         """Begin to follow, from the level on; Envoy need not run yet."""
@@ -52,8 +54,13 @@ class HealthObserver:
             with suppress(asyncio.CancelledError):
                 await following
 
+    def tell_again(self) -> None:
+        """Whoever is told knows nothing any more: report the level soon."""
+        self._tells_again = True
+
     async def resync(self) -> None:
-        """Report the level; to be called when the node has (re)connected. An Envoy that is not there says nothing."""
+        """Report the level. An Envoy that is not there says nothing."""
+        self._tells_again = False
         try:
             health = from_clusters(await self._admin.read("/clusters"))
         except AdminUnavailableError as error:
@@ -66,6 +73,8 @@ class HealthObserver:
         while True:
             # Envoy writes in the same rhythm; a look is one stat call.
             await asyncio.sleep(_LOOK_SECONDS)
+            if self._tells_again:
+                await self.resync()
             size = self._size()
             if size < self._offset:
                 await self._begin_again()

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from operator import add, sub
 from typing import Generic, TypeVar
 
-from equipoise.observe.health_reading import Member
-from equipoise.observe.traffic_reading import (
+from equipoise.node.telemetry.traffic_reading import (
     LEVELS,
     Listener,
     ListenerCounts,
@@ -16,6 +15,7 @@ from equipoise.observe.traffic_reading import (
     since,
     since_of_member,
 )
+from equipoise.proxy.link import Member
 
 K = TypeVar("K")
 F = TypeVar("F", ListenerCounts, MemberCounts)

@@ -1,6 +1,7 @@
-"""The data plane of this machine: Envoy with all that runs beside it."""
+"""The node of this machine: Envoy with all that runs beside it. It knows no database."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Final, Self
 
 import structlog
 
-from equipoise.app.parts import begin
+from equipoise.app.parts import MayFail, Part, begin
 from equipoise.backends.envoy.backend import EnvoyBackend
 from equipoise.backends.envoy.xds.desired import DesiredResources
 from equipoise.backends.envoy.xds.server import AdsServer
@@ -17,32 +18,32 @@ from equipoise.data_directory import DataDirectory
 from equipoise.metrics.page import MetricsPage
 from equipoise.node import limits as limits_of_machine
 from equipoise.node.admin import EnvoyAdmin
+from equipoise.node.agent import Agent, Connect
 from equipoise.node.bandwidth import BandwidthEnforcer
 from equipoise.node.cutting import EnvoyCutter
+from equipoise.node.draining import Draining
 from equipoise.node.files import DataPlaneFiles
 from equipoise.node.last_good import LastGood
 from equipoise.node.packets import PacketCounter
+from equipoise.node.probes.udp_health import UdpHealthChecker
 from equipoise.node.standby import Standby
 from equipoise.node.supervisor import EnvoyOptions, EnvoySupervisor
-from equipoise.observe.health import HealthObserver
-from equipoise.observe.recorder import HealthRecorder
-from equipoise.observe.traffic import TrafficObserver
-from equipoise.observe.udp_health import UdpHealthChecker
-from equipoise.proxy.backend import NodeObserver
+from equipoise.node.telemetry.health import HealthObserver
+from equipoise.node.telemetry.served import Served
+from equipoise.node.telemetry.traffic import OnLook, TrafficObserver
 from equipoise.settings.table import Settings
-from equipoise.store import members, udp_checks
-from equipoise.store.database import Database
 
-_log = structlog.get_logger("equipoise")
+_log = structlog.get_logger("equipoise.node")
 
 NODE_ID: Final = "local"
 """What Envoy is called on its own stream, and the node of a service that is alone with its database."""
 
 
-class LocalNode:
+class Node:
     """Envoy on this machine, and what runs beside it. It serves from `running` on.
 
     Args:
+        vault: what seals the private keys that are kept for the standby.
         standby: what serves in place of this process once it has ended.
         envoy: watches the Envoy that is to serve, already chosen.
         files: where the files of that Envoy lie.
@@ -52,34 +53,27 @@ class LocalNode:
         self,
         directory: DataDirectory,
         settings: Settings,
-        database: Database,
         vault: Vault,
         standby: Standby,
         envoy: EnvoySupervisor,
         files: DataPlaneFiles,
     ) -> None:
-        self._settings = settings
-        self._database = database
         self._vault = vault
-        self._instance = directory.instance
         self._envoy = envoy
         self._standby = standby
         self._files = files
         self._leaves_traffic = False
         self._last_good = LastGood(files.last_good)
-        self._udp_health: UdpHealthChecker | None = None
-        self.limits = BandwidthEnforcer(self._instance, enabled=settings.bandwidth.enforcement == "auto")
-        self.cutter = EnvoyCutter(lambda: envoy.pids)
+        self._interval = settings.monitor.interval
+        self._limits = BandwidthEnforcer(directory.instance, enabled=settings.bandwidth.enforcement == "auto")
+        self._packets = PacketCounter(directory.instance, enabled=settings.monitor.packets == "auto")
+        self._cutter = EnvoyCutter(lambda: envoy.pids)
+        self._may_fail: tuple[MayFail, ...] = ()
         self.page = MetricsPage(NODE_ID, lambda: envoy.pid, lambda: envoy.shortages)
-        self._stream = AdsServer(files.xds_socket, lambda: envoy.pids, self._keep, self.page.stream)
-        # Services that share a database tell their nodes apart.
-        self.node_id = self._instance if database.is_shared else NODE_ID
-        self.backend = EnvoyBackend(self._stream, self.node_id)
+        self._backend = EnvoyBackend(AdsServer(files.xds_socket, lambda: envoy.pids, self._keep, self.page.stream))
 
     @classmethod
-    async def open(
-        cls, directory: DataDirectory, settings: Settings, database: Database, vault: Vault, key_file: Path
-    ) -> Self:
+    async def open(cls, directory: DataDirectory, settings: Settings, vault: Vault, key_file: Path) -> Self:
         """Find out which Envoy is to serve: the one that runs, or another one in its place.
 
         Args:
@@ -94,46 +88,68 @@ class LocalNode:
         )
         envoy = EnvoySupervisor(chosen)
         files = await envoy.choose()
-        return cls(directory, settings, database, vault, Standby(chosen, key_file), envoy, files)
+        return cls(directory, settings, vault, Standby(chosen, key_file), envoy, files)
 
     def leave_traffic(self) -> None:
         """Let Envoy go on when `running` ends, with the standby beside it; the next service takes both over."""
         self._leaves_traffic = True
 
+    def keep_only(self, load_balancer_ids: Collection[str]) -> None:
+        """Of load balancers other than these nothing is kept for the standby."""
+        self._last_good.keep_only(load_balancer_ids)
+
     async def failed(self) -> None:
         """Return only by raising: a defect in a part that is running."""
-        if self._udp_health is not None:
-            await self._udp_health.failed()
+        async with asyncio.TaskGroup() as together:
+            for part in self._may_fail:
+                together.create_task(part.failed())
 
     @asynccontextmanager
-    async def running(self, observer: NodeObserver, load_balancer_ids: Sequence[str]) -> AsyncIterator[None]:
-        """Run it, and tell the observer how far it has come.
+    async def running(self, connect: Connect, on_look: OnLook) -> AsyncIterator[None]:
+        """Run it, under a controller.
 
         Args:
-            load_balancer_ids: all that exist; of others nothing is kept for the standby.
+            on_look: told of each look at the traffic.
 
         Raises:
             OSError, EnvoyNotRunningError: Envoy cannot be started.
         """
         async with AsyncExitStack() as parts:
             parts.callback(self._last_good.close)
-            self._last_good.keep_only(set(load_balancer_ids))
             # As late as may be: until here a standby that a killed service left looks after Envoy.
             await self._standby.start()
             try:
-                await self._stream.start(self.backend.told_to(observer))
-                parts.push_async_callback(self._stream.stop)
+                await begin(parts, self._limits)
+                agent, observed = self._agent(connect, on_look)
+                await begin(parts, agent)
+                await self._backend.start(agent)
+                parts.push_async_callback(self._backend.stop)
                 for each in limits_of_machine.low(limits_of_machine.limits()):
                     _log.warning("low_limit", **asdict(each))
                 await self._envoy.start()
                 parts.push_async_callback(self._let_go_of_envoy)
                 self._tell_whether_connections_can_be_cut()
                 async with AsyncExitStack() as observers:
-                    await self._observe(observers)
+                    observers.push_async_callback(self._let_go_of_packets)
+                    await self._packets.start()
+                    await begin(observers, *observed)
                     yield
             finally:
                 # Before the end of Envoy, which it would not let happen.
                 await (self._standby.release() if self._leaves_traffic else self._standby.stop())
+
+    def _agent(self, connect: Connect, on_look: OnLook) -> tuple[Agent, tuple[Part, ...]]:
+        """The agent, and what runs beside Envoy once that runs."""
+        served = Served()
+        draining = Draining(self._cutter)
+        agent = Agent(connect, self._backend, self._limits, draining, UdpHealthChecker, served)
+        admin = EnvoyAdmin(self._files.admin_socket)
+        health = HealthObserver(self._files.health_events, admin, agent.members_seen)
+        traffic = TrafficObserver(admin, self._packets, served, self._interval, agent.traffic_seen, on_look)
+        for seen in (health, traffic):
+            agent.when_attached(seen.tell_again)
+        self._may_fail = (agent, draining, agent.checks, traffic)
+        return agent, (draining, agent.checks, health, traffic)
 
     async def _let_go_of_envoy(self) -> None:
         if self._leaves_traffic:
@@ -141,33 +157,18 @@ class LocalNode:
             return
         await self._envoy.stop()
         # After the end of Envoy: no traffic is without its limits.
-        await self.limits.remove()
+        await self._limits.remove()
 
-    async def _observe(self, parts: AsyncExitStack) -> None:
-        admin = EnvoyAdmin(self._files.admin_socket)
-        recorder = HealthRecorder(self._database, members.observe_health)
-        health = HealthObserver(self._files.health_events, admin, recorder.record)
-        udp_recorder = HealthRecorder(self._database, udp_checks.observe)
-        self._udp_health = UdpHealthChecker(self._database, udp_recorder.record)
-        packets = PacketCounter(self._instance, enabled=self._settings.monitor.packets == "auto")
-        traffic = TrafficObserver(
-            self._database, admin, packets, self.node_id, self._settings.monitor.interval, self.page.traffic.take
-        )
-        await begin(parts, recorder, health, udp_recorder, self._udp_health)
-        parts.push_async_callback(self._let_go_of, packets)
-        await packets.start()
-        await begin(parts, traffic)
-
-    async def _let_go_of(self, packets: PacketCounter) -> None:
+    async def _let_go_of_packets(self) -> None:
         # What is counted while there is no service is read by the next one.
         if not self._leaves_traffic:
-            await packets.stop()
+            await self._packets.stop()
 
     def _tell_whether_connections_can_be_cut(self) -> None:
-        reason = self.cutter.unavailable_reason()
+        reason = self._cutter.unavailable_reason()
         if reason is not None:
             _log.warning("connections_not_cut", effect="those of removed members stay", reason=reason)
 
-    def _keep(self, node_id: str, in_force: Collection[DesiredResources], gone: Collection[str]) -> None:
-        if node_id == NODE_ID:
+    def _keep(self, proxy_id: str, in_force: Collection[DesiredResources], gone: Collection[str]) -> None:
+        if proxy_id == NODE_ID:
             self._last_good.keep(in_force, gone, self._vault.seal)

@@ -6,7 +6,7 @@ from operator import sub
 from typing import Final, NamedTuple
 
 from equipoise.core.traffic import RESPONSE_TIMES
-from equipoise.observe.health_reading import Member
+from equipoise.proxy.link import Member
 
 Listener = str
 """The id of a listener, by which Envoy names its counters."""

@@ -12,29 +12,20 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, Protocol
 
-import structlog
-from sqlalchemy import Connection
+from equipoise.node.probes.targets import UdpCheckTarget
+from equipoise.node.probes.thresholds import Standing, judged
+from equipoise.node.probes.udp_probe import UdpProbe
+from equipoise.proxy.link import Member
 
-from equipoise.observe.health_reading import Member
-from equipoise.observe.thresholds import Standing, judged
-from equipoise.observe.udp_probe import UdpProbe
-from equipoise.store import udp_checks
-from equipoise.store.database import Database, StoreUnavailable
-from equipoise.store.events import Event, LoadBalancerGone, LoadBalancerMoved
-from equipoise.store.udp_checks import UdpCheckTarget
-
-_log = structlog.get_logger("equipoise.health")
-
-OnHealth = Callable[[Mapping[Member, bool]], None]
+OnHealth = Callable[[str, Mapping[Member, bool]], None]
+"""Told the id of a load balancer and what is known anew of its members."""
 
 BATCH: Final = 64
 """Checks handled in one turn of the event loop: bounds how long other work waits, and how many errors come at once."""
 
 _FIRST_SECONDS: Final = 1.0
-_RETRY_SECONDS: Final = 1.0
 
 
 class Prober(Protocol):
@@ -93,16 +84,20 @@ class UdpSchedule:
         before = self._checks.pop(load_balancer_id, {})
         checks: dict[Member, _Check] = {}
         for target in targets:
-            key = target.pool_id, target.address
-            known = before.get(key)
+            known = before.get(target.member)
             if known is not None and known.target.is_as(target):
-                checks[key] = before.pop(key)
+                checks[target.member] = before.pop(target.member)
             else:
-                checks[key] = self._begin(target, now)
+                checks[target.member] = self._begin(target, now)
         for check in before.values():
             self._end(check)
         if checks:
             self._checks[load_balancer_id] = checks
+
+    def known(self, load_balancer_id: str) -> Mapping[Member, bool]:
+        """What is known of the members of a load balancer that are checked."""
+        checks = self._checks.get(load_balancer_id, {})
+        return {member: known for member, check in checks.items() if (known := check.standing.healthy) is not None}
 
     def run(self, now: float, most: int = BATCH) -> float | None:
         """Do what is due, not more than `most` of it. Returns when to be called again, None for not before a `put`."""
@@ -169,29 +164,26 @@ class UdpSchedule:
         check.standing = judged(check.standing, passed, target.healthy_threshold, target.unhealthy_threshold)
         healthy = check.standing.healthy
         if healthy is not None and healthy is not before:
-            self._on_health({(target.pool_id, target.address): healthy})
+            self._on_health(target.load_balancer_id, {target.member: healthy})
 
 
 class UdpHealthChecker:
-    """Follows what is to be checked, and checks it. One for each service: where several share a database
-    each checks all members, as each Envoy does with TCP, and the last word about a member counts.
+    """Checks what it is told to, on a socket of its own. Every node checks all members of its load balancers, as every
+    proxy does over TCP.
 
-    What was last known is taken from the database, so that a restart changes nobody's health.
+    Args:
+        on_health: told each time that a member turned, and the first time that anything is known of it.
     """
 
-    def __init__(self, database: Database, on_health: OnHealth) -> None:
-        self._database = database
+    def __init__(self, on_health: OnHealth) -> None:
         self._probe = UdpProbe(self._answered, self._unreachable)
         self._schedule = UdpSchedule(self._probe, on_health)
-        self._moved: set[str] = set()
         self._wake = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin to check, on the running event loop. Raises OSError, StoreUnavailable."""
+    def start(self) -> None:
+        """Begin to check, on the running event loop. Raises OSError."""
         self._probe.open()
-        self._database.on_commit(self._follow)
-        self._put(await self._database.read(udp_checks.targets))
         self._running = asyncio.create_task(self._run(), name="udp-health")
 
     async def failed(self) -> None:
@@ -205,52 +197,29 @@ class UdpHealthChecker:
             await asyncio.gather(self._running, return_exceptions=True)
         self._probe.close()
 
-    def _follow(self, events: Sequence[Event]) -> None:
-        moved = {event.load_balancer_id for event in events if isinstance(event, LoadBalancerMoved | LoadBalancerGone)}
-        if moved:
-            self._moved |= moved
-            self._wake.set()
+    def put(self, load_balancer_id: str, targets: Sequence[UdpCheckTarget]) -> None:
+        """Check these of a load balancer from now on, and no others."""
+        self._schedule.put(load_balancer_id, targets, asyncio.get_running_loop().time())
+        self._wake.set()
+
+    def known(self, load_balancer_id: str) -> Mapping[Member, bool]:
+        """What is known of the members of a load balancer that are checked."""
+        return self._schedule.known(load_balancer_id)
 
     async def _run(self) -> None:
         clock = asyncio.get_running_loop().time
         while True:
             self._wake.clear()
-            retry_at = await self._take_over_moved(clock())
             due_at = self._schedule.run(clock())
-            times = [at for at in (retry_at, due_at) if at is not None]
-            if times and min(times) <= clock():
+            if due_at is not None and due_at <= clock():
                 # Others have their turn, and what came back for these probes is taken in.
                 await asyncio.sleep(0)
                 continue
             try:
-                async with asyncio.timeout_at(min(times, default=None)):
+                async with asyncio.timeout_at(due_at):
                     await self._wake.wait()
             except TimeoutError:
                 continue
-
-    async def _take_over_moved(self, now: float) -> float | None:
-        """Returns when to try again, if the database could not be read."""
-        if not self._moved:
-            return None
-        ids = sorted(self._moved)
-        self._moved.clear()
-        read: Callable[[Connection], Sequence[UdpCheckTarget]] = partial(udp_checks.targets, load_balancer_ids=ids)
-        try:
-            found = await self._database.read(read)
-        except StoreUnavailable as error:
-            _log.error("checks_not_read", reason=str(error), retry_in=_RETRY_SECONDS)
-            self._moved.update(ids)
-            return now + _RETRY_SECONDS
-        self._put(found, ids)
-        return None
-
-    def _put(self, targets: Sequence[UdpCheckTarget], load_balancer_ids: Iterable[str] = ()) -> None:
-        by_load_balancer: dict[str, list[UdpCheckTarget]] = {id: [] for id in load_balancer_ids}
-        for target in targets:
-            by_load_balancer.setdefault(target.load_balancer_id, []).append(target)
-        now = asyncio.get_running_loop().time()
-        for id, own in by_load_balancer.items():
-            self._schedule.put(id, own, now)
 
     def _answered(self, address: str, port: int) -> None:
         self._schedule.answered(address, port)

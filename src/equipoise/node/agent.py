@@ -1,0 +1,394 @@
+"""The node: it puts in force what its controller tells, and tells what became of it.
+
+For each state of a load balancer one order holds. Its limits are in the kernel before its listeners open. Connections
+to removed members are cut before it is confirmed. It is confirmed when the proxy really listens.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final, Protocol
+
+import structlog
+
+from equipoise.core.traffic import Traffic
+from equipoise.node.draining import NOT_IN_FORCE, Draining
+from equipoise.node.lease import RENEW_SECONDS, Lease
+from equipoise.node.probes.targets import UdpCheckTarget, as_seen, targets_of
+from equipoise.node.probes.udp_health import OnHealth
+from equipoise.node.telemetry.served import Served
+from equipoise.proxy.backend import Backend
+from equipoise.proxy.link import (
+    AcknowledgeRejection,
+    AllAssigned,
+    Assign,
+    Attached,
+    Confirmed,
+    Detached,
+    Gone,
+    Goodbye,
+    HealthSeen,
+    Hello,
+    Member,
+    Published,
+    PublishedVersion,
+    Renew,
+    Renewed,
+    ResourcesRejected,
+    SendToController,
+    SendToNode,
+    Shortfall,
+    ShortfallKind,
+    ToNode,
+    TrafficSeen,
+    UpToDate,
+)
+from equipoise.proxy.model import ProxyLoadBalancer
+from equipoise.proxy.rejections import RejectedResource
+
+_log = structlog.get_logger("equipoise.node")
+
+_BATCH: Final = 256
+"""Load balancers put in force in one go: bounds how long other work of the event loop waits."""
+
+
+class BandwidthLimits(Protocol):
+    """What limits traffic; `equipoise.node.bandwidth.BandwidthEnforcer` is it."""
+
+    @property
+    def unavailable_reason(self) -> str | None: ...
+
+    async def apply(self, load_balancers: Iterable[ProxyLoadBalancer], gone: Iterable[str] = ()) -> None: ...
+
+    async def ready(self) -> None: ...
+
+
+class UdpChecks(Protocol):
+    """What checks members over UDP; `equipoise.node.probes.udp_health.UdpHealthChecker` is it."""
+
+    def start(self) -> None: ...
+
+    async def failed(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def put(self, load_balancer_id: str, targets: Sequence[UdpCheckTarget]) -> None: ...
+
+    def known(self, load_balancer_id: str) -> Mapping[Member, bool]: ...
+
+
+Connect = Callable[[SendToNode], SendToController]
+"""Makes the way to a controller: takes where messages to the node go, returns where to put its own."""
+
+MakeChecks = Callable[[OnHealth], UdpChecks]
+
+
+@dataclass(frozen=True, slots=True)
+class _ProxyIsThere:
+    """The proxy has nothing that counts yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ProxyHasGone:
+    pass
+
+
+_Heard = _ProxyIsThere | _ProxyHasGone | Attached | Mapping[str, int] | Sequence[RejectedResource]
+
+
+class Agent:
+    """The agent of one node; it is the `ProxyObserver` of its backend.
+
+    Args:
+        connect: makes the way to the controller.
+        backend: the proxy.
+        served: kept at what there is to count.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        backend: Backend,
+        limits: BandwidthLimits,
+        draining: Draining,
+        make_checks: MakeChecks,
+        served: Served,
+        lease: Lease | None = None,
+    ) -> None:
+        self.checks = make_checks(self.members_turned)
+        self._send = connect(self.receive)
+        self._backend = backend
+        self._limits = limits
+        self._draining = draining
+        self._served = served
+        self._attached: list[Callable[[], None]] = []
+        self._lease = lease or Lease()
+        self._hello = 0
+        self._session: int | None = None
+        self._is_up = False
+        # None: the load balancer has gone.
+        self._to_apply: dict[str, Published | None] = {}
+        self._something_to_apply = asyncio.Event()
+        self._unassigned: set[str] = set()
+        self._all_assigned = False
+        self._is_ready = False
+        # The newest last; those before it may still be confirmed.
+        self._published: dict[str, tuple[PublishedVersion, ...]] = {}
+        # Those with members that are checked here: what is published of them depends on what is seen.
+        self._checked: dict[str, Published] = {}
+        self._in_force: dict[str, PublishedVersion] = {}
+        self._rejected: dict[str, dict[str, RejectedResource]] = {}
+        self._heard: asyncio.Queue[_Heard] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def when_attached(self, call: Callable[[], None]) -> None:
+        """Call it when a controller has taken the node over, which knows nothing of what was seen before."""
+        self._attached.append(call)
+
+    def start(self) -> None:
+        """Begin, on the running event loop."""
+        self._tasks = [
+            asyncio.create_task(self._apply_forever(), name="apply"),
+            asyncio.create_task(self._tell_forever(), name="tell"),
+            asyncio.create_task(self._renew_forever(), name="renew"),
+        ]
+
+    async def failed(self) -> None:
+        """Return only by raising: what ended one of its tasks. Nothing does but a defect."""
+        await asyncio.gather(*map(asyncio.shield, self._tasks))
+
+    async def stop(self) -> None:
+        """Stop; what is in force stays so."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What the controller tells
+
+    def receive(self, message: ToNode) -> None:
+        """Take a message in. Returns at once."""
+        match message:
+            case Assign(states):
+                self._to_apply.update((state.load_balancer_id, state) for state in states)
+                self._unassigned.difference_update(state.load_balancer_id for state in states)
+                self._something_to_apply.set()
+            case Gone(ids):
+                self._to_apply.update(dict.fromkeys(ids))
+                self._something_to_apply.set()
+            case AllAssigned():
+                self._to_apply.update(dict.fromkeys(self._unassigned))
+                self._unassigned = set()
+                self._all_assigned = True
+                self._something_to_apply.set()
+            case AcknowledgeRejection(id, generation):
+                self._backend.acknowledge_rejection(id, generation)
+            case Attached():
+                self._unassigned = {*self._published, *(id for id, state in self._to_apply.items() if state)}
+                self._heard.put_nowait(message)
+            case Renewed(number):
+                self._lease.renewed(number)
+            case Detached():
+                self._lose()
+
+    # What the proxy tells
+
+    def node_connected(self, _proxy_id: str) -> None:
+        self._heard.put_nowait(_ProxyIsThere())
+
+    def node_disconnected(self, _proxy_id: str) -> None:
+        self._heard.put_nowait(_ProxyHasGone())
+
+    def confirmed(self, _proxy_id: str, generations: Mapping[str, int]) -> None:
+        self._heard.put_nowait(generations)
+
+    def rejected(self, _proxy_id: str, rejections: Sequence[RejectedResource]) -> None:
+        self._heard.put_nowait(rejections)
+
+    # What is seen beside it
+
+    def members_seen(self, seen: Mapping[Member, bool]) -> None:
+        """Tell what the proxy found out about members."""
+        if self._session is not None and seen:
+            self._send(HealthSeen(self._session, False, seen))
+
+    def members_turned(self, load_balancer_id: str, seen: Mapping[Member, bool]) -> None:
+        """Put in force and tell what the checks over UDP found out about members."""
+        state = self._checked.get(load_balancer_id)
+        if state is not None:
+            self._backend.publish([self._as_seen(state)])
+        if self._session is not None:
+            self._send(HealthSeen(self._session, True, seen))
+
+    def traffic_seen(self, samples: Sequence[Traffic]) -> None:
+        """Tell the newest samples of traffic."""
+        if self._session is not None:
+            self._send(TrafficSeen(self._session, samples))
+
+    # Putting it in force
+
+    async def _apply_forever(self) -> None:
+        while True:
+            await self._something_to_apply.wait()
+            self._something_to_apply.clear()
+            while self._to_apply:
+                some = {id: self._to_apply.pop(id) for id in list(islice(self._to_apply, _BATCH))}
+                await self._apply(
+                    [state for state in some.values() if state is not None],
+                    [id for id, state in some.items() if state is None],
+                )
+                # Others have their turn.
+                await asyncio.sleep(0)
+            if self._all_assigned:
+                self._all_assigned = False
+                await self._end_of_all()
+
+    async def _end_of_all(self) -> None:
+        if not self._is_ready:
+            self._is_ready = True
+            await self._limits.ready()
+            self._backend.ready()
+        if self._session is not None:
+            self._send(UpToDate(self._session))
+
+    async def _apply(self, states: Sequence[Published], gone: Sequence[str]) -> None:
+        await self._limits.apply([state.model for state in states], gone)
+        in_force_already: dict[str, PublishedVersion] = {}
+        for state in states:
+            id, version = state.load_balancer_id, state.version
+            before = self._in_force.get(id)
+            earlier = self._published.get(id, ())
+            self._published[id] = (*(each for each in earlier if each.generation != version.generation), version)
+            self._draining.expect(id, state.removals, NOT_IN_FORCE if before is None else before.generation)
+            self._served.put(state.model)
+            self._check(state)
+            # An older revision is of a database that has fallen back: what is in force may be of a lost change.
+            if before is not None and before.generation == version.generation and before < version:
+                in_force_already[id] = version
+        self._backend.publish([self._as_seen(state) for state in states])
+        self._forget(gone)
+        if in_force_already:
+            self._heard.put_nowait({id: version.generation for id, version in in_force_already.items()})
+
+    def _check(self, state: Published) -> None:
+        id, targets = state.load_balancer_id, targets_of(state.model)
+        if not targets and id not in self._checked:
+            return
+        self.checks.put(id, targets)
+        if not targets:
+            del self._checked[id]
+            return
+        self._checked[id] = state
+        # Who does not know what was seen is told again.
+        known = self.checks.known(id)
+        untold = {each.member: known[each.member] for each in targets if each.healthy is None and each.member in known}
+        if untold and self._session is not None:
+            self._send(HealthSeen(self._session, True, untold))
+
+    def _as_seen(self, state: Published) -> Published:
+        if state.load_balancer_id not in self._checked:
+            return state
+        return replace(state, model=as_seen(state.model, self.checks.known(state.load_balancer_id)))
+
+    def _forget(self, gone: Sequence[str]) -> None:
+        for id in gone:
+            self._published.pop(id, None)
+            self._in_force.pop(id, None)
+            self._rejected.pop(id, None)
+            if self._checked.pop(id, None) is not None:
+                self.checks.put(id, ())
+        self._draining.forget(gone)
+        self._served.forget(gone)
+        self._backend.withdraw(gone)
+
+    # Telling what became of it
+
+    async def _tell_forever(self) -> None:
+        while True:
+            match await self._heard.get():
+                case _ProxyIsThere():
+                    self._is_up = True
+                    self._in_force.clear()
+                    self._rejected.clear()
+                    self._say_hello()
+                case _ProxyHasGone():
+                    self._is_up = False
+                    if self._session is not None:
+                        self._send(Goodbye(self._session))
+                        self._session = None
+                case Attached(session, lease):
+                    self._begin(session, lease)
+                case Mapping() as generations:
+                    await self._tell_confirmed(generations)
+                case rejections:
+                    self._tell_rejected(rejections)
+
+    async def _tell_confirmed(self, generations: Mapping[str, int]) -> None:
+        shortfall = await self._draining.confirmed(generations)
+        versions = {id: version for id, generation in generations.items() if (version := self._reached(id, generation))}
+        self._in_force.update(versions)
+        for id in versions.keys() & self._rejected.keys():
+            self._rejected[id] = {
+                name: each for name, each in self._rejected[id].items() if each.generation >= versions[id].generation
+            }
+        self._confirm(versions, [] if shortfall is None else [shortfall])
+
+    def _reached(self, load_balancer_id: str, generation: int) -> PublishedVersion | None:
+        """The version of that generation; those before it are not waited for any more. None: it has gone since."""
+        remaining = tuple(each for each in self._published.get(load_balancer_id, ()) if each.generation >= generation)
+        if not remaining or remaining[0].generation != generation:
+            return None
+        self._published[load_balancer_id] = remaining
+        return remaining[0]
+
+    def _confirm(self, versions: Mapping[str, PublishedVersion], shortfalls: Sequence[Shortfall] = ()) -> None:
+        if self._session is None or not versions:
+            return
+        reason = self._limits.unavailable_reason
+        if reason is not None:
+            shortfalls = [*shortfalls, Shortfall(ShortfallKind.BANDWIDTH, reason, frozenset(versions))]
+        self._send(Confirmed(self._session, versions, shortfalls))
+
+    def _tell_rejected(self, rejections: Sequence[RejectedResource]) -> None:
+        for each in rejections:
+            self._rejected.setdefault(each.load_balancer_id, {})[each.resource] = each
+        if self._session is not None:
+            self._send(ResourcesRejected(self._session, rejections))
+
+    # The session
+
+    def _say_hello(self) -> None:
+        self._session = None
+        self._hello = self._lease.ask()
+        self._send(Hello())
+
+    def _begin(self, session: int, lease: float | None) -> None:
+        if not self._is_up:
+            self._send(Goodbye(session))
+            return
+        self._session = session
+        self._lease.begin(self._hello, lease)
+        # What is rejected first: what is confirmed apart from that is not healed by it.
+        if rejections := [each for of in self._rejected.values() for each in of.values()]:
+            self._send(ResourcesRejected(session, rejections))
+        self._confirm(dict(self._in_force))
+        for id in self._checked:
+            if known := self.checks.known(id):
+                self._send(HealthSeen(session, True, known))
+        for call in self._attached:
+            call()
+
+    def _lose(self) -> None:
+        if self._session is not None:
+            self._say_hello()
+
+    async def _renew_forever(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            if self._session is None or not self._lease.has_end:
+                continue
+            if self._lease.is_over:
+                _log.warning("node_gave_way", session=self._session, reason="its lease was not renewed in time")
+                self._lose()
+                continue
+            self._send(Renew(self._session, self._lease.ask()))
