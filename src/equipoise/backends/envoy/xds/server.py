@@ -75,8 +75,7 @@ class Session:
 class AdsServer:
     """Keeps every connected node at the newest published state.
 
-    Nothing is sent before `ready`. The observer is called in turns of the event loop of its own, from within a call of
-    a method here only for `reconnect`. `socket_path` may be longer than the 107 bytes that a socket address holds.
+    Nothing is sent before `ready`. The observer is called in turns of the event loop of its own. `socket_path` may be longer than the 107 bytes that a socket address holds.
     `envoy_pids` tells the processes of the node on this machine that carry traffic. `keep` is told what a node has in
     force before the observer is: its id, the load balancers of which it has all, and the ids of those that are gone.
     The watcher counts what passes.
@@ -155,11 +154,6 @@ class AdsServer:
         """
         self._desired.acknowledge_rejection(load_balancer_id, generation)
         self._moved([load_balancer_id])
-
-    def reconnect(self) -> None:
-        """End all streams; each Envoy begins another and says what it has."""
-        for session in list(self._sessions.values()):
-            self.disconnect(session)
 
     def ready(self) -> None:
         """Say that everything that is to be in force has been published once.
