@@ -46,8 +46,8 @@ class Reconciler:
         # Those of them that have jobs to begin; what moved at another service has its jobs begun there.
         self._with_jobs: set[str] = set()
         self._gone: set[str] = set()
-        # Nodes that are being told what they do not know, each with what is still to be told.
-        self._filled: dict[Attachment, Iterator[list[str]]] = {}
+        # Nodes that are being told what they do not know, each with its session and what is still to be told in that.
+        self._filled: dict[Attachment, tuple[int | None, Iterator[list[str]]]] = {}
         self._something_moved = asyncio.Event()
 
     def follow(self, events: Iterable[Event]) -> None:
@@ -70,8 +70,9 @@ class Reconciler:
 
     async def fill(self, node: Attachment) -> None:
         """Tell a node, which has just been taken over, what it does not know; what moves meanwhile it is told, too."""
+        session = node.session
         ids = await self._database.read(desired.all_ids) if node.behind is None else list(node.behind)
-        self._filled[node] = batches(ids)
+        self._filled[node] = session, batches(ids)
         self._something_moved.set()
 
     def _note(self, load_balancer_ids: Iterable[str]) -> None:
@@ -108,8 +109,10 @@ class Reconciler:
 
     async def _fill_some(self) -> None:
         """One batch for each node that is being filled: changes need not wait until all is told."""
-        for node, remaining in list(self._filled.items()):
-            if node.session is None:
+        for node in list(self._filled):
+            session, remaining = self._filled[node]
+            # What was told in an earlier session is not told in this one: at its end nothing is complete.
+            if node.session is None or node.session != session:
                 del self._filled[node]
             elif batch := next(remaining, None):
                 node.assign(await self._compiled(batch))
