@@ -95,7 +95,7 @@ class Observer:
                 told.append(self._told.get_nowait())
             for node, observation in _merged(told):
                 if isinstance(observation, Hello):
-                    await self._attach(node)
+                    await self._attach(node, observation.number)
                 # What was told in another session will be told again.
                 elif observation.session == node.session:
                     try:
@@ -118,7 +118,7 @@ class Observer:
         for node in self._fleet.attached:
             self.lost(node, node.session)
 
-    async def _attach(self, node: Attachment) -> None:
+    async def _attach(self, node: Attachment, hello: int) -> None:
         # What it rejected before it may take now; what it says from here on counts.
         self._in_error = dict.fromkeys(self._in_error, NEVER)
 
@@ -128,7 +128,7 @@ class Observer:
         session, waiting = await self._database.write(write)
         node.session = session
         _log.info("node_live", node_id=node.node_id, session=session)
-        node.send(Attached(session, nodes.LEASE / 1000 if self._database.is_shared else None))
+        node.send(Attached(session, hello, nodes.LEASE / 1000 if self._database.is_shared else None))
         await self._reconciler.fill(node)
         self._reconciler.look_at(waiting)
 

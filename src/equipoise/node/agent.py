@@ -5,7 +5,7 @@ to removed members are cut before it is confirmed. It is confirmed when the prox
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Protocol
@@ -94,7 +94,22 @@ class _ProxyHasGone:
     pass
 
 
-_Heard = _ProxyIsThere | _ProxyHasGone | Attached | Mapping[str, int] | Sequence[RejectedResource]
+@dataclass(frozen=True, slots=True)
+class _PublishedAgain:
+    """Newer or older versions of generations that were published before, by load balancer."""
+
+    versions: Mapping[str, PublishedVersion]
+
+
+_Heard = (
+    _ProxyIsThere
+    | _ProxyHasGone
+    | _PublishedAgain
+    | Attached
+    | Detached
+    | Mapping[str, int]
+    | Sequence[RejectedResource]
+)
 
 
 class Agent:
@@ -130,6 +145,8 @@ class Agent:
         # None: the load balancer has gone.
         self._to_apply: dict[str, Published | None] = {}
         self._something_to_apply = asyncio.Event()
+        self._assigned: set[str] = set()
+        # Those of them that were not assigned again since `Attached`.
         self._unassigned: set[str] = set()
         self._all_assigned = False
         self._is_ready = False
@@ -170,26 +187,32 @@ class Agent:
         """Take a message in. Returns at once."""
         match message:
             case Assign(states):
-                self._to_apply.update((state.load_balancer_id, state) for state in states)
-                self._unassigned.difference_update(state.load_balancer_id for state in states)
+                assigned = {state.load_balancer_id: state for state in states}
+                self._to_apply.update(assigned)
+                self._assigned |= assigned.keys()
+                self._unassigned -= assigned.keys()
                 self._something_to_apply.set()
             case Gone(ids):
-                self._to_apply.update(dict.fromkeys(ids))
-                self._something_to_apply.set()
+                self._withdraw(ids)
             case AllAssigned():
-                self._to_apply.update(dict.fromkeys(self._unassigned))
-                self._unassigned = set()
+                self._withdraw(self._unassigned)
                 self._all_assigned = True
-                self._something_to_apply.set()
             case AcknowledgeRejection(id, generation):
                 self._backend.acknowledge_rejection(id, generation)
             case Attached():
-                self._unassigned = {*self._published, *(id for id, state in self._to_apply.items() if state)}
+                self._unassigned = set(self._assigned)
                 self._heard.put_nowait(message)
             case Renewed(number):
                 self._lease.renewed(number)
             case Detached():
-                self._lose()
+                # Not at once: it must not overtake the `Attached` of the session that it ends.
+                self._heard.put_nowait(message)
+
+    def _withdraw(self, load_balancer_ids: Collection[str]) -> None:
+        self._to_apply.update(dict.fromkeys(load_balancer_ids))
+        self._assigned.difference_update(load_balancer_ids)
+        self._unassigned = self._unassigned.difference(load_balancer_ids)
+        self._something_to_apply.set()
 
     # What the proxy tells
 
@@ -209,21 +232,21 @@ class Agent:
 
     def members_seen(self, seen: Mapping[Member, bool]) -> None:
         """Tell what the proxy found out about members."""
-        if self._session is not None and seen:
-            self._send(HealthSeen(self._session, False, seen))
+        if seen and (session := self._held) is not None:
+            self._send(HealthSeen(session, False, seen))
 
     def members_turned(self, load_balancer_id: str, seen: Mapping[Member, bool]) -> None:
         """Put in force and tell what the checks over UDP found out about members."""
         state = self._checked.get(load_balancer_id)
         if state is not None:
             self._backend.publish([self._as_seen(state)])
-        if self._session is not None:
-            self._send(HealthSeen(self._session, True, seen))
+        if (session := self._held) is not None:
+            self._send(HealthSeen(session, True, seen))
 
     def traffic_seen(self, samples: Sequence[Traffic]) -> None:
         """Tell the newest samples of traffic."""
-        if self._session is not None:
-            self._send(TrafficSeen(self._session, samples))
+        if (session := self._held) is not None:
+            self._send(TrafficSeen(session, samples))
 
     # Putting it in force
 
@@ -240,7 +263,6 @@ class Agent:
                 # Others have their turn.
                 await asyncio.sleep(0)
             if self._all_assigned:
-                self._all_assigned = False
                 await self._end_of_all()
 
     async def _end_of_all(self) -> None:
@@ -248,27 +270,29 @@ class Agent:
             self._is_ready = True
             await self._limits.ready()
             self._backend.ready()
-        if self._session is not None:
-            self._send(UpToDate(self._session))
+        # Without a session it is told in the next one.
+        if (session := self._held) is not None:
+            self._all_assigned = False
+            self._send(UpToDate(session))
 
     async def _apply(self, states: Sequence[Published], gone: Sequence[str]) -> None:
         await self._limits.apply([state.model for state in states], gone)
-        in_force_already: dict[str, PublishedVersion] = {}
+        again: dict[str, PublishedVersion] = {}
         for state in states:
             id, version = state.load_balancer_id, state.version
             before = self._in_force.get(id)
             earlier = self._published.get(id, ())
-            self._published[id] = (*(each for each in earlier if each.generation != version.generation), version)
+            others = tuple(each for each in earlier if each.generation != version.generation)
+            if len(others) < len(earlier):
+                again[id] = version
+            self._published[id] = (*others, version)
             self._draining.expect(id, state.removals, NOT_IN_FORCE if before is None else before.generation)
             self._served.put(state.model)
             self._check(state)
-            # An older revision is of a database that has fallen back: what is in force may be of a lost change.
-            if before is not None and before.generation == version.generation and before < version:
-                in_force_already[id] = version
         self._backend.publish([self._as_seen(state) for state in states])
         self._forget(gone)
-        if in_force_already:
-            self._heard.put_nowait({id: version.generation for id, version in in_force_already.items()})
+        if again:
+            self._heard.put_nowait(_PublishedAgain(again))
 
     def _check(self, state: Published) -> None:
         id, targets = state.load_balancer_id, targets_of(state.model)
@@ -282,8 +306,8 @@ class Agent:
         # Who does not know what was seen is told again.
         known = self.checks.known(id)
         untold = {each.member: known[each.member] for each in targets if each.healthy is None and each.member in known}
-        if untold and self._session is not None:
-            self._send(HealthSeen(self._session, True, untold))
+        if untold and (session := self._held) is not None:
+            self._send(HealthSeen(session, True, untold))
 
     def _as_seen(self, state: Published) -> Published:
         if state.load_balancer_id not in self._checked:
@@ -305,7 +329,7 @@ class Agent:
 
     async def _tell_forever(self) -> None:
         while True:
-            match await self._heard.get():
+            match message := await self._heard.get():
                 case _ProxyIsThere():
                     self._is_up = True
                     self._in_force.clear()
@@ -316,8 +340,13 @@ class Agent:
                     if self._session is not None:
                         self._send(Goodbye(self._session))
                         self._session = None
-                case Attached(session, lease):
-                    self._begin(session, lease)
+                case Attached():
+                    self._begin(message)
+                case Detached():
+                    self._lose()
+                case _PublishedAgain(versions):
+                    already = (id for id, version in versions.items() if self._has_in_force(id, version))
+                    await self._tell_confirmed({id: versions[id].generation for id in already})
                 case Mapping() as generations:
                     await self._tell_confirmed(generations)
                 case rejections:
@@ -331,7 +360,13 @@ class Agent:
             self._rejected[id] = {
                 name: each for name, each in self._rejected[id].items() if each.generation >= versions[id].generation
             }
-        self._confirm(versions, [] if shortfall is None else [shortfall])
+        self._confirm(versions, () if shortfall is None else (shortfall,))
+
+    def _has_in_force(self, load_balancer_id: str, version: PublishedVersion) -> bool:
+        """Whether the generation of a newer version is in force. An older one is of a database that has fallen back:
+        what is in force may be of a lost change."""
+        before = self._in_force.get(load_balancer_id)
+        return before is not None and before.generation == version.generation and before < version
 
     def _reached(self, load_balancer_id: str, generation: int) -> PublishedVersion | None:
         """The version of that generation; those before it are not waited for any more. None: it has gone since."""
@@ -342,32 +377,44 @@ class Agent:
         return remaining[0]
 
     def _confirm(self, versions: Mapping[str, PublishedVersion], shortfalls: Sequence[Shortfall] = ()) -> None:
-        if self._session is None or not versions:
+        session = self._held
+        if session is None or not versions:
             return
         reason = self._limits.unavailable_reason
         if reason is not None:
-            shortfalls = [*shortfalls, Shortfall(ShortfallKind.BANDWIDTH, reason, frozenset(versions))]
-        self._send(Confirmed(self._session, versions, shortfalls))
+            shortfalls = *shortfalls, Shortfall(ShortfallKind.BANDWIDTH, reason, frozenset(versions))
+        self._send(Confirmed(session, versions, shortfalls))
 
     def _tell_rejected(self, rejections: Sequence[RejectedResource]) -> None:
         for each in rejections:
-            self._rejected.setdefault(each.load_balancer_id, {})[each.resource] = each
-        if self._session is not None:
-            self._send(ResourcesRejected(self._session, rejections))
+            # Of one that has gone since nobody has to hear again.
+            if each.load_balancer_id in self._published:
+                self._rejected.setdefault(each.load_balancer_id, {})[each.resource] = each
+        if (session := self._held) is not None:
+            self._send(ResourcesRejected(session, rejections))
 
     # The session
+
+    @property
+    def _held(self) -> int | None:
+        """The session, for as long as nobody else can have the node."""
+        return None if self._lease.is_over else self._session
 
     def _say_hello(self) -> None:
         self._session = None
         self._hello = self._lease.ask()
-        self._send(Hello())
+        self._send(Hello(self._hello))
 
-    def _begin(self, session: int, lease: float | None) -> None:
+    def _begin(self, attached: Attached) -> None:
+        session = attached.session
+        if attached.hello != self._hello:
+            # The answer to the newest hello follows.
+            return
         if not self._is_up:
             self._send(Goodbye(session))
             return
         self._session = session
-        self._lease.begin(self._hello, lease)
+        self._lease.begin(self._hello, attached.lease)
         # What is rejected first: what is confirmed apart from that is not healed by it.
         if rejections := [each for of in self._rejected.values() for each in of.values()]:
             self._send(ResourcesRejected(session, rejections))
@@ -377,18 +424,24 @@ class Agent:
                 self._send(HealthSeen(session, True, known))
         for call in self._attached:
             call()
+        # The end of all may not have been told yet.
+        self._something_to_apply.set()
 
     def _lose(self) -> None:
         if self._session is not None:
             self._say_hello()
 
+    def renew(self) -> None:
+        """Ask for the time of another lease, or give way and say hello again."""
+        if self._session is None or not self._lease.has_end:
+            return
+        if self._lease.is_over:
+            _log.warning("node_gave_way", session=self._session, reason="its lease was not renewed in time")
+            self._lose()
+            return
+        self._send(Renew(self._session, self._lease.ask()))
+
     async def _renew_forever(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            if self._session is None or not self._lease.has_end:
-                continue
-            if self._lease.is_over:
-                _log.warning("node_gave_way", session=self._session, reason="its lease was not renewed in time")
-                self._lose()
-                continue
-            self._send(Renew(self._session, self._lease.ask()))
+            self.renew()

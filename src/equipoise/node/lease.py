@@ -39,10 +39,11 @@ class Lease:
         self.renewed(number)
 
     def renewed(self, number: int) -> None:
-        """The time that was asked for under this number is given."""
+        """The time that was asked for under this number is given. A lease that is over stays so: what was not told
+        meanwhile is told in the next session only."""
         asked_at = self._asked_at.get(number)
         self._asked_at = {later: at for later, at in self._asked_at.items() if later > number}
-        if asked_at is not None and self._seconds is not None:
+        if asked_at is not None and self._seconds is not None and not self.is_over:
             self._ends_at = asked_at + self._seconds
 
     @property

@@ -50,9 +50,11 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """The controller has taken the node over. `lease` is in seconds from the hello, None: nobody else can have it."""
+    """The controller has taken the node over, which said hello with that number. `lease` is in seconds from then on,
+    None: nobody else can have it."""
 
     session: int
+    hello: int
     lease: float | None = None
 
 
@@ -103,7 +105,9 @@ ToNode = Attached | Renewed | Detached | Assign | Gone | AllAssigned | Acknowled
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The proxy of the node is there. What is in force will be told anew."""
+    """The proxy of the node is there. What is in force will be told anew. Only the answer to the newest one counts."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
