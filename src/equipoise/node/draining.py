@@ -130,6 +130,8 @@ class Draining:
 
     async def look(self) -> None:
         """End what is to end by now, and forget what ended long enough ago."""
+        # The process may be paused while it cuts: what is over only since then has not been cut.
+        now = self._clock()
         try:
             await self._cut(self._due(self._endings))
         except ProcessLookupError:
@@ -137,7 +139,6 @@ class Draining:
             return
         except OSError as error:
             _log.warning("connections_not_cut", reason=str(error))
-        now = self._clock()
         for id in list(self._endings):
             remaining = {member: ending for member, ending in self._endings[id].items() if not ending.is_over(now)}
             if remaining:
