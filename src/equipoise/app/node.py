@@ -148,7 +148,7 @@ class Node:
         traffic = TrafficObserver(admin, self._packets, served, self._interval, agent.traffic_seen, on_look)
         for seen in (health, traffic):
             agent.when_attached(seen.tell_again)
-        self._may_fail = (agent, draining, agent.checks, traffic)
+        self._may_fail = (agent, draining, agent.checks, health, traffic)
         return agent, (draining, agent.checks, health, traffic)
 
     async def _let_go_of_envoy(self) -> None:

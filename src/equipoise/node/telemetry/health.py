@@ -7,7 +7,6 @@ when asked to tell again; between these the file alone tells.
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -38,34 +37,40 @@ class HealthObserver:
         self._following: asyncio.Task[None] | None = None
         self._offset = 0
         self._partial = b""
-        self._tells_again = False
+        self._owes_level = False
+        self._is_silent = False
 
     async def start(self) -> None:
         """Begin to follow, from the level on; Envoy need not run yet."""
         # What the file tells of the time before is contained in the level.
         self._offset = self._size()
         await self.resync()
-        self._following = asyncio.create_task(self._follow())
+        self._following = asyncio.create_task(self._follow(), name="health")
+
+    async def failed(self) -> None:
+        """Return only by raising: what ended the following. Nothing does but a defect."""
+        if self._following is not None:
+            await asyncio.shield(self._following)
 
     async def stop(self) -> None:
-        following, self._following = self._following, None
-        if following is not None:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
 
     def tell_again(self) -> None:
         """Whoever is told knows nothing any more: report the level soon."""
-        self._tells_again = True
+        self._owes_level = True
 
     async def resync(self) -> None:
-        """Report the level. An Envoy that is not there says nothing."""
-        self._tells_again = False
+        """Report the level, once Envoy tells it: one that is not there, or too busy, is asked again."""
         try:
             health = from_clusters(await self._admin.read("/clusters"))
         except AdminUnavailableError as error:
-            log.info("health_level_unknown", reason=str(error))
+            if not self._is_silent:
+                log.info("health_level_unknown", reason=str(error), effect="Envoy is asked again")
+            self._is_silent = self._owes_level = True
             return
+        self._is_silent = self._owes_level = False
         if health:
             self._on_health(health)
 
@@ -73,7 +78,7 @@ class HealthObserver:
         while True:
             # Envoy writes in the same rhythm; a look is one stat call.
             await asyncio.sleep(_LOOK_SECONDS)
-            if self._tells_again:
+            if self._owes_level:
                 await self.resync()
             size = self._size()
             if size < self._offset:
