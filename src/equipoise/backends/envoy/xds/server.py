@@ -75,9 +75,10 @@ class Session:
 class AdsServer:
     """Keeps every connected node at the newest published state.
 
-    Nothing is sent before `ready`. The observer is called in turns of the event loop of its own. `socket_path` may be longer than the 107 bytes that a socket address holds.
-    `envoy_pids` tells the processes of the node on this machine that carry traffic. `keep` is told what a node has in
-    force before the observer is: its id, the load balancers of which it has all, and the ids of those that are gone.
+    Nothing is sent before `ready`. The observer is called in turns of the event loop of its own. `socket_path` may be
+    longer than the 107 bytes that a socket address holds. `envoy_pids` tells the processes of the node on this machine
+    that carry traffic. `keep` is told what a node has in force before the observer is: its id, the load balancers of
+    which it has all, and the ids of those that are gone.
     The watcher counts what passes.
     """
 
