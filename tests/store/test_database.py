@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import text
@@ -169,6 +170,74 @@ async def test_a_commit_that_fails_stores_nothing_and_the_next_write_goes_on(
     assert all(isinstance(result, violated) for result in together)
     await database.write(partial(put, name="c"))
     assert names(database_url) == ["a", "c"]
+
+
+def close_connections(url: str) -> None:
+    """As a server does that starts anew."""
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        others = connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid != pg_backend_pid() AND client_port IS NOT NULL"
+        )
+        assert others.all()
+    engine.dispose()
+
+
+@pytest.fixture
+async def used(server_url: str) -> AsyncIterator[Database]:
+    """A database with a connection to read and one to write."""
+    opened = Database(server_url)
+    opened.start()
+    await opened.write(partial(put, name="before"))
+    await opened.read(nodes.live)
+    yield opened
+    await opened.stop()
+
+
+async def test_connections_that_the_server_has_closed_are_replaced_without_an_error(
+    used: Database, server_url: str
+) -> None:
+    close_connections(server_url)
+    assert await used.read(nodes.live) == ["before"]
+    close_connections(server_url)
+    await used.write(partial(put, name="a"))
+    assert names(server_url) == ["a", "before"]
+
+
+async def test_no_connection_is_tried_before_it_is_used(used: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = Mock(return_value=True)
+    monkeypatch.setattr(used._engine.dialect, "do_ping", trial)
+    await used.read(nodes.live)
+    await used.write(partial(put, name="a"))
+    trial.assert_not_called()
+
+
+async def test_a_write_whose_connection_is_closed_after_its_beginning_is_not_done_twice(
+    used: Database, server_url: str
+) -> None:
+    begun = 0
+
+    def put_and_lose(tx: Transaction) -> None:
+        nonlocal begun
+        begun += 1
+        put(tx, "a")
+        close_connections(server_url)
+        put(tx, "b")
+
+    with pytest.raises(StoreUnavailable):
+        await used.write(put_and_lose)
+    assert begun == 1
+    assert names(server_url) == ["before"]
+
+
+async def test_a_read_that_has_waited_for_a_lost_connection_does_not_wait_for_another_one(
+    used: Database, server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_AT_ONCE", 0.0)
+    close_connections(server_url)
+    with pytest.raises(StoreUnavailable):
+        await used.read(nodes.live)
 
 
 @asynccontextmanager

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DataError
+from sqlalchemy import URL, Connection, Engine, RootTransaction, create_engine, event, text
+from sqlalchemy.exc import DataError, DBAPIError
 
 from equipoise.store.foreign_writes import CHANNEL, foreign_writes
 from equipoise.store.reachability import CONNECTION_PARAMETERS
@@ -58,6 +59,9 @@ _DOUBT_PATIENCE: Final = 30.0
 """Seconds for which the server is asked what became of a commit before those who wait hear that nobody knows."""
 
 _DOUBT_PAUSE: Final = 0.1
+
+_AT_ONCE: Final = 1.0
+"""Seconds within which a connection that the server has closed is noticed. One that is cut off takes longer."""
 
 # A transaction whose client was lost holds the turn of all writers, and nobody can tell what becomes of it.
 # So the server ends it, well before those who wait for their turn give up.
@@ -134,22 +138,24 @@ class ServerAccess:
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:
-            with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-                if self._ahead is None:
-                    self._hear(connection.execute(_TIME).scalar_one())
-                return work(connection)
+            return _again_if_lost(partial(self._read_once, work))
         except UNAVAILABLE as error:
             raise StoreUnavailable(cause(error)) from error
+
+    def _read_once(self, work: Callable[[Connection], T]) -> T:
+        with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+            if self._ahead is None:
+                self._hear(connection.execute(_TIME).scalar_one())
+            return work(connection)
 
     def foreign_writes(self) -> AsyncIterator[None]:
         """Yield whenever another service may have written."""
         return foreign_writes(self._engine.url, self._name)
 
     def _commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[UnitOutcome]:
-        with (
-            self._engine.connect().execution_options(writer=self._name) as connection,
-            connection.begin() as group,
-        ):
+        # To begin stores nothing; what comes after it is not done twice.
+        group = _again_if_lost(self._take_turn)
+        with group.connection as connection, group:
             begun = connection.info[_BEGUN]
             self._hear(begun.time)
             # A savepoint keeps what fails from the others; one that is alone needs none.
@@ -176,6 +182,14 @@ class ServerAccess:
                     raise
         return outcomes
 
+    def _take_turn(self) -> RootTransaction:
+        connection = self._engine.connect().execution_options(writer=self._name)
+        try:
+            return connection.begin()
+        except BaseException:
+            connection.close()
+            raise
+
     def _hear(self, milliseconds: int) -> None:
         self._ahead = milliseconds - _monotonic()
 
@@ -199,6 +213,21 @@ class ServerAccess:
             return _NEVER_SEEN
 
 
+def _again_if_lost(work: Callable[[], T]) -> T:
+    """Do what stores nothing, and once more if the server has closed the connection since it was used last.
+
+    So no connection is tried before it is used. The pool then closes all others that are as old.
+    """
+    began = time.monotonic()
+    try:
+        return work()
+    except DBAPIError as error:
+        # Who waited for a connection that is cut off has waited long enough.
+        if not error.connection_invalidated or time.monotonic() - began > _AT_ONCE:
+            raise
+    return work()
+
+
 def _in_doubt(outcome: UnitOutcome, because: str) -> UnitOutcome:
     """A unit that has failed by itself has failed, whatever became of the others."""
     return outcome if outcome.error is not None else UnitOutcome(outcome.unit, error=OutcomeUnknown(because))
@@ -208,7 +237,6 @@ def server_engine(address: URL) -> Engine:
     """An engine with the durability and isolation that the service promises."""
     engine = create_engine(
         address.set(drivername="postgresql+psycopg"),
-        pool_pre_ping=True,
         pool_size=READERS + 1,
         max_overflow=0,
         connect_args={**CONNECTION_PARAMETERS, "options": _PATIENCE},
