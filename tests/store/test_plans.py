@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from equipoise.store import inheritance, listeners, load_balancers, watermark
+from equipoise.store import feed, inheritance, listeners, load_balancers, watermark
 from equipoise.store.database import Transaction, open_engine, sqlite_url
 from equipoise.store.jobs import queries
 from equipoise.store.migrate import upgrade
@@ -70,6 +70,15 @@ def test_what_a_watermark_passes_is_found_without_a_look_at_all_that_there_is(co
         "SEARCH load_balancers USING INDEX sqlite_autoindex_load_balancers_1 (id=?)",
         "SEARCH load_balancers USING INDEX ix_load_balancers_revision (revision>? AND revision<?)",
         "SEARCH jobs USING INDEX ix_jobs_ended (end_time=? AND accepted_revision>? AND accepted_revision<?)",
+    ]
+
+
+def test_what_others_changed_is_found_without_a_look_at_all_that_there_is(connection: Connection) -> None:
+    plan = plan_of(connection, lambda c: feed.look(c, 0))
+    assert [step for step in plan if "jobs" in step or "load_balancers" in step] == [
+        "SEARCH load_balancers USING INDEX ix_load_balancers_revision (revision>?)",
+        "SEARCH jobs USING INDEX ix_jobs_ended_revision (revision>?)",
+        "SEARCH load_balancers USING INDEX sqlite_autoindex_load_balancers_1 (id=?)",
     ]
 
 

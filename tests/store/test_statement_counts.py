@@ -12,7 +12,7 @@ from unittest.mock import patch
 from sqlalchemy import Connection, Engine, event
 
 from equipoise.core.commands import AddMemberCommand, PutWebhookCommand
-from equipoise.store import nodes, watermark
+from equipoise.store import feed, nodes, watermark
 from equipoise.store.database import Database, Transaction
 from equipoise.store.transaction import Unit, UnitOutcome
 from equipoise.usecases import jobs, listeners, load_balancers, members, webhooks
@@ -106,6 +106,17 @@ async def test_a_status_costs_no_statement_of_its_own(database_url: str) -> None
         assert len(statements) == 3, statements
         wanted = shown.listener.load_balancer_id
         _, statements = await cost_of_reading(stand, lambda c: load_balancers.show_load_balancer(c, CALLER, wanted))
+        assert len(statements) == 1, statements
+
+
+async def test_what_others_changed_is_found_in_one_statement(database_url: str) -> None:
+    async with open_stand(database_url, connected=False) as stand:
+        kept, gone = await stand.create_load_balancer(), await stand.create_load_balancer()
+        await stand.write(lambda tx: jobs.cancel_job(tx, CALLER, gone.job_id))
+        found, statements = await cost_of_reading(stand, lambda c: feed.look(c, 0))
+        assert [id for id, _ in found.moved] == [kept.resource_id]
+        assert [id for id, _ in found.gone] == [gone.resource_id]
+        assert found.newest == max(revision for _, revision in (*found.moved, *found.gone))
         assert len(statements) == 1, statements
 
 

@@ -4,12 +4,13 @@ Each writing transaction has a revision, and every row that others have to know 
 look finds all that moved since the look before, whatever notification was lost.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
 
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import Connection, bindparam, exists, literal_column, select, union_all
 
 from equipoise.store.database import Database
 from equipoise.store.events import Event, LoadBalancerGone, LoadBalancerMoved
@@ -19,14 +20,12 @@ NOTHING_SEEN: Final = -1
 """Before every revision."""
 
 _NEWEST = select(revisions.c.value)
-_MOVED = (
-    select(load_balancers.c.id, load_balancers.c.revision)
-    .where(load_balancers.c.revision > bindparam("after"))
-    .order_by(load_balancers.c.revision)
+_MOVED = select(literal_column("'moved'"), load_balancers.c.id, load_balancers.c.revision).where(
+    load_balancers.c.revision > bindparam("after")
 )
 # A load balancer goes with the end of a job, which is kept much longer than any service is behind: it is the tombstone.
 _GONE = (
-    select(jobs.c.load_balancer_id, jobs.c.revision)
+    select(literal_column("'gone'"), jobs.c.load_balancer_id, jobs.c.revision)
     .where(
         has_ended,
         jobs.c.revision > bindparam("after"),
@@ -34,10 +33,14 @@ _GONE = (
     )
     .distinct()
 )
+# One statement, so that all three are of one moment without a transaction around them.
+_LOOK = union_all(
+    select(literal_column("'newest'"), literal_column("''"), revisions.c.value.label("revision")), _MOVED, _GONE
+).order_by("revision")
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class Look:
     """What a look found: load balancers with the revisions at which they moved or went, and the newest revision."""
 
     newest: int
@@ -66,7 +69,7 @@ class Feed:
 
     async def look(self) -> None:
         """Tell what others changed since the last look. Raises StoreUnavailable."""
-        found = await self._database.read(partial(_look, after=self._seen))
+        found = await self._database.read(partial(look, after=self._seen))
         has_fallen_back = found.newest < self._seen
         self._seen = found.newest
         own = self._database.take_own_revisions(found.newest)
@@ -88,13 +91,16 @@ def newest_revision(connection: Connection) -> int:
     return newest
 
 
-def _look(connection: Connection, after: int) -> _Look:
-    newest = newest_revision(connection)
-    if newest == after:
-        return _Look(newest, (), ())
+def look(connection: Connection, after: int) -> Look:
+    """What moved or went after this revision."""
+    found = _found(connection, after)
     # A database that fell back, to a replica or a backup, has lost revisions: what it has is told from the beginning.
-    values = {"after": after if after < newest else NOTHING_SEEN}
-    moved, gone = (
-        [(id, revision) for id, revision in connection.execute(statement, values)] for statement in (_MOVED, _GONE)
-    )
-    return _Look(newest, moved, gone)
+    return found if found.newest >= after else _found(connection, NOTHING_SEEN)
+
+
+def _found(connection: Connection, after: int) -> Look:
+    by_kind: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for kind, id, revision in connection.execute(_LOOK, {"after": after}):
+        by_kind[kind].append((id, revision))
+    [(_, newest)] = by_kind["newest"]
+    return Look(newest, by_kind["moved"], by_kind["gone"])
