@@ -1,9 +1,11 @@
 """Two services on one PostgreSQL: what one of them writes wakes those who wait at the other one."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import text
@@ -11,6 +13,7 @@ from sqlalchemy import text
 from equipoise.core.jobs import Job, JobStatus
 from equipoise.store import foreign_writes
 from equipoise.store.backlog import Backlog
+from equipoise.store.jobs import queries
 from equipoise.store.waiting import JobWaiters
 from stand import PATIENCE
 from tests.store.controller_stand import PROJECT, Stand, open_database, open_stand
@@ -107,3 +110,36 @@ async def test_a_service_wakes_the_others_and_not_itself(server_url: str, monkey
             for writer, heard in ((one, "other"), (other, "one"), (one, "other")):
                 await writer.write(lambda _: None)
                 assert await woken.get() == heard
+
+
+async def test_a_comparison_that_takes_long_holds_up_no_other(server_url: str) -> None:
+    async with open_database(server_url) as one, open_database(server_url) as other:
+        compared = asyncio.Semaphore(0)
+
+        async def take_long() -> None:
+            await asyncio.Event().wait()
+
+        async def note() -> None:
+            compared.release()
+
+        other.on_foreign_write(take_long)
+        other.on_foreign_write(note)
+        async with asyncio.timeout(PATIENCE):
+            for _ in range(3):
+                await one.write(lambda _: None)
+                await compared.acquire()
+
+
+async def test_the_backlog_is_counted_anew_ten_times_a_second_at_most(
+    server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = Mock(wraps=queries.count_unfinished)
+    monkeypatch.setattr(queries, "count_unfinished", count)
+    async with open_database(server_url) as one, open_database(server_url) as other:
+        began = time.monotonic()
+        await Backlog.open(other)
+        async with asyncio.timeout(PATIENCE):
+            while count.call_count < 4:
+                await one.write(lambda _: None)
+        # The first count is that of the opening.
+        assert time.monotonic() - began >= 3 * 0.1

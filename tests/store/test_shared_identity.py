@@ -76,10 +76,7 @@ async def test_a_revocation_counts_at_the_other_service_when_the_notification_is
     token, claims = await here.identity.log_in(here.login())
     there.identity.verify(token)
 
-    async def lost() -> None:
-        pass
-
-    there.database._comparisons[:] = [lost]
+    there.database._comparisons.clear()
     await here.identity.revoke(claims)
     await refused(there.identity, token)
     # It was the look that comes without a notification. The rest of the second is for the look itself.

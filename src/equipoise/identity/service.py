@@ -33,6 +33,7 @@ from equipoise.identity.passwords import Passwords, authenticate
 from equipoise.identity.tokens import Claims, Clock, Revocations, Tokens
 from equipoise.store import identity as store
 from equipoise.store import tokens as stored_tokens
+from equipoise.store.comparisons import AT_LEISURE
 from equipoise.store.database import Database, OutcomeUnknown, StoreUnavailable, Transaction
 
 LEVEL_SECONDS: Final = 0.5
@@ -115,7 +116,7 @@ class Identity:
     def start(self) -> None:
         """Begin to follow what other services write, where there can be others."""
         if self._database.is_shared:
-            self._database.on_foreign_write(self._wake)
+            self._database.on_foreign_write(self._wake, AT_LEISURE)
             self._following = asyncio.create_task(self._follow(), name="identity")
 
     async def stop(self) -> None:

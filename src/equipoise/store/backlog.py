@@ -7,6 +7,7 @@ from functools import partial
 from typing import Self
 
 from equipoise.core.jobs import JobStatus
+from equipoise.store.comparisons import AT_LEISURE
 from equipoise.store.database import Database
 from equipoise.store.events import Event, JobMoved
 from equipoise.store.jobs import queries
@@ -28,7 +29,7 @@ class Backlog:
         """Count what is there, then follow the commits. Nobody may write in between: open it before serving."""
         backlog = cls(await database.read(queries.count_unfinished))
         database.on_commit(backlog._count)
-        database.on_foreign_write(partial(backlog._count_anew, database))
+        database.on_foreign_write(partial(backlog._count_anew, database), AT_LEISURE)
         return backlog
 
     async def _count_anew(self, database: Database) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, make_url
 
+from equipoise.store.comparisons import Comparison
 from equipoise.store.events import Event
 from equipoise.store.lanes import Lanes
 from equipoise.store.server import ServerAccess, server_engine
@@ -40,9 +41,6 @@ GROUP_LIMIT: Final = 64
 _DOUBT_SECONDS: Final = 1.0
 """How often a database is asked what became of a commit in doubt while there is nothing to write."""
 
-_COMPARED_SECONDS: Final = 0.005
-"""How long after a comparison the next one begins, at least: others may write hundreds of times a second."""
-
 OWN_LANE: Final = ""
 """The lane of the service itself, which goes first: what it writes is what everybody waits for."""
 
@@ -63,7 +61,7 @@ class Database:
         self._something_waits = asyncio.Event()
         self._closing = False
         self._listeners: list[Callable[[list[Event]], None]] = []
-        self._comparisons: list[Callable[[], Awaitable[None]]] = []
+        self._comparisons: list[Comparison] = []
         self._own_revisions: set[int] = set()
         self._used: SqliteAccess | ServerAccess | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -109,12 +107,14 @@ class Database:
         """Call `listener` on the event loop with the events of each commit, in the order of commits."""
         self._listeners.append(listener)
 
-    def on_foreign_write(self, compare: Callable[[], Awaitable[None]]) -> None:
+    def on_foreign_write(self, compare: Callable[[], Awaitable[None]], after: float = 0.0) -> None:
         """Await `compare` whenever another service may have written to the same database, and every few seconds.
 
-        It compares what this process knows with what is stored, and may raise StoreUnavailable.
+        Args:
+            compare: compares what this process knows with what is stored; may raise StoreUnavailable.
+            after: seconds that it may come after the write, and after the one before.
         """
-        self._comparisons.append(compare)
+        self._comparisons.append(Comparison(compare, after))
 
     def take_own_revisions(self, up_to: int) -> Collection[int]:
         """The revisions up to this one that this process has written and told of, each once; of a shared database."""
@@ -168,12 +168,11 @@ class Database:
                 await self._pause()
 
     async def _compare(self, foreign_writes: AsyncIterator[None]) -> None:
-        async for _ in foreign_writes:
-            # Side by side: whoever waits for a change of another service does not wait for the other comparisons.
-            async with asyncio.TaskGroup() as together:
-                for compare in self._comparisons:
-                    together.create_task(_if_available(compare))
-            await asyncio.sleep(_COMPARED_SECONDS)
+        # Side by side: whoever waits for a change of another service does not wait for the other comparisons.
+        async with asyncio.TaskGroup() as running:
+            async for _ in foreign_writes:
+                for comparison in self._comparisons:
+                    comparison.want(running)
 
     async def _pause(self) -> None:
         """Wait until there is something to write, or a commit in doubt is to be asked for again."""
@@ -209,12 +208,6 @@ class Database:
                 future.set_exception(outcome.error)
         if events:
             self.tell(events)
-
-
-async def _if_available(compare: Callable[[], Awaitable[None]]) -> None:
-    # It is compared again soon.
-    with suppress(StoreUnavailable):
-        await compare()
 
 
 def sqlite_url(path: Path) -> str:
