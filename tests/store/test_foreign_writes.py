@@ -8,11 +8,14 @@ from functools import partial
 from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import text
+from psycopg import AsyncConnection
+from sqlalchemy import make_url, text
 
 from equipoise.core.jobs import Job, JobStatus
 from equipoise.store import foreign_writes
 from equipoise.store.backlog import Backlog
+from equipoise.store.feed import newest_revision
+from equipoise.store.foreign_writes import CHANNEL
 from equipoise.store.jobs import queries
 from equipoise.store.waiting import JobWaiters
 from stand import PATIENCE
@@ -110,6 +113,23 @@ async def test_a_service_wakes_the_others_and_not_itself(server_url: str, monkey
             for writer, heard in ((one, "other"), (other, "one"), (one, "other")):
                 await writer.write(lambda _: None)
                 assert await woken.get() == heard
+
+
+async def test_a_write_that_is_no_news_wakes_nobody_but_does_not_silence_one_that_is(server_url: str) -> None:
+    address = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    async with (
+        open_database(server_url) as database,
+        await AsyncConnection.connect(address, autocommit=True) as listening,
+        asyncio.timeout(PATIENCE),
+    ):
+        await listening.execute(f"LISTEN {CHANNEL}")
+        first = await database.read(newest_revision)
+        await database.write(lambda _: None, is_news=False)
+        await database.write(lambda _: None)
+        await asyncio.gather(database.write(lambda _: None), database.write(lambda _: None, is_news=False))
+        # Notifications come in the order of commits, so the first write has sent none.
+        told = [int(each.payload.split()[1]) async for each in listening.notifies(stop_after=2)]
+        assert told == [first + 2, first + 3]
 
 
 async def test_a_comparison_that_takes_long_holds_up_no_other(server_url: str) -> None:

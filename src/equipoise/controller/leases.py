@@ -73,7 +73,8 @@ class Leases:
         sessions = {node_id: renew.session for node_id, renew in asked.items()}
         if not sessions:
             return
-        held = await self._database.write(partial(nodes.renew, sessions=sessions))
+        # Other services ask for leases themselves, when they have to know.
+        held = await self._database.write(partial(nodes.renew, sessions=sessions), is_news=False)
         for node_id, (session, number) in ((id, (each.session, each.number)) for id, each in asked.items()):
             node = self._fleet.find(node_id, session)
             if node is None:

@@ -55,7 +55,7 @@ class SettingsCheck:
     async def compare(self) -> None:
         """Warn of each setting that differs, once for each value of another service. Raises StoreUnavailable."""
         put = partial(services.put, id=self._service_id, settings=self._settings, lease=_LEASE)
-        await self._database.write(put)
+        await self._database.write(put, is_news=False)
         now = self._database.now()
         found = await self._database.read(lambda connection: services.others(connection, self._service_id, now))
         for id, theirs in found.items():

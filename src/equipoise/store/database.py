@@ -135,18 +135,19 @@ class Database:
         """
         return await self._access.read(work)
 
-    async def write(self, work: Callable[[Transaction], T], lane: str = OWN_LANE) -> T:
+    async def write(self, work: Callable[[Transaction], T], lane: str = OWN_LANE, *, is_news: bool = True) -> T:
         """Run `work` when it is its turn and return its result once it is durable.
 
         Args:
             lane: whose turn it is: lanes take turns, so that who asks much holds up nobody who asks little.
+            is_news: whether other services are to compare at once what they know with what is stored.
 
         Raises:
             StoreUnavailable: it could not be committed; nothing of it is stored.
             OutcomeUnknown: it may be stored or not. If it is, its events are told when the database is back.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._lanes.add(lane, Unit(work, future))
+        self._lanes.add(lane, Unit(work, future, is_news))
         self._something_waits.set()
         # Shielded: a caller who goes away must not make a commit look as if it had not happened.
         return await asyncio.shield(future)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Engine, RootTransaction, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, RootTransaction, Row, create_engine, text
 from sqlalchemy.exc import DataError, DBAPIError
 
 from equipoise.store.foreign_writes import CHANNEL, foreign_writes
@@ -38,22 +38,21 @@ READERS: Final = 4
 _WRITER_TURN: Final = 0x65717569
 """The advisory lock by which the writers of a database server take turns. Any number that nobody else uses."""
 
-# All that a write has to know and to say, in one statement. Other services are notified of a commit only: a rollback
-# takes the notification with it.
-_BEGIN_WRITING: Final = text(
+# All that a write has to know, in one statement.
+_BEGIN_WRITING: Final = (
     "UPDATE revisions SET value = value + 1 FROM pg_advisory_xact_lock(:turn) RETURNING "
     "value AS revision, CAST(pg_current_xact_id() AS text) AS number, "
-    "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) AS time, "
-    "pg_notify(:channel, CAST(:writer AS text) || ' ' || value)"
+    "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) AS time"
 )
+_BEGIN_QUIETLY: Final = text(_BEGIN_WRITING)
+# Other services are notified of a commit only: a rollback takes the notification with it.
+_BEGIN_AND_NOTIFY: Final = text(f"{_BEGIN_WRITING}, pg_notify(:channel, CAST(:writer AS text) || ' ' || value)")
 _TIME: Final = text("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)")
 _TAKE_TURN: Final = text("SELECT pg_advisory_xact_lock(:turn)")
 _STATUS: Final = text("SELECT pg_xact_status(CAST(:number AS xid8))")
 _COMMITTED: Final = "committed"
 _IN_PROGRESS: Final = "in progress"
 _NEVER_SEEN: Final = "never seen"
-_BEGUN: Final = "begun"
-"""Where a connection keeps what the server said at the begin of its transaction."""
 
 _DOUBT_PATIENCE: Final = 30.0
 """Seconds for which the server is asked what became of a commit before those who wait hear that nobody knows."""
@@ -154,9 +153,9 @@ class ServerAccess:
 
     def _commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[UnitOutcome]:
         # To begin stores nothing; what comes after it is not done twice.
-        group = _again_if_lost(self._take_turn)
+        is_news = any(unit.is_news for unit in units)
+        group, begun = _again_if_lost(partial(self._take_turn, is_news=is_news))
         with group.connection as connection, group:
-            begun = connection.info[_BEGUN]
             self._hear(begun.time)
             # A savepoint keeps what fails from the others; one that is alone needs none.
             outcomes = [
@@ -182,10 +181,13 @@ class ServerAccess:
                     raise
         return outcomes
 
-    def _take_turn(self) -> RootTransaction:
-        connection = self._engine.connect().execution_options(writer=self._name)
+    def _take_turn(self, *, is_news: bool) -> tuple[RootTransaction, Row[Any]]:
+        """A transaction that has its turn, and what the server said at its beginning."""
+        values = {"turn": _WRITER_TURN} | ({"channel": CHANNEL, "writer": self._name} if is_news else {})
+        statement = _BEGIN_AND_NOTIFY if is_news else _BEGIN_QUIETLY
+        connection = self._engine.connect()
         try:
-            return connection.begin()
+            return connection.begin(), connection.execute(statement, values).one()
         except BaseException:
             connection.close()
             raise
@@ -235,14 +237,12 @@ def _in_doubt(outcome: UnitOutcome, because: str) -> UnitOutcome:
 
 def server_engine(address: URL) -> Engine:
     """An engine with the durability and isolation that the service promises."""
-    engine = create_engine(
+    return create_engine(
         address.set(drivername="postgresql+psycopg"),
         pool_size=READERS + 1,
         max_overflow=0,
         connect_args={**CONNECTION_PARAMETERS, "options": _PATIENCE},
     )
-    event.listen(engine, "begin", _begin)
-    return engine
 
 
 def lock_for_migration(connection: Connection) -> None:
@@ -250,13 +250,6 @@ def lock_for_migration(connection: Connection) -> None:
     for statement in _WITHOUT_HASTE:
         connection.execute(text(statement))
     connection.execute(_TAKE_TURN, {"turn": _WRITER_TURN})
-
-
-def _begin(connection: Connection) -> None:
-    writer = connection.get_execution_options().get("writer")
-    if writer is not None:
-        parameters = {"turn": _WRITER_TURN, "channel": CHANNEL, "writer": writer}
-        connection.info[_BEGUN] = connection.execute(_BEGIN_WRITING, parameters).one()
 
 
 def _monotonic() -> int:

@@ -52,10 +52,14 @@ class Transaction:
 
 @dataclass(slots=True)
 class Unit(Generic[T]):
-    """Work that waits for its turn, and for whom it is done."""
+    """Work that waits for its turn, and for whom it is done.
+
+    `is_news`: whether other services have to compare at once what they know with what it stores.
+    """
 
     work: Callable[[Transaction], T]
     future: "asyncio.Future[T]"
+    is_news: bool = True
 
 
 @dataclass(frozen=True, slots=True)
