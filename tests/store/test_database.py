@@ -5,14 +5,15 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import text
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from equipoise.store import nodes, server
@@ -211,6 +212,27 @@ async def test_no_connection_is_tried_before_it_is_used(used: Database, monkeypa
     await used.read(nodes.live)
     await used.write(partial(put, name="a"))
     trial.assert_not_called()
+
+
+async def test_several_statements_of_a_read_are_one_snapshot_and_one_alone_takes_no_transaction(
+    used: Database, server_url: str
+) -> None:
+    def read_alone(connection: Connection) -> object:
+        nodes.live(connection)
+        return connection.connection.driver_connection.info.transaction_status  # type: ignore[union-attr]
+
+    def read_twice(connection: Connection) -> list[Sequence[str]]:
+        before = nodes.live(connection)
+        engine = open_engine(server_url)
+        with engine.begin() as other:
+            other.execute(text("DELETE FROM nodes"))
+        engine.dispose()
+        return [before, nodes.live(connection)]
+
+    assert await used.read_one(read_alone) is TransactionStatus.IDLE
+    # Over the same connections.
+    assert await used.read(read_twice) == [["before"], ["before"]]
+    assert await used.read_one(nodes.live) == []
 
 
 async def test_a_write_whose_connection_is_closed_after_its_beginning_is_not_done_twice(

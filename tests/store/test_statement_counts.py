@@ -9,11 +9,13 @@ from functools import partial
 from typing import Any, TypeVar
 from unittest.mock import patch
 
+import pytest
 from sqlalchemy import Connection, Engine, event
 
 from equipoise.core.commands import AddMemberCommand, PutWebhookCommand
 from equipoise.store import feed, nodes, watermark
 from equipoise.store.database import Database, Transaction
+from equipoise.store.jobs import queries
 from equipoise.store.transaction import Unit, UnitOutcome
 from equipoise.usecases import jobs, listeners, load_balancers, members, webhooks
 from equipoise.usecases.context import Accepted
@@ -117,6 +119,23 @@ async def test_what_others_changed_is_found_in_one_statement(database_url: str) 
         assert [id for id, _ in found.moved] == [kept.resource_id]
         assert [id for id, _ in found.gone] == [gone.resource_id]
         assert found.newest == max(revision for _, revision in (*found.moved, *found.gone))
+        assert len(statements) == 1, statements
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        queries.count_unfinished,
+        lambda c: queries.states(c, ["a", "b"]),
+        lambda c: queries.has_late(c, 1, 2),
+        lambda c: nodes.any_expired(c, 1),
+    ],
+)
+async def test_what_is_read_without_a_transaction_is_one_statement(
+    server_url: str, work: Callable[[Connection], object]
+) -> None:
+    async with open_stand(server_url, connected=False) as stand:
+        _, statements = await cost_of_reading(stand, work)
         assert len(statements) == 1, statements
 
 

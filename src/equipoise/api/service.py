@@ -119,6 +119,11 @@ class Service:
         with _available(_NOT_READ):
             return await self._database.read(work)
 
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        """Run a read of one statement. Raises Unavailable."""
+        with _available(_NOT_READ):
+            return await self._database.read_one(work)
+
     async def write(self, caller: Caller, work: Callable[[Transaction], T]) -> T:
         """Run a write that is the same however often it is done. Raises Unavailable."""
         with _available():

@@ -43,7 +43,7 @@ class Deadlines:
             return queries.has_late(connection, now, self._latest(now) + _TOLERANCE)
 
         try:
-            return await self._database.read(look)
+            return await self._database.read_one(look)
         except StoreUnavailable:
             return False
 

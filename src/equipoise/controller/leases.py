@@ -87,7 +87,7 @@ class Leases:
     async def expire(self, *, only_look: bool = False) -> None:
         """End the sessions whose lease is over. Raises StoreUnavailable."""
         now = self._database.now()
-        if not await self._database.read(lambda connection: nodes.any_expired(connection, now)) or only_look:
+        if not await self._database.read_one(lambda connection: nodes.any_expired(connection, now)) or only_look:
             return
 
         def write(tx: Transaction) -> tuple[Sequence[str], Sequence[str]]:

@@ -34,7 +34,7 @@ class Backlog:
 
     async def _count_anew(self, database: Database) -> None:
         before = self._own_moves
-        unfinished = await database.read(queries.count_unfinished)
+        unfinished = await database.read_one(queries.count_unfinished)
         # Of a move in between nobody knows whether it was counted; the next comparison tells.
         if self._own_moves == before:
             self.unfinished = unfinished

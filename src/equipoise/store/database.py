@@ -135,6 +135,14 @@ class Database:
         """
         return await self._access.read(work)
 
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        """Run a short read of one statement, which is a snapshot by itself: a server is asked once, not three times.
+
+        Raises:
+            StoreUnavailable: the database did not answer.
+        """
+        return await self._access.read_one(work)
+
     async def write(self, work: Callable[[Transaction], T], lane: str = OWN_LANE, *, is_news: bool = True) -> T:
         """Run `work` when it is its turn and return its result once it is durable.
 

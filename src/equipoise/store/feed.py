@@ -69,7 +69,7 @@ class Feed:
 
     async def look(self) -> None:
         """Tell what others changed since the last look. Raises StoreUnavailable."""
-        found = await self._database.read(partial(look, after=self._seen))
+        found = await self._database.read_one(partial(look, after=self._seen))
         has_fallen_back = found.newest < self._seen
         self._seen = found.newest
         own = self._database.take_own_revisions(found.newest)

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import URL, Connection, Engine, RootTransaction, Row, create_engine, text
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import DataError, DBAPIError
 
 from equipoise.store.foreign_writes import CHANNEL, foreign_writes
@@ -116,6 +117,10 @@ class ServerAccess:
         """Run a short read on one consistent snapshot. Raises StoreUnavailable."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        """Run a read of one statement, without a transaction around it. Raises StoreUnavailable."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work, "AUTOCOMMIT")
+
     async def commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[UnitOutcome]:
         """Run the units and commit what they did. Raises what is of `UNAVAILABLE`, or StoreUnavailable while in doubt.
 
@@ -135,14 +140,14 @@ class ServerAccess:
         self._doubt = None
         return doubt.outcomes if status == _COMMITTED else []
 
-    def _read(self, work: Callable[[Connection], T]) -> T:
+    def _read(self, work: Callable[[Connection], T], isolation: IsolationLevel = "REPEATABLE READ") -> T:
         try:
-            return _again_if_lost(partial(self._read_once, work))
+            return _again_if_lost(partial(self._read_once, work, isolation))
         except UNAVAILABLE as error:
             raise StoreUnavailable(cause(error)) from error
 
-    def _read_once(self, work: Callable[[Connection], T]) -> T:
-        with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+    def _read_once(self, work: Callable[[Connection], T], isolation: IsolationLevel) -> T:
+        with self._engine.connect().execution_options(isolation_level=isolation) as connection:
             if self._ahead is None:
                 self._hear(connection.execute(_TIME).scalar_one())
             return work(connection)

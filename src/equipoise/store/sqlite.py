@@ -59,6 +59,9 @@ class SqliteAccess:
         except UNAVAILABLE as error:
             raise StoreUnavailable(cause(error)) from error
 
+    # A transaction costs less here than another way to read.
+    read_one = read
+
     async def commit(self, units: Sequence[Unit[Any]], now: Callable[[], int]) -> list[UnitOutcome]:
         """Run the units and commit what they did. Raises sqlite3.OperationalError or what is of `UNAVAILABLE`."""
         outcomes: list[UnitOutcome] = []

@@ -70,13 +70,13 @@ class JobWaiters:
                 self._compared.pop(job_id, None)
 
     async def _look(self, project_id: str, job_id: str) -> Job | None:
-        return await self._database.read(lambda connection: queries.get(connection, project_id, job_id))
+        return await self._database.read_one(lambda connection: queries.get(connection, project_id, job_id))
 
     async def _compare(self) -> None:
         if not self._waiting:
             return
         ids = tuple(self._waiting)
-        states = await self._database.read(lambda connection: queries.states(connection, ids))
+        states = await self._database.read_one(lambda connection: queries.states(connection, ids))
         for id, state in states.items():
             # One that was not compared before may have moved since its look.
             if id in self._waiting and self._compared.get(id) != state:

@@ -92,7 +92,7 @@ class JobHandlers:
         if seconds:
             found = jobs.present(await self._service.wait_for_job(caller, id, seconds), id)
         else:
-            found = await self._service.read(lambda c: jobs.show_job(c, caller, id))
+            found = await self._service.read_one(lambda c: jobs.show_job(c, caller, id))
         return self._shown(found, history=history)
 
     async def cancel(self, request: Request) -> Response:
@@ -104,7 +104,7 @@ class JobHandlers:
         caller = await self._api.reader(request)
         id = request.path_params["job_id"]
         # Asked once before the answer begins, so that an unknown job is a 404 and not an empty stream.
-        await self._service.read(lambda c: jobs.show_job(c, caller, id))
+        await self._service.read_one(lambda c: jobs.show_job(c, caller, id))
         seen = _last_event(request)
         return StreamingResponse(
             self._events(self._service.follow_job(caller, id, _QUIET_SECONDS), seen),

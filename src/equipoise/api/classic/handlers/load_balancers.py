@@ -111,7 +111,7 @@ class LoadBalancerHandlers:
         caller = await self._api.reader(request)
         id = _id(request)
         return json_response(
-            wire.load_balancer(await self._service.read(lambda c: load_balancers.show_load_balancer(c, caller, id)))
+            wire.load_balancer(await self._service.read_one(lambda c: load_balancers.show_load_balancer(c, caller, id)))
         )
 
     async def update(self, request: Request) -> Response:
