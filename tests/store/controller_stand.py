@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
 from typing import Any, TypeVar
@@ -24,11 +24,9 @@ from equipoise.core.quotas import Quotas
 from equipoise.core.references import listeners, pools
 from equipoise.node.agent import Agent
 from equipoise.node.draining import Draining
-from equipoise.node.probes.targets import UdpCheckTarget
-from equipoise.node.probes.udp_health import OnHealth
 from equipoise.node.telemetry.served import Served
 from equipoise.proxy.backend import ProxyObserver
-from equipoise.proxy.link import Confirmed, Member, Published, PublishedVersion, SendToController, SendToNode
+from equipoise.proxy.link import Confirmed, Published, PublishedVersion, SendToController, SendToNode
 from equipoise.proxy.model import ProxyLoadBalancer
 from equipoise.proxy.rejections import RejectedResource, RejectionKind
 from equipoise.store import tables
@@ -39,6 +37,7 @@ from equipoise.store.waiting import JobWaiters
 from equipoise.usecases import jobs, load_balancers, members
 from equipoise.usecases.context import Accepted, Caller, Policy
 from stand import PATIENCE
+from tests.fake_checks import FakeChecks
 
 T = TypeVar("T")
 
@@ -109,39 +108,6 @@ class FakeNode:
         kind = RejectionKind.ADDRESS_IN_USE if "cannot listen" in reason else RejectionKind.STRUCTURE
         rejected = RejectedResource(load_balancer_id, generation, concerns, "resource", kind, reason)
         asyncio.get_running_loop().call_soon(self.observer.rejected, self.node_id, [rejected])
-
-
-class FakeChecks:
-    """Stands for the checks over UDP: says of members what a test wants."""
-
-    def __init__(self, on_health: OnHealth) -> None:
-        self._on_health = on_health
-        self._load_balancers: dict[Member, str] = {}
-        self._known: dict[Member, bool] = {}
-        self.targets: dict[str, Sequence[UdpCheckTarget]] = {}
-
-    def start(self) -> None: ...
-
-    async def failed(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    def put(self, load_balancer_id: str, targets: Sequence[UdpCheckTarget]) -> None:
-        self.targets[load_balancer_id] = targets
-        self._load_balancers.update((each.member, load_balancer_id) for each in targets)
-        told = {each.member: each.healthy for each in targets}
-        self._known = {member: known for member, known in self._known.items() if member in told} | {
-            member: known for member, known in told.items() if known is not None and member not in self._known
-        }
-
-    def known(self, load_balancer_id: str) -> Mapping[Member, bool]:
-        return {m: known for m, known in self._known.items() if self._load_balancers[m] == load_balancer_id}
-
-    def see(self, seen: Mapping[Member, bool]) -> None:
-        """Let that be the outcome of checks."""
-        self._known.update(seen)
-        for member, healthy in seen.items():
-            self._on_health(self._load_balancers[member], {member: healthy})
 
 
 class RecordingCutter:

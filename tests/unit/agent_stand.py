@@ -29,7 +29,7 @@ from equipoise.proxy.model import (
     ServedProtocol,
 )
 from equipoise.proxy.rejections import RejectedResource, RejectionKind
-from tests.store.controller_stand import FakeChecks
+from tests.fake_checks import FakeChecks
 from tests.unit.turns import settle
 
 PROXY = "proxy"

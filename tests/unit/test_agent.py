@@ -47,7 +47,7 @@ async def test_what_goes_while_it_is_being_applied_goes_after_that() -> None:
         await stand.say(Gone(["a"]))
         stand.limits.gate.open()
         await settle()
-        assert stand.journal == ["limited a", "published a@1", "unlimited a", "withdrawn a"]
+        assert stand.journal == ["limited a", "published a@1", "withdrawn a", "unlimited a"]
         assert list(stand.served.listeners) == []
 
 

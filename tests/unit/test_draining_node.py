@@ -87,7 +87,8 @@ async def test_one_that_is_in_force_late_has_its_time_afterwards_from_then_on(pl
     place.draining.expect("lb", [removal()])
     place.clock.seconds += 3600
     await place.draining.confirmed({"lb": 2})
-    assert await place.cuts_after(AFTERWARDS - 1) == [CUT]
+    assert await place.cuts_after(1) == [CUT]
+    assert await place.cuts_after(AFTERWARDS - 2) == [CUT]
 
 
 async def test_a_node_that_was_paused_past_the_end_still_cuts(place: Place) -> None:

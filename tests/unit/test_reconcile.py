@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from equipoise.controller.reconcile import BATCH, Reconciler
 from equipoise.controller.slow_start import SlowStart
 from equipoise.proxy.link import AllAssigned, Assign, ToNode
 from equipoise.store import desired
+from equipoise.store.events import HealthMoved
 from tests.unit.turns import settle
 
 
@@ -22,6 +24,7 @@ class HeldUp(PatientDatabase):
 
     def __init__(self) -> None:
         self.batches = 1
+        self.loaded: list[list[str]] = []
         self.may_list = asyncio.Event()
         self.may_list.set()
         self.may_load = asyncio.Semaphore(0)
@@ -30,6 +33,8 @@ class HeldUp(PatientDatabase):
         if work is desired.all_ids:
             await self.may_list.wait()
             return [str(number) for number in range(BATCH * self.batches)]
+        assert isinstance(work, partial)
+        self.loaded.append(work.keywords["ids"])
         await self.may_load.acquire()
         return []
 
@@ -113,3 +118,17 @@ async def test_a_session_that_begins_while_another_node_is_told_is_told_everythi
         told.database.load(2)
         await settle()
         assert told.messages["two"] == ALL
+
+
+async def test_a_change_is_told_between_the_batches_of_all_that_a_node_is_told() -> None:
+    """Else it would wait until thousands are told."""
+    async with at_work() as told:
+        told.database.batches = 3
+        await told.attach("one", 1)
+        await settle()
+        # The first batch is under way.
+        told.reconciler.follow([HealthMoved("changed")])
+        told.database.load(4)
+        await settle()
+        assert [len(ids) for ids in told.database.loaded] == [BATCH, 1, BATCH, BATCH]
+        assert told.database.loaded[1] == ["changed"]

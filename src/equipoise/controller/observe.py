@@ -125,6 +125,9 @@ class Observer:
         def write(tx: Transaction) -> tuple[int, Sequence[str]]:
             return nodes.attach(tx, node.node_id), queries.waiting_load_balancers(tx.connection)
 
+        if node.session is not None:
+            # It has not heard what was told of late.
+            node.behind = None
         session, waiting = await self._database.write(write)
         node.session = session
         _log.info("node_live", node_id=node.node_id, session=session)

@@ -12,7 +12,7 @@ from equipoise.store import members, nodes, traffic
 from equipoise.store.database import Database, StoreUnavailable, Transaction
 from equipoise.store.nodes import SessionLostError
 
-_log = structlog.get_logger("equipoise.health")
+_log = structlog.get_logger("equipoise.controller")
 
 _RETRY_SECONDS: Final = 1.0
 
@@ -50,10 +50,13 @@ class Reports:
             await self._something_pending.wait()
             self._something_pending.clear()
             pending, self._pending = self._pending, {}
-            for (node_id, session), seen in pending.items():
-                await self._write(node_id, session, seen)
+            written = [await self._write(node_id, session, seen) for (node_id, session), seen in pending.items()]
+            if not all(written):
+                await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _write(self, node_id: str, session: int, seen: _Pending) -> None:
+    async def _write(self, node_id: str, session: int, seen: _Pending) -> bool:
+        """Whether it needs not be tried again."""
+
         def write(tx: Transaction) -> None:
             nodes.check(tx.connection, node_id, session)
             if seen.by_proxy:
@@ -70,9 +73,10 @@ class Reports:
             # The node says hello again, and then what it sees.
             _log.debug("report_dropped", node_id=node_id, session=session)
         except StoreUnavailable as error:
-            _log.error("health_not_written", reason=str(error), retry_in=_RETRY_SECONDS)
+            _log.error("report_not_written", node_id=node_id, reason=str(error), retry_in=_RETRY_SECONDS)
             self._keep(node_id, session, seen)
-            await asyncio.sleep(_RETRY_SECONDS)
+            return False
+        return True
 
     def _keep(self, node_id: str, session: int, seen: _Pending) -> None:
         """What was said since is newer and wins."""

@@ -132,7 +132,6 @@ class Agent:
         lease: Lease | None = None,
     ) -> None:
         self.checks = make_checks(self.members_turned)
-        self._send = connect(self.receive)
         self._backend = backend
         self._limits = limits
         self._draining = draining
@@ -158,6 +157,8 @@ class Agent:
         self._rejected: dict[str, dict[str, RejectedResource]] = {}
         self._heard: asyncio.Queue[_Heard] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
+        # The last, since messages may come from then on.
+        self._send = connect(self.receive)
 
     def when_attached(self, call: Callable[[], None]) -> None:
         """Call it when a controller has taken the node over, which knows nothing of what was seen before."""
@@ -276,7 +277,7 @@ class Agent:
             self._send(UpToDate(session))
 
     async def _apply(self, states: Sequence[Published], gone: Sequence[str]) -> None:
-        await self._limits.apply([state.model for state in states], gone)
+        await self._limits.apply([state.model for state in states])
         again: dict[str, PublishedVersion] = {}
         for state in states:
             id, version = state.load_balancer_id, state.version
@@ -291,6 +292,9 @@ class Agent:
             self._check(state)
         self._backend.publish([self._as_seen(state) for state in states])
         self._forget(gone)
+        if gone:
+            # What was served until now was limited until now.
+            await self._limits.apply((), gone)
         if again:
             self._heard.put_nowait(_PublishedAgain(again))
 

@@ -40,7 +40,7 @@ _LOOK = union_all(
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ForeignChanges:
     """What a look found: load balancers with the revisions at which they moved or went, and the newest revision."""
 
     newest: int
@@ -91,16 +91,16 @@ def newest_revision(connection: Connection) -> int:
     return newest
 
 
-def look(connection: Connection, after: int) -> Look:
+def look(connection: Connection, after: int) -> ForeignChanges:
     """What moved or went after this revision."""
     found = _found(connection, after)
     # A database that fell back, to a replica or a backup, has lost revisions: what it has is told from the beginning.
     return found if found.newest >= after else _found(connection, NOTHING_SEEN)
 
 
-def _found(connection: Connection, after: int) -> Look:
+def _found(connection: Connection, after: int) -> ForeignChanges:
     by_kind: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
     for kind, id, revision in connection.execute(_LOOK, {"after": after}):
         by_kind[kind].append((id, revision))
     [(_, newest)] = by_kind["newest"]
-    return Look(newest, by_kind["moved"], by_kind["gone"])
+    return ForeignChanges(newest, by_kind["moved"], by_kind["gone"])

@@ -24,7 +24,7 @@ OnHealth = Callable[[Mapping[Member, bool]], None]
 
 
 class HealthObserver:
-    """Calls `on_health` on the event loop with what is known of members, by listener id and address.
+    """Calls `on_health` on the event loop with what is known of members, by pool id and address.
 
     It may repeat what was said before; the last word counts. Members of listeners without a health check are
     reported healthy by the level and never by a change.
