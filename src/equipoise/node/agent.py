@@ -13,10 +13,11 @@ from typing import Final, Protocol
 import structlog
 
 from equipoise.core.traffic import Traffic
-from equipoise.node.draining import NOT_IN_FORCE, Draining
+from equipoise.node.draining import Draining
 from equipoise.node.lease import RENEW_SECONDS, Lease
 from equipoise.node.probes.targets import UdpCheckTarget, as_seen, targets_of
 from equipoise.node.probes.udp_health import OnHealth
+from equipoise.node.progress import Progress
 from equipoise.node.telemetry.served import Served
 from equipoise.proxy.backend import Backend
 from equipoise.proxy.link import (
@@ -149,12 +150,9 @@ class Agent:
         self._unassigned: set[str] = set()
         self._all_assigned = False
         self._is_ready = False
-        # The newest last; those before it may still be confirmed.
-        self._published: dict[str, tuple[PublishedVersion, ...]] = {}
+        self._progress = Progress()
         # Those with members that are checked here: what is published of them depends on what is seen.
         self._checked: dict[str, Published] = {}
-        self._in_force: dict[str, PublishedVersion] = {}
-        self._rejected: dict[str, dict[str, RejectedResource]] = {}
         self._heard: asyncio.Queue[_Heard] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         # The last, since messages may come from then on.
@@ -281,13 +279,9 @@ class Agent:
         again: dict[str, PublishedVersion] = {}
         for state in states:
             id, version = state.load_balancer_id, state.version
-            before = self._in_force.get(id)
-            earlier = self._published.get(id, ())
-            others = tuple(each for each in earlier if each.generation != version.generation)
-            if len(others) < len(earlier):
+            if self._progress.publish(id, version):
                 again[id] = version
-            self._published[id] = (*others, version)
-            self._draining.expect(id, state.removals, NOT_IN_FORCE if before is None else before.generation)
+            self._draining.expect(id, state.removals, self._progress.generation(id))
             self._served.put(state.model)
             self._check(state)
         self._backend.publish([self._as_seen(state) for state in states])
@@ -320,11 +314,9 @@ class Agent:
 
     def _forget(self, gone: Sequence[str]) -> None:
         for id in gone:
-            self._published.pop(id, None)
-            self._in_force.pop(id, None)
-            self._rejected.pop(id, None)
             if self._checked.pop(id, None) is not None:
                 self.checks.put(id, ())
+        self._progress.forget(gone)
         self._draining.forget(gone)
         self._served.forget(gone)
         self._backend.withdraw(gone)
@@ -336,8 +328,7 @@ class Agent:
             match message := await self._heard.get():
                 case _ProxyIsThere():
                     self._is_up = True
-                    self._in_force.clear()
-                    self._rejected.clear()
+                    self._progress.begin_anew()
                     self._say_hello()
                 case _ProxyHasGone():
                     self._is_up = False
@@ -349,7 +340,7 @@ class Agent:
                 case Detached():
                     self._lose()
                 case _PublishedAgain(versions):
-                    already = (id for id, version in versions.items() if self._has_in_force(id, version))
+                    already = (id for id, each in versions.items() if self._progress.is_in_force_already(id, each))
                     await self._tell_confirmed({id: versions[id].generation for id in already})
                 case Mapping() as generations:
                     await self._tell_confirmed(generations)
@@ -358,27 +349,8 @@ class Agent:
 
     async def _tell_confirmed(self, generations: Mapping[str, int]) -> None:
         shortfall = await self._draining.confirmed(generations)
-        versions = {id: version for id, generation in generations.items() if (version := self._reached(id, generation))}
-        self._in_force.update(versions)
-        for id in versions.keys() & self._rejected.keys():
-            self._rejected[id] = {
-                name: each for name, each in self._rejected[id].items() if each.generation >= versions[id].generation
-            }
+        versions = self._progress.confirm(generations)
         self._confirm(versions, () if shortfall is None else (shortfall,))
-
-    def _has_in_force(self, load_balancer_id: str, version: PublishedVersion) -> bool:
-        """Whether the generation of a newer version is in force. An older one is of a database that has fallen back:
-        what is in force may be of a lost change."""
-        before = self._in_force.get(load_balancer_id)
-        return before is not None and before.generation == version.generation and before < version
-
-    def _reached(self, load_balancer_id: str, generation: int) -> PublishedVersion | None:
-        """The version of that generation; those before it are not waited for any more. None: it has gone since."""
-        remaining = tuple(each for each in self._published.get(load_balancer_id, ()) if each.generation >= generation)
-        if not remaining or remaining[0].generation != generation:
-            return None
-        self._published[load_balancer_id] = remaining
-        return remaining[0]
 
     def _confirm(self, versions: Mapping[str, PublishedVersion], shortfalls: Sequence[Shortfall] = ()) -> None:
         session = self._held
@@ -390,10 +362,7 @@ class Agent:
         self._send(Confirmed(session, versions, shortfalls))
 
     def _tell_rejected(self, rejections: Sequence[RejectedResource]) -> None:
-        for each in rejections:
-            # Of one that has gone since nobody has to hear again.
-            if each.load_balancer_id in self._published:
-                self._rejected.setdefault(each.load_balancer_id, {})[each.resource] = each
+        self._progress.reject(rejections)
         if (session := self._held) is not None:
             self._send(ResourcesRejected(session, rejections))
 
@@ -420,9 +389,9 @@ class Agent:
         self._session = session
         self._lease.begin(self._hello, attached.lease)
         # What is rejected first: what is confirmed apart from that is not healed by it.
-        if rejections := [each for of in self._rejected.values() for each in of.values()]:
+        if rejections := self._progress.rejected:
             self._send(ResourcesRejected(session, rejections))
-        self._confirm(dict(self._in_force))
+        self._confirm(dict(self._progress.in_force))
         for id in self._checked:
             if known := self.checks.known(id):
                 self._send(HealthSeen(session, True, known))

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from equipoise.node.progress import NOTHING
 from equipoise.proxy.link import Member, Removal, Shortfall, ShortfallKind
 
 _log = structlog.get_logger("equipoise.draining")
@@ -22,9 +23,6 @@ _LOOK_SECONDS: Final = 1.0
 AFTERWARDS: Final = 6.0
 """Seconds for which connections are looked for after the end: one that was being opened to the member when it was
 removed may come about until Envoy gives up, after 5 s (`backends.envoy.build.clusters`)."""
-
-NOT_IN_FORCE: Final = -1
-"""Below every generation."""
 
 
 class Cutter(Protocol):
@@ -82,7 +80,7 @@ class Draining:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
 
-    def expect(self, load_balancer_id: str, removals: Sequence[Removal], in_force: int = NOT_IN_FORCE) -> None:
+    def expect(self, load_balancer_id: str, removals: Sequence[Removal], in_force: int = NOTHING) -> None:
         """From now on these are the removals of a load balancer, of which that generation is in force."""
         before = self._endings.pop(load_balancer_id, {})
         now = self._clock()
