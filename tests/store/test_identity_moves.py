@@ -16,7 +16,7 @@ from equipoise.core.identity import DirectoryContent, Project, RoleAssignment, U
 from equipoise.identity import former_files
 from equipoise.identity.credentials import Credentials, write
 from equipoise.identity.directory import first_content, new_id
-from equipoise.identity.files import IdentityFileError
+from equipoise.identity.former_files import IdentityFileError
 from equipoise.store import identity as store
 from equipoise.store import tables
 from equipoise.store.database import Database

@@ -11,8 +11,7 @@ from argon2 import PasswordHasher
 from cryptography.fernet import Fernet
 
 from equipoise.identity.directory import first_content
-from equipoise.identity.files import IdentityFileError
-from equipoise.identity.former_files import read, set_aside
+from equipoise.identity.former_files import IdentityFileError, read, set_aside
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 CONTENT = first_content("region-1", CHEAP.hash).content

@@ -14,7 +14,7 @@ ROOMS = {
     "core": set(),
     "store": {"core"},
     "identity": {"core", "store"},
-    "certificates": {"core", "identity"},
+    "certificates": {"core"},
     "webhooks": {"core", "store"},
     "usecases": {"core", "store", "certificates", "webhooks"},
     "http": set(),
@@ -27,7 +27,7 @@ ROOMS = {
 }
 """Each room with those that it may import. `app` wires all of them; what `cli` shows may come from anywhere."""
 
-SHARED = {"netlink", "parameters", "quoting", "unix_path"}
+SHARED = {"netlink", "parameters", "private_files", "quoting", "unix_path"}
 """Modules beside the rooms that know none of them."""
 
 

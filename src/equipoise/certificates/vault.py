@@ -5,7 +5,7 @@ from typing import Final, Self
 
 from cryptography.fernet import Fernet, InvalidToken
 
-from equipoise.identity.files import make_private
+from equipoise.private_files import make_private
 
 KEY_FILE: Final = Path("keys") / "certificate.key"
 """Where the key is by default, below the data directory."""

@@ -17,7 +17,7 @@ from equipoise.cli.command_line import begin_again_without
 from equipoise.cli.memory import give_back_what_is_freed, set_apart_what_stays
 from equipoise.data_directory import DataDirectoryError
 from equipoise.http.server import ListenError
-from equipoise.identity.files import IdentityFileError
+from equipoise.identity.former_files import IdentityFileError
 from equipoise.logs import configure_logs
 from equipoise.metrics.token import MetricsTokenError
 from equipoise.settings.load import SettingsError, load, secret_overrides

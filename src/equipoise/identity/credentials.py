@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 import structlog
 
-from equipoise.identity.files import write_private
 from equipoise.identity.former_files import SUFFIX
+from equipoise.private_files import write_private
 
 _log = structlog.get_logger(__name__)
 

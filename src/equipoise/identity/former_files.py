@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet
 
 from equipoise.core.identity import DirectoryContent, Domain, Project, RoleAssignment, User
 from equipoise.identity.directory import DirectoryError, check
-from equipoise.identity.files import IdentityFileError, sync_folder
+from equipoise.private_files import sync_folder
 
 DIRECTORY_FILE: Final = Path("identity.json")
 KEY_FILE: Final = Path("keys") / "token.key"
@@ -59,6 +59,10 @@ class _Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     projects: tuple[_Project, ...]
     users: tuple[_User, ...]
     assignments: tuple[_Assignment, ...]
+
+
+class IdentityFileError(Exception):
+    """A file of the identity cannot be used. The text names the file, the place in it and what must be there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from equipoise.identity.files import write_private
+from equipoise.private_files import write_private
 
 TOKEN_FILE: Final = "metrics.token"  # noqa: S105 - a name
 

@@ -14,7 +14,7 @@ from equipoise.cli.demonstration.screen import Screen
 from equipoise.cli.demonstration.service import ServiceProcess, running_service
 from equipoise.client import AsyncClient, ClientError, JobRecord, Login
 from equipoise.client.over_httpx import AsyncHttpxTransport
-from equipoise.identity.files import write_private
+from equipoise.private_files import write_private
 
 REQUESTS: Final = 10
 _PORT: Final = 8080

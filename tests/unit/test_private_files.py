@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from equipoise.identity.files import make_private, write_private
+from equipoise.private_files import make_private, write_private
 
 
 def test_a_private_file_is_for_its_owner_only(tmp_path: Path) -> None:

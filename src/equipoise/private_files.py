@@ -11,10 +11,6 @@ PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
 
 
-class IdentityFileError(Exception):
-    """A file of the identity cannot be used. The text names the file, the place in it and what must be there."""
-
-
 def write_private(path: Path, content: bytes) -> None:
     """Replace `path` as one step, with mode 0600; missing folders are made with mode 0700.
 
