@@ -20,10 +20,11 @@ ROOMS = {
     "http": set(),
     "api": {"core", "store", "identity", "certificates", "webhooks", "usecases", "metrics", "http"},
     "proxy": {"core"},
+    "wire": {"core", "proxy"},
     "backends": {"core", "proxy"},
-    "node": {"core", "proxy", "backends"},
+    "node": {"core", "proxy", "backends", "wire"},
     "metrics": {"core", "store", "identity", "backends", "node"},
-    "controller": {"core", "store", "certificates", "proxy"},
+    "controller": {"core", "store", "certificates", "proxy", "wire"},
 }
 """Each room with those that it may import. `app` wires all of them; what `cli` shows may come from anywhere."""
 

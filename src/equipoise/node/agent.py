@@ -29,6 +29,7 @@ from equipoise.proxy.link import (
     Detached,
     Gone,
     Goodbye,
+    Greeting,
     HealthSeen,
     Hello,
     Member,
@@ -108,6 +109,7 @@ _Heard = (
     | _PublishedAgain
     | Attached
     | Detached
+    | Greeting
     | Mapping[str, int]
     | Sequence[RejectedResource]
 )
@@ -203,7 +205,7 @@ class Agent:
                 self._heard.put_nowait(message)
             case Renewed(number):
                 self._lease.renewed(number)
-            case Detached():
+            case Detached() | Greeting():
                 # Not at once: it must not overtake the `Attached` of the session that it ends.
                 self._heard.put_nowait(message)
 
@@ -339,6 +341,9 @@ class Agent:
                     self._begin(message)
                 case Detached():
                     self._lose()
+                case Greeting():
+                    if self._is_up:
+                        self._say_hello()
                 case _PublishedAgain(versions):
                     already = (id for id, each in versions.items() if self._progress.is_in_force_already(id, each))
                     await self._tell_confirmed({id: versions[id].generation for id in already})

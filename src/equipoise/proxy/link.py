@@ -49,6 +49,11 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Greeting:
+    """A controller was reached that knows nothing of the node yet: it has to say hello when its proxy is there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attached:
     """The controller has taken the node over, which said hello with that number. `lease` is in seconds from then on,
     None: nobody else can have it."""
@@ -97,7 +102,7 @@ class AcknowledgeRejection:
     generation: int
 
 
-ToNode = Attached | Renewed | Detached | Assign | Gone | AllAssigned | AcknowledgeRejection
+ToNode = Greeting | Attached | Renewed | Detached | Assign | Gone | AllAssigned | AcknowledgeRejection
 
 
 # To a controller
