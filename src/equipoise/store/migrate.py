@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from equipoise.store.database import StoreUnavailable, open_engine
 from equipoise.store.server import lock_for_migration
 
-HEAD: Final = "0008"
+HEAD: Final = "0009"
 """The newest revision in `migrations/versions`."""
 
 

@@ -430,3 +430,33 @@ revoked_tokens = Table(
     Index(None, "expires"),
     Index(None, "revision"),
 )
+
+authorities = Table(
+    "authorities",
+    metadata,
+    # One row: the authority of the certificates of controllers and nodes.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("certificate", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+)
+
+join_tokens = Table(
+    "join_tokens",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("expires", BigInteger, nullable=False),
+    # The fingerprint of the key of the node that used it.
+    Column("used_by", String(64)),
+)
+
+# Nodes on other machines that may speak to the controllers. Whether one does is in `nodes`.
+admitted_nodes = Table(
+    "admitted_nodes",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("key_fingerprint", String(64), nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("certificate_until", BigInteger, nullable=False),
+)
