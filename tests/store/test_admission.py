@@ -1,4 +1,4 @@
-"""Who may be a node: there is one authority, a join token is used once and within an hour, and a removed node is out."""
+"""Who may be a node: there is one authority, a join token counts once and for an hour, and a removed node is out."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,7 +1,7 @@
 """Who may be a node of this service: makes join tokens, and certificates for those who use one or have one already."""
 
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Self
 from uuid import uuid4
 
@@ -62,7 +62,9 @@ class Admission:
                 store.create_authority(tx.connection, found)
             return found
 
-        stored = await database.read(store.authority) or await database.write(find_or_create)
+        stored = await database.read(store.authority)
+        if stored is None:
+            stored = await database.write(find_or_create)
         return cls(database, Authority(stored.certificate.encode(), vault.unseal(stored.key).encode()), lifetime)
 
     @property
@@ -72,7 +74,11 @@ class Admission:
 
     def for_controller(self) -> KeyPair:
         """A new certificate for this controller."""
-        return self._authority.for_controller(utc(self._database.now()), CONTROLLER_LIFETIME)
+        return self._authority.for_controller(self.now(), CONTROLLER_LIFETIME)
+
+    def now(self) -> datetime:
+        """The time by which certificates are made."""
+        return utc(self._database.now())
 
     async def new_token(self) -> JoinToken:
         """A token with which one node can join, once. Raises StoreUnavailable."""

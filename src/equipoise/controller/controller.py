@@ -4,7 +4,9 @@ Nothing here remembers a job: what is desired is compared with what is in force.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from equipoise.controller.compile import ProxySettings, Unseal
 from equipoise.controller.deadlines import Deadlines
@@ -27,6 +29,15 @@ from equipoise.store import desired
 from equipoise.store.database import Database
 from equipoise.store.events import Event, LoadBalancerGone
 from equipoise.store.feed import Feed
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLink:
+    """The way of a node to its controller. `receive` takes its messages; `close` is called once, at the end of the way:
+    the node is given up as if it had said goodbye."""
+
+    receive: SendToController
+    close: Callable[[], None]
 
 
 class Controller:
@@ -54,12 +65,21 @@ class Controller:
 
     def connect(self, node_id: str, send: SendToNode) -> SendToController:
         """A node has made its way here, by which messages to it are sent. Returns where to put its own."""
-        node = self.fleet.connect(node_id, send)
+        return self.open(node_id, send).receive
 
-        def receive(message: ToController) -> None:
-            self._receive(node, message)
+    def open(self, node_id: str, send: SendToNode, has_room: Callable[[], bool] = lambda: True) -> NodeLink:
+        """The same for a way that may end.
 
-        return receive
+        Args:
+            has_room: tells whether the node takes what it is told as fast as that is said; while it does not, it is
+                told only what moves. `has_room` of the controller is to be called when that changes.
+        """
+        node = self.fleet.connect(node_id, send, has_room)
+        return NodeLink(partial(self._receive, node), partial(self._observer.left, node))
+
+    def has_room(self) -> None:
+        """A node has room again for what it has still to be told."""
+        self._reconciler.go_on()
 
     async def start(self) -> None:
         """Begin to follow changes, and to tell nodes of them. Nodes may connect before or after."""

@@ -1,6 +1,6 @@
 """The nodes that speak to this controller, and what each of them has still to be told."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from equipoise.proxy.link import Assign, Gone, Published, SendToNode
 
@@ -9,13 +9,15 @@ class Attachment:
     """A node that speaks to this controller.
 
     Attributes:
+        has_room: tells whether it takes what it is told as fast as that is said.
         session: the number in the database under which the controller holds it; None: it may not be told anything.
         behind: the load balancers of which it has not the newest state; None: what it has is not known.
     """
 
-    def __init__(self, node_id: str, send: SendToNode) -> None:
+    def __init__(self, node_id: str, send: SendToNode, has_room: Callable[[], bool] = lambda: True) -> None:
         self.node_id = node_id
         self.send = send
+        self.has_room = has_room
         self.session: int | None = None
         self.behind: set[str] | None = None
 
@@ -40,10 +42,15 @@ class Fleet:
     def __init__(self) -> None:
         self._nodes: dict[str, Attachment] = {}
 
-    def connect(self, node_id: str, send: SendToNode) -> Attachment:
+    def connect(self, node_id: str, send: SendToNode, has_room: Callable[[], bool] = lambda: True) -> Attachment:
         """A node has made its way here. Messages to it are taken by `send`."""
-        node = self._nodes[node_id] = Attachment(node_id, send)
+        node = self._nodes[node_id] = Attachment(node_id, send, has_room)
         return node
+
+    def disconnect(self, node: Attachment) -> None:
+        """The way of a node has ended. Where it has made another one meanwhile, that one stays."""
+        if self._nodes.get(node.node_id) is node:
+            del self._nodes[node.node_id]
 
     @property
     def attached(self) -> Sequence[Attachment]:

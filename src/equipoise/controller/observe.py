@@ -5,7 +5,7 @@ What is in force ends every job up to its revision. Nothing here remembers a job
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -43,8 +43,15 @@ NEVER: Final = -1
 _ABOVE_ALL: Final = 2**62
 """Above every generation."""
 
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """The way of a node has ended, whether it has said goodbye or not."""
+
+
 _InSession = Goodbye | UpToDate | Confirmed | ResourcesRejected
 Observation = Hello | _InSession
+_Told = Observation | _Left
 
 
 class Observer:
@@ -54,7 +61,7 @@ class Observer:
         self._database = database
         self._reconciler = reconciler
         self._fleet = fleet
-        self._told: asyncio.Queue[tuple[Attachment, Observation]] = asyncio.Queue()
+        self._told: asyncio.Queue[tuple[Attachment, _Told]] = asyncio.Queue()
         # What was desired at the start and no node has confirmed yet.
         self._awaited: set[str] = set()
         self._is_any_up_to_date = False
@@ -82,6 +89,10 @@ class Observer:
         """Note what a node tells; it is written down in the order in which it is told."""
         self._told.put_nowait((node, observation))
 
+    def left(self, node: Attachment) -> None:
+        """The way of a node has ended: it is given up once all is written down that it has told."""
+        self._told.put_nowait((node, _Left()))
+
     def gone(self, load_balancer_ids: Iterable[str]) -> None:
         """These do not exist any more: nobody will confirm them."""
         self._awaited.difference_update(load_balancer_ids)
@@ -96,6 +107,10 @@ class Observer:
             for node, observation in _merged(told):
                 if isinstance(observation, Hello):
                     await self._attach(node, observation.number)
+                elif isinstance(observation, _Left):
+                    self._fleet.disconnect(node)
+                    if node.session is not None:
+                        await self._note_gone(node, node.session)
                 # What was told in another session will be told again.
                 elif observation.session == node.session:
                     try:
@@ -232,9 +247,9 @@ def _warn(tx: Transaction, shortfall: Shortfall, versions: Mapping[str, Publishe
     transitions.warn(tx, about, warned)
 
 
-def _merged(told: Iterable[tuple[Attachment, Observation]]) -> list[tuple[Attachment, Observation]]:
+def _merged(told: Iterable[tuple[Attachment, _Told]]) -> list[tuple[Attachment, _Told]]:
     """The same, neighbouring confirmations of a node as one: a flood of them costs one commit."""
-    merged: list[tuple[Attachment, Observation]] = []
+    merged: list[tuple[Attachment, _Told]] = []
     for node, observation in told:
         last_node, last = merged[-1] if merged else (None, None)
         if (

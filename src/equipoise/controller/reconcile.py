@@ -75,6 +75,10 @@ class Reconciler:
         self._filled[node] = session, batches(ids)
         self._something_moved.set()
 
+    def go_on(self) -> None:
+        """A node has room again for what it has still to be told."""
+        self._something_moved.set()
+
     def _note(self, load_balancer_ids: Iterable[str]) -> None:
         self._moved.update(load_balancer_ids)
         self._something_moved.set()
@@ -109,19 +113,25 @@ class Reconciler:
 
     async def _fill_some(self) -> None:
         """One batch for each node that is being filled: changes need not wait until all is told."""
+        is_any_told = False
         for node in list(self._filled):
             session, remaining = self._filled[node]
             # What was told in an earlier session is not told in this one: at its end nothing is complete.
             if node.session is None or node.session != session:
                 del self._filled[node]
-            elif batch := next(remaining, None):
+                continue
+            if not node.has_room():
+                # It goes on when there is room (`go_on`).
+                continue
+            is_any_told = True
+            if batch := next(remaining, None):
                 node.assign(await self._compiled(batch))
             else:
                 del self._filled[node]
                 if node.behind is None:
                     node.send(AllAssigned())
                 node.behind = set()
-        if self._filled:
+        if is_any_told and self._filled:
             self._something_moved.set()
 
     async def _compiled(self, load_balancer_ids: Sequence[str]) -> Sequence[Published]:

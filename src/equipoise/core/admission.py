@@ -1,6 +1,16 @@
 """Which nodes may speak to the controllers, as frozen records; what they prove it with is in `equipoise.wire`."""
 
+import re
 from dataclasses import dataclass, field
+from typing import Final
+
+NODE_NAME_RULE: Final = "must be 1 to 63 letters, digits, dots, hyphens and underscores, the first a letter or a digit"
+_NODE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+def is_node_name(name: str) -> bool:
+    """Whether a node can have that name: `NODE_NAME_RULE`."""
+    return _NODE_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)

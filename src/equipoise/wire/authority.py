@@ -86,7 +86,9 @@ class Authority:
     def create(now: datetime) -> KeyPair:
         """A new one."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Equipoise nodes")])
+        # A name of its own: who trusts another authority then says so, and not that a signature is wrong.
+        common_name = f"Equipoise nodes {fingerprint(key.public_key())[:16]}"
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
         certificate = (
             _builder(name, name, key.public_key(), now, timedelta(days=_AUTHORITY_DAYS))
