@@ -37,21 +37,33 @@ class Service:
 
     def start(self) -> "Service":
         """Start and wait until it serves. The port stays the same from the second start on."""
+        self.begin()
+        line = self._out.readline()
+        if not line.startswith("ready "):
+            raise AssertionError(f"no ready line but {line!r}; the log says:\n{self.log()}")
+        self.note_ready(*line.split()[1:])
+        return self
+
+    def begin(self) -> None:
+        """Start, and do not wait."""
         options = [option for setting in self.settings for option in ("--set", setting)]
         log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [*self.program, "up", "--data-dir", self.data_dir, "--listen", f"{self.host}:{self.port}", *options],
+                [*self.program, *self.arguments(), "--data-dir", self.data_dir, *options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
             )
-        line = self._out.readline()
-        if not line.startswith("ready "):
-            raise AssertionError(f"no ready line but {line!r}; the log says:\n{self.log()}")
-        self.url = line.split()[1]
+
+    def arguments(self) -> Sequence[str]:
+        """What it is told beside its data directory and its settings."""
+        return ["up", "--listen", f"{self.host}:{self.port}"]
+
+    def note_ready(self, url: str) -> None:
+        """Note what it says when it is ready."""
+        self.url = url
         self.port = int(self.url.rpartition(":")[2])
-        return self
 
     def inside(self) -> AbstractContextManager[None]:
         """Where the addresses of its load balancers are: here, unless it has a network of its own."""

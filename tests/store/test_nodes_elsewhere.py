@@ -39,13 +39,23 @@ class Elsewhere:
         self.token = token
         self.name = name
         self.now = lambda: datetime.now(UTC)
+        # Each start is told once which load balancers there are.
+        self.kept: list[set[str]] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[FakeNode]:
         credential = await joined(self.files, self.controllers, self.token, self.name)
         dialer = Dialer(self.controllers, self.files, credential, self.now)
         node = FakeNode(credential.node_id)
-        agent = Agent(dialer.connect, node, FakeLimits(None), Draining(RecordingCutter()), FakeChecks, Served())
+        agent = Agent(
+            dialer.connect,
+            node,
+            FakeLimits(None),
+            Draining(RecordingCutter()),
+            FakeChecks,
+            Served(),
+            keep_only=lambda ids: self.kept.append(set(ids)),
+        )
         node.observer = agent
         agent.start()
         dialer.start()
@@ -89,9 +99,11 @@ async def test_a_job_ends_when_a_node_elsewhere_has_confirmed_it(database_url: s
         third = await stand.create_listener(accepted.resource_id, 8081)
         assert (await stand.ended(third)).status is JobStatus.SUCCESS
         # It comes back without a token, is told what it missed, and what has gone is not there any more.
-        async with Elsewhere(tmp_path, address).running() as again:
+        elsewhere = Elsewhere(tmp_path, address)
+        async with elsewhere.running() as again:
             assert again.node_id == node.node_id
             await stand.until(lambda: again.is_ready)
+            assert elsewhere.kept == [{accepted.resource_id}]
             assert again.desired[accepted.resource_id].generation == 3
 
 

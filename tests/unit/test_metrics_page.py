@@ -217,3 +217,10 @@ def test_a_file_that_holds_no_token_is_refused_by_name(tmp_path: Path, content: 
 def test_nothing_but_the_families_of_the_table_is_on_the_page() -> None:
     named: Iterable[str] = read(page_of(looked()))
     assert set(named) <= {each.name for each in families.families()}
+
+
+def test_without_a_node_nothing_is_said_of_envoy() -> None:
+    found = "".join(MetricsPage().lines({}))
+    assert "equipoise_build_info" in found
+    assert "equipoise_envoy_up" not in found
+    assert 'node="' not in found

@@ -1,4 +1,5 @@
-"""The node of this machine: Envoy with all that runs beside it. It knows no database."""
+"""The node of this machine: Envoy with all that runs beside it, under a controller here or elsewhere. It knows no
+database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -94,10 +95,6 @@ class Node:
         """Let Envoy go on when `running` ends, with the standby beside it; the next service takes both over."""
         self._leaves_traffic = True
 
-    def keep_only(self, load_balancer_ids: Collection[str]) -> None:
-        """Of load balancers other than these nothing is kept for the standby."""
-        self._last_good.keep_only(load_balancer_ids)
-
     async def failed(self) -> None:
         """Return only by raising: a defect in a part that is running."""
         async with asyncio.TaskGroup() as together:
@@ -142,7 +139,15 @@ class Node:
         """The agent, and what runs beside Envoy once that runs."""
         served = Served()
         draining = Draining(self._cutter)
-        agent = Agent(connect, self._backend, self._limits, draining, UdpHealthChecker, served)
+        agent = Agent(
+            connect,
+            self._backend,
+            self._limits,
+            draining,
+            UdpHealthChecker,
+            served,
+            keep_only=self._last_good.keep_only,
+        )
         admin = EnvoyAdmin(self._files.admin_socket)
         health = HealthObserver(self._files.health_events, admin, agent.members_seen)
         traffic = TrafficObserver(admin, self._packets, served, self._interval, agent.traffic_seen, on_look)

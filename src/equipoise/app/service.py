@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Final, Self
 
 import structlog
-from sqlalchemy import Connection
 
 from equipoise.api.classic.errors import render
 from equipoise.app.api import application, job_document
 from equipoise.app.node import NODE_ID, Node
-from equipoise.app.parts import begin
-from equipoise.certificates.vault import KEY_FILE, Vault
+from equipoise.app.parts import MayFail, begin
+from equipoise.app.secrets import key_file, open_vault
+from equipoise.certificates.vault import Vault
+from equipoise.controller.admission import Admission
 from equipoise.controller.compile import ProxySettings
 from equipoise.controller.controller import Controller
+from equipoise.controller.gate import Gate
 from equipoise.controller.retention import Retention
 from equipoise.controller.settings_check import SettingsCheck
 from equipoise.controller.slow_start import SlowStart
@@ -34,7 +36,7 @@ from equipoise.metrics.page import MetricsPage
 from equipoise.node.files import DataPlaneFiles
 from equipoise.node.telemetry.traffic import Look
 from equipoise.settings.table import Settings
-from equipoise.store import certificates, desired, inventory, migrate, tokens, webhooks
+from equipoise.store import inventory, migrate
 from equipoise.store.database import Database, StoreUnavailable, sqlite_url
 from equipoise.webhooks.delivery import Deliveries
 from equipoise.webhooks.targets import Targets
@@ -49,18 +51,31 @@ STOP_GRACE: Final = 5.0
 
 
 class Equipoise:
-    """The service: API, controller and data plane of one machine.
+    """The service: API, controller, and the data plane of this machine.
 
     Args:
         listen: host and port of the API; port 0 takes any free one.
+        nodes_listen: HOST:PORT for nodes on other machines; empty: none may come.
+        has_node: whether this machine carries traffic, too.
     """
 
-    def __init__(self, data_directory: Path, listen: tuple[str, int], settings: Settings) -> None:
+    def __init__(
+        self,
+        data_directory: Path,
+        listen: tuple[str, int],
+        settings: Settings,
+        *,
+        nodes_listen: str = "",
+        has_node: bool = True,
+    ) -> None:
         self._directory = DataDirectory(data_directory)
         self._listen = listen
         self._settings = settings
+        self._nodes_listen = nodes_listen
+        self._has_node = has_node
         self._node: Node | None = None
         self._leaves_traffic = False
+        self._may_fail: list[MayFail] = []
         self._readiness = Readiness()
         self._http = HttpServer(
             RequestBoundary(self._readiness, render),
@@ -82,8 +97,8 @@ class Equipoise:
         What a killed predecessor left is taken over: its Envoy with the traffic on it, and every unfinished job.
 
         Raises:
-            DataDirectoryError, IdentityFileError, ListenError, MetricsTokenError, SchemaTooNewError, StoreUnavailable,
-                VaultError, OSError: why it cannot start.
+            DataDirectoryError, IdentityFileError, ListenError, MetricsTokenError, NodesListenError, SchemaTooNewError,
+                StoreUnavailable, VaultError, OSError: why it cannot start.
         """
         async with AsyncExitStack() as parts:
             self._directory.open()
@@ -105,8 +120,8 @@ class Equipoise:
         _log.info("stopped")
 
     @property
-    def url(self) -> str:
-        """Where the API is, without a slash at the end."""
+    def ready(self) -> str:
+        """What is said of it once it has started: where the API is, without a slash at the end."""
         return self._http.url
 
     async def failed(self) -> None:
@@ -117,14 +132,13 @@ class Equipoise:
         settings = self._settings
         DataPlaneFiles(self._directory.path).create()
         self.database = database = await self._open_database(parts)
-        key_file = Path(settings.certificates.key_file or self._directory.path / KEY_FILE)
-        vault = await _vault(key_file, database)
-        identity = await self._identity(parts, database, vault, key_file)
+        key = key_file(settings, self._directory.path)
+        vault = await open_vault(key, database)
+        identity = await self._identity(parts, database, vault, key)
 
-        node = self._node = await Node.open(self._directory, settings, vault, key_file)
-        if self._leaves_traffic:
-            node.leave_traffic()
-        database.on_commit(node.page.jobs.follow)
+        node = await self._open_node(vault, key) if self._has_node else None
+        page = MetricsPage() if node is None else node.page
+        database.on_commit(page.jobs.follow)
         controller = Controller(
             database,
             settings.jobs.time_limit,
@@ -138,19 +152,33 @@ class Equipoise:
         )
         check = SettingsCheck(database, self._directory.instance, settings.shared())
         await begin(parts, controller, Retention(database, settings.jobs.retention), deliveries, check)
-        node.keep_only(await database.read(desired.all_ids))
+        self._may_fail = [database, controller, deliveries, identity]
+        if self._nodes_listen:
+            admission = await Admission.open(database, vault, settings.nodes.certificate_lifetime)
+            gate = Gate(self._nodes_listen, controller, admission)
+            await begin(parts, gate)
+            self._may_fail.append(gate)
+        if node is not None:
+            await self._run_node(parts, node, controller, database)
+        self._readiness.serve(
+            await application(self._directory.path, settings, database, identity, vault, targets, page)
+        )
+
+    async def _open_node(self, vault: Vault, key: Path) -> Node:
+        node = self._node = await Node.open(self._directory, self._settings, vault, key)
+        if self._leaves_traffic:
+            node.leave_traffic()
+        return node
+
+    async def _run_node(self, parts: AsyncExitStack, node: Node, controller: Controller, database: Database) -> None:
         # Services that share a database tell their nodes apart.
         node_id = self._directory.instance if database.is_shared else NODE_ID
         # Both are in this process, and messages between them are calls.
         connect = partial(controller.connect, node_id)
         await parts.enter_async_context(node.running(connect, partial(_taken, database, node.page)))
-        self._may_fail = (database, controller, node, deliveries, identity)
-
+        self._may_fail.append(node)
         if not await controller.wait_until_in_force(NODE_PATIENCE):
             _log.warning("data_plane_behind", effect="jobs wait for it", waited=NODE_PATIENCE)
-        self._readiness.serve(
-            await application(self._directory.path, settings, database, identity, vault, targets, node.page)
-        )
 
     async def _open_database(self, parts: AsyncExitStack) -> Database:
         url = self._settings.database.url or sqlite_url(self._directory.database)
@@ -163,7 +191,7 @@ class Equipoise:
         return database
 
     async def _identity(
-        self, parts: AsyncExitStack, database: Database, vault: Vault, key_file: Path
+        self, parts: AsyncExitStack, database: Database, vault: Vault, key: Path
     ) -> Identity | ExternalKeystone:
         chosen = self._settings.identity
         if chosen.keystone_url:
@@ -177,7 +205,7 @@ class Equipoise:
         identity = await Identity.open(
             database,
             # Once more: a service with another key may have been faster to encrypt something.
-            await _vault(key_file, database),
+            await open_vault(key, database),
             self._directory.path,
             region=chosen.region,
             token_lifetime=chosen.token_lifetime,
@@ -188,18 +216,9 @@ class Equipoise:
         return identity
 
 
-async def _vault(key_file: Path, database: Database) -> Vault:
-    return Vault.open(key_file, await database.read(_any_sealed))
-
-
 async def _taken(database: Database, page: MetricsPage, look: Look) -> None:
     """Show what a look at the traffic found, of all that exists."""
     try:
         page.traffic.take(look, await database.read(inventory.everything))
     except StoreUnavailable as error:
         _log.warning("traffic_not_shown", reason=str(error))
-
-
-def _any_sealed(connection: Connection) -> str | None:
-    """Anything in the database that is encrypted."""
-    return certificates.any_sealed(connection) or webhooks.any_sealed(connection) or tokens.any_sealed(connection)

@@ -20,7 +20,26 @@ def begin_again_without(secret: Mapping[str, Override]) -> NoReturn:
         secret: what stands after `--set` -> the variable of that setting and its value.
     """
     arguments = [*without(sys.orig_argv, secret)]
-    os.execve(sys.executable, arguments, {**os.environ, **dict(secret.values())})  # noqa: S606 - the command that runs
+    _begin_again(arguments, dict(secret.values()))
+
+
+def begin_again_without_option(option: str, variable: str, value: str) -> NoReturn:
+    """The same for an option that is a secret in itself, which this variable can hold instead."""
+    _begin_again([*without_option(sys.orig_argv, option)], {variable: value})
+
+
+def _begin_again(arguments: list[str], variables: Mapping[str, str]) -> NoReturn:
+    os.execve(sys.executable, arguments, {**os.environ, **variables})  # noqa: S606 - the command that runs
+
+
+def without_option(arguments: Sequence[str], option: str) -> Iterator[str]:
+    """The arguments of a command without an option and its value."""
+    left = iter(arguments)
+    for argument in left:
+        if argument == option:
+            next(left, None)
+        elif not argument.startswith(f"{option}="):
+            yield argument
 
 
 def without(arguments: Sequence[str], secret: Mapping[str, Override]) -> Iterator[str]:

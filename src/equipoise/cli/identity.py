@@ -1,7 +1,5 @@
 """`equipoise identity`: more projects and users of the built-in identity, while the services run or not."""
 
-import asyncio
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -9,18 +7,15 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 import click
-import msgspec
 
+from equipoise.cli.beside import in_database, settings_and_url, show
 from equipoise.core.identity import User
-from equipoise.data_directory import DataDirectory
 from equipoise.identity import changes
 from equipoise.identity.actor import ROLES
 from equipoise.identity.directory import DEFAULT_DOMAIN_ID, Directory, DirectoryError, Reference, new_password
 from equipoise.identity.passwords import Passwords
-from equipoise.settings.load import SettingsError, load
 from equipoise.store import identity as store
-from equipoise.store.database import Database, StoreUnavailable, Transaction, sqlite_url
-from equipoise.store.migrate import is_current
+from equipoise.store.database import Transaction
 
 T = TypeVar("T")
 
@@ -52,16 +47,7 @@ def identity(context: click.Context, data_dir: Path | None, config: Path | None,
 
 def _url(data_dir: Path | None, config: Path | None, overrides: tuple[str, ...]) -> str:
     """The database of the service."""
-    if data_dir is None:
-        raise click.UsageError("Missing option '--data-dir'.")
-    try:
-        settings = load(config, os.environ, overrides)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
-    file = DataDirectory(data_dir).database
-    if not settings.database.url and not file.exists():
-        raise click.ClickException(f"There is no database in {data_dir}: start the service first.")
-    return settings.database.url or sqlite_url(file)
+    return settings_and_url(data_dir, config, overrides)[1]
 
 
 @identity.command()
@@ -70,7 +56,7 @@ def _url(data_dir: Path | None, config: Path | None, overrides: tuple[str, ...])
 def add_project(url: FindUrl, name: str) -> None:
     """Add a project."""
     project = _change(url, lambda tx: changes.add_project(tx, name))
-    _show(project_id=project.id, project_name=project.name)
+    show(project_id=project.id, project_name=project.name)
 
 
 @identity.command()
@@ -97,7 +83,7 @@ def add_user(
         return user.id, found.id
 
     user_id, project_id = _change(url, add)
-    _show(user_id=user_id, username=name, project_id=project_id, **password)
+    show(user_id=user_id, username=name, project_id=project_id, **password)
 
 
 @identity.command()
@@ -115,7 +101,7 @@ def set_password(url: FindUrl, name: str, password_stdin: bool) -> None:
         changes.set_password(tx, user.id, encoded)
         return user
 
-    _show(user_id=_change(url, change).id, username=name, **password)
+    show(user_id=_change(url, change).id, username=name, **password)
 
 
 def _new_password(from_stdin: bool) -> tuple[dict[str, str], str]:
@@ -127,28 +113,9 @@ def _new_password(from_stdin: bool) -> tuple[dict[str, str], str]:
 
 
 def _change(find_url: FindUrl, work: Callable[[Transaction], T]) -> T:
-    url = find_url()
-    try:
-        if not is_current(url):
-            raise click.ClickException("The database is not of this version: start the service of this version first.")
-        return asyncio.run(_changed(url, work))
-    except (DirectoryError, StoreUnavailable) as error:
-        raise click.ClickException(str(error)) from error
-
-
-async def _changed(url: str, work: Callable[[Transaction], T]) -> T:
     def checked(tx: Transaction) -> T:
         if store.state(tx.connection) is None:
             raise DirectoryError("The database has no users: start a service with the built-in identity first.")
         return work(tx)
 
-    database = Database(url)
-    database.start()
-    try:
-        return await database.write(checked)
-    finally:
-        await database.stop()
-
-
-def _show(**fields: str) -> None:
-    click.echo(msgspec.json.encode(fields).decode())
+    return in_database(find_url(), lambda database: database.write(checked), DirectoryError)

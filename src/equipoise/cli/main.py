@@ -1,10 +1,16 @@
 """The command `equipoise`. What its subcommands do is in the modules beside this one."""
 
+import os
+
 import click
+
+# Read when gRPC is loaded. Each connection without a valid certificate would else be a line in the log that is no JSON.
+os.environ["GRPC_VERBOSITY"] = os.environ.get("GRPC_VERBOSITY", "ERROR")
 
 from equipoise.cli.demo import demo
 from equipoise.cli.identity import identity
-from equipoise.cli.up import up
+from equipoise.cli.node import node
+from equipoise.cli.up import controller, up
 
 
 @click.group()
@@ -14,5 +20,7 @@ def main() -> None:
 
 
 main.add_command(up)
+main.add_command(controller)
+main.add_command(node)
 main.add_command(demo)
 main.add_command(identity)

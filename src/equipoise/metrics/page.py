@@ -13,12 +13,17 @@ class MetricsPage:
     """Holds who counts.
 
     Args:
-        node_id: the node on this machine.
+        node_id: the node in this process; None: there is none.
         envoy_pid: tells the process of its Envoy, if one runs.
         shortages: tells how many times its descriptors ran short.
     """
 
-    def __init__(self, node_id: str, envoy_pid: Callable[[], int | None], shortages: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        node_id: str | None = None,
+        envoy_pid: Callable[[], int | None] = lambda: None,
+        shortages: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._node_id = node_id
         self._envoy_pid = envoy_pid
         self._shortages = shortages
@@ -34,9 +39,10 @@ class MetricsPage:
         """
         yield from families.BUILD.lines([((version("equipoise"),), 1)])
         yield from process.of_service()
-        up = self.traffic.is_up
-        yield from families.ENVOY_UP.lines([] if up is None else [((self._node_id,), up)])
-        yield from process.of_envoy(self._node_id, self._envoy_pid(), self._shortages())
+        if self._node_id is not None:
+            up = self.traffic.is_up
+            yield from families.ENVOY_UP.lines([] if up is None else [((self._node_id,), up)])
+            yield from process.of_envoy(self._node_id, self._envoy_pid(), self._shortages())
         yield from families.DATABASE_UP.lines([((), unfinished is not None)])
         yield from self.jobs.lines(unfinished or {})
         yield from self.stream.lines()

@@ -122,6 +122,7 @@ class Agent:
         connect: makes the way to the controller.
         backend: the proxy.
         served: kept at what there is to count.
+        keep_only: told once which load balancers there are, before anything of this start is confirmed.
     """
 
     def __init__(
@@ -133,12 +134,14 @@ class Agent:
         make_checks: MakeChecks,
         served: Served,
         lease: Lease | None = None,
+        keep_only: Callable[[Collection[str]], None] = lambda _ids: None,
     ) -> None:
         self.checks = make_checks(self.members_turned)
         self._backend = backend
         self._limits = limits
         self._draining = draining
         self._served = served
+        self._keep_only = keep_only
         self._attached: list[Callable[[], None]] = []
         self._lease = lease or Lease()
         self._hello = 0
@@ -269,6 +272,7 @@ class Agent:
     async def _end_of_all(self) -> None:
         if not self._is_ready:
             self._is_ready = True
+            self._keep_only(self._published.keys())
             await self._limits.ready()
             self._backend.ready()
         # Without a session it is told in the next one.

@@ -220,6 +220,22 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    listen: str = _setting(
+        "",
+        Text(r"|([^\s:\[\]]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}", "empty, or HOST:PORT, for example 0.0.0.0:7443"),
+        "Where nodes on other machines reach this controller. Empty: `equipoise controller` listens on 0.0.0.0:7443, "
+        "and `equipoise up` accepts no such nodes.",
+    )
+    certificate_lifetime: int = _setting(
+        86_400,
+        Integer(2, 31_536_000),
+        "Seconds for which the certificate of a node is valid. The node renews it when half of them are over. A node "
+        "that reaches no controller for the other half has to join again.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvoySettings:
     concurrency: int = _setting(0, Integer(0, 1024), "Worker threads of Envoy. 0: one for each core.")
     tcp_keepalive: int = _setting(
@@ -321,6 +337,7 @@ class Settings:
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     http: HttpSettings = field(default_factory=HttpSettings)
+    nodes: NodeSettings = field(default_factory=NodeSettings)
     envoy: EnvoySettings = field(default_factory=EnvoySettings)
     members: MemberSettings = field(default_factory=MemberSettings)
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
@@ -350,6 +367,7 @@ _SHARED: Final = (
     "jobs.",
     "members.",
     "networks.",
+    "nodes.certificate_lifetime",
     "quotas.",
     "webhooks.",
 )
