@@ -93,6 +93,9 @@ def test_traffic_goes_on_whoever_dies(controller: ControllerService, node: NodeP
     for each in (controller, node):
         assert node.token not in each.log()
         assert "PRIVATE KEY" not in each.log()
+        assert "Traceback" not in each.log()
+        # Every line is one event.
+        assert all(line.startswith("{") for line in each.log().splitlines())
 
 
 def test_who_is_kept_out_is_told_why(controller: ControllerService, node: NodeProcess, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A node that reaches its controller over the network, as one in the same process does without."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,15 +15,17 @@ from equipoise.controller.admission import Admission
 from equipoise.controller.gate import Gate, NodesListenError
 from equipoise.core.jobs import JobStatus
 from equipoise.node.agent import Agent
-from equipoise.node.credential import CredentialFiles
+from equipoise.node.credential import CredentialFiles, NodeCredentialError
 from equipoise.node.dialing import Dialer
 from equipoise.node.draining import Draining
 from equipoise.node.joining import JoinError, joined
 from equipoise.node.telemetry.served import Served
-from equipoise.proxy.link import AllAssigned, Assign, Hello, ToNode
+from equipoise.proxy.link import AllAssigned, Assign, Greeting, Hello, ToNode
 from equipoise.store import admission as store
-from equipoise.wire.authority import Validity
+from equipoise.wire.authority import KeyPair, Validity
+from equipoise.wire.codec import decode_to_node
 from equipoise.wire.join_token import JoinToken
+from equipoise.wire.rpc import channel, speak
 from stand import free_port
 from tests.store.controller_stand import FakeChecks, FakeLimits, FakeNode, RecordingCutter, Stand, open_stand
 
@@ -244,9 +247,52 @@ async def test_a_node_without_room_is_told_the_rest_when_it_has_some(database_ur
         await stand.until(lambda: any(isinstance(each, Assign) for each in told))
         assert not any(isinstance(each, AllAssigned) for each in told)
         has_room = True
-        stand.controller.has_room()
+        stand.controller.go_on()
         await stand.until(lambda: any(isinstance(each, AllAssigned) for each in told))
         link.close()
         # It held the job up only as long as it was there.
         assert (await stand.ended(moved)).status is JobStatus.SUCCESS
         assert "slow" not in stand.controller.fleet.sessions
+
+
+async def test_of_two_streams_of_a_node_the_newer_one_counts(database_url: str, tmp_path: Path) -> None:
+    async with open_stand(database_url) as stand, listening(stand) as (address, admission):
+        elsewhere = Elsewhere(tmp_path, address, token=await admission.new_token())
+        with structlog.testing.capture_logs() as logs:
+            async with elsewhere.running() as node:
+                await stand.until(lambda: node.node_id in stand.controller.fleet.sessions)
+                credential = elsewhere.files.read()
+                assert credential is not None
+                pair = KeyPair(credential.certificate.encode(), elsewhere.files.key())
+                async with channel(address, admission.certificate, pair) as way:
+                    stream = speak(way)
+                    assert decode_to_node(await anext(aiter(stream))) == Greeting()
+                    lost = "the node has come with another connection"
+                    await stand.until(lambda: any(said(logs, "controller_lost", lost)))
+                # It comes back, and is taken over anew.
+                await stand.until(lambda: node.node_id in stand.controller.fleet.sessions)
+
+
+async def test_a_node_keeps_the_name_with_which_it_joined(database_url: str, tmp_path: Path) -> None:
+    async with open_stand(database_url) as stand, listening(stand) as (address, admission):
+        files, token = CredentialFiles(tmp_path), await admission.new_token()
+        first = await joined(files, [address], token, None)
+        assert first.name == socket.gethostname()
+        assert await joined(files, [address], token, first.name) == first
+        with pytest.raises(JoinError, match=r"leave --name out"):
+            await joined(files, [address], token, "other")
+        again = await joined(files, [address], await admission.new_token(), None)
+        assert (again.node_id, again.name) == (first.node_id, first.name)
+
+
+def test_a_key_that_is_none_is_told_and_not_quoted(tmp_path: Path) -> None:
+    files = CredentialFiles(tmp_path)
+    files.key()
+    (tmp_path / "keys" / "node.key").write_text("hunter2")
+    with pytest.raises(NodeCredentialError, match=r"node\.key is not the key") as told:
+        files.key()
+    assert "hunter2" not in str(told.value)
+    assert told.value.__cause__ is None
+    (tmp_path / "keys" / "node.json").write_text("{}")
+    with pytest.raises(NodeCredentialError, match=r"node\.json cannot be read"):
+        files.read()

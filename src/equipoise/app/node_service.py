@@ -31,10 +31,10 @@ _PATIENCE: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Where a node belongs: its controllers as HOST:PORT, its name, and the token with which it joins."""
+    """Where a node belongs: its controllers as HOST:PORT, and the name and the token with which it joins, if given."""
 
     controllers: Sequence[str]
-    name: str
+    name: str | None
     token: JoinToken | None
 
 
@@ -47,7 +47,7 @@ class NodeService:
         self._settings = settings
         self._node: Node | None = None
         self._leaves_traffic = False
-        self._node_id = ""
+        self._ready = ""
         self._is_up_to_date = asyncio.Event()
 
     def leave_traffic(self) -> None:
@@ -69,7 +69,7 @@ class NodeService:
             parts.callback(self._directory.close)
             await self._start(parts)
             self._parts = parts.pop_all()
-        _log.info("started", node_id=self._node_id, data_directory=str(self._directory.path), **self._settings.shown())
+        _log.info("started", node=self._ready, data_directory=str(self._directory.path), **self._settings.shown())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -80,7 +80,7 @@ class NodeService:
     @property
     def ready(self) -> str:
         """What is said of it once it has started: its name and its id."""
-        return f"{self._membership.name} {self._node_id}"
+        return self._ready
 
     async def failed(self) -> None:
         """Return only by raising: what made a part of it fail for good."""
@@ -93,7 +93,7 @@ class NodeService:
         files = CredentialFiles(path)
         member = self._membership
         credential = await joined(files, member.controllers, member.token, member.name)
-        self._node_id = credential.node_id
+        self._ready = f"{credential.name} {credential.node_id}"
         # A key of this node alone: what it keeps for its standby is read by nobody else.
         key_file = path / KEY_FILE
         vault = Vault.open(key_file, None)

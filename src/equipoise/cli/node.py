@@ -1,7 +1,6 @@
 """`equipoise node`: a node as a process of its own, and what an operator does about nodes."""
 
 import os
-import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +55,7 @@ _of_service = click.option(
     metavar="TOKEN",
     help=f"What `equipoise node token` has shown; needed until the node has joined. Or in {TOKEN_VARIABLE}.",
 )
-@click.option("--name", help="What the node is called.  [default: the name of the machine]")
+@click.option("--name", help="What the node is called; only when it joins.  [default: the name of the machine]")
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -78,13 +77,13 @@ def node(
     SIGTERM and SIGINT stop it and its traffic. SIGUSR2 stops the node and leaves the traffic as it is: Envoy goes on,
     and the next start takes it over. The commands below are for the machine of a controller.
     """
+    # It is no setting, and Envoy and the standby need not know it.
+    os.environ.pop(TOKEN_VARIABLE, None)
     if context.invoked_subcommand is not None:
         return
     if token is not None and context.get_parameter_source("token") is ParameterSource.COMMANDLINE:
         # Every user of the machine can read a command line.
         begin_again_without_option(_TOKEN_OPTION, TOKEN_VARIABLE, token)
-    # Envoy and the standby need not know it.
-    os.environ.pop(TOKEN_VARIABLE, None)
     if data_dir is None:
         raise click.UsageError("Missing option '--data-dir'.")
     membership = Membership(_controllers(controllers), _name(name), _token(token))
@@ -189,11 +188,10 @@ def _controllers(given: str | None) -> Sequence[str]:
     return controllers
 
 
-def _name(given: str | None) -> str:
-    name = given if given is not None else socket.gethostname()
-    if not is_node_name(name):
+def _name(given: str | None) -> str | None:
+    if given is not None and not is_node_name(given):
         raise click.BadParameter(NODE_NAME_RULE, param_hint="--name")
-    return name
+    return given
 
 
 def _token(given: str | None) -> JoinToken | None:

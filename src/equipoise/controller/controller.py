@@ -72,12 +72,12 @@ class Controller:
 
         Args:
             has_room: tells whether the node takes what it is told as fast as that is said; while it does not, it is
-                told only what moves. `has_room` of the controller is to be called when that changes.
+                told only what moves. `go_on` is to be called when that changes.
         """
         node = self.fleet.connect(node_id, send, has_room)
         return NodeLink(partial(self._receive, node), partial(self._observer.left, node))
 
-    def has_room(self) -> None:
+    def go_on(self) -> None:
         """A node has room again for what it has still to be told."""
         self._reconciler.go_on()
 

@@ -145,12 +145,13 @@ class Gate:
         except (OutboxClosedError, StreamEndedError, MalformedMessageError) as error:
             _log.info("node_disconnected", node_id=node.id, node_name=node.name, reason=str(error))
             await context.abort(grpc.StatusCode.ABORTED, str(error))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, grpc.aio.InternalError):
+            # The second is said of a frame that was being written.
             _log.info("node_disconnected", node_id=node.id, node_name=node.name, reason="its connection has ended")
             raise
 
     async def _converse(self, node_id: str, frames: AsyncIterator[bytes], context: _Context) -> None:
-        outbox = Outbox(self._controller.has_room)
+        outbox = Outbox(self._controller.go_on)
         if (older := self._outboxes.get(node_id)) is not None:
             older.close("the node has come with another connection")
         self._outboxes[node_id] = outbox

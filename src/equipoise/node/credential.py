@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from equipoise.private_files import make_private, write_private
-from equipoise.wire.authority import KeyPair, Validity, new_key, request
+from equipoise.wire.authority import Validity, new_key, request
 
 _KEY_FILE: Final = Path("keys") / "node.key"
 _CREDENTIAL_FILE: Final = Path("keys") / "node.json"
@@ -74,7 +74,3 @@ class CredentialFiles:
     def write(self, credential: NodeCredential) -> None:
         """Keep what the node was given. Raises OSError."""
         write_private(self._credential, msgspec.json.encode(credential))
-
-    def pair(self, credential: NodeCredential) -> KeyPair:
-        """What the node proves itself with. Raises OSError, NodeCredentialError."""
-        return KeyPair(credential.certificate.encode(), self.key())

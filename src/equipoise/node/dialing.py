@@ -17,6 +17,7 @@ import structlog
 from equipoise.node.credential import CredentialFiles, NodeCredential
 from equipoise.node.pauses import Pauses
 from equipoise.proxy.link import Greeting, SendToController, SendToNode, ToController
+from equipoise.wire.authority import KeyPair
 from equipoise.wire.codec import MalformedMessageError, decode_to_node, encode
 from equipoise.wire.conversation import StreamEndedError, converse
 from equipoise.wire.outbox import Outbox, OutboxClosedError
@@ -39,6 +40,9 @@ class Dialer:
     Args:
         controllers: HOST:PORT of each, at least one.
         now: the time by which certificates expire.
+
+    Raises:
+        OSError, NodeCredentialError: its key cannot be used.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class Dialer:
         self._files = files
         self._credential = credential
         self._now = now
+        # Read once: what becomes of the disk later must not keep the node from a controller.
+        self._key = files.key()
         self._receive: SendToNode | None = None
         self._outbox: Outbox | None = None
         self._was_greeted = False
@@ -112,7 +118,7 @@ class Dialer:
                 f"the certificate of this node expired at {self._credential.validity.end.isoformat()}: start it with a "
                 "new --join-token"
             )
-        pair = self._files.pair(self._credential)
+        pair = KeyPair(self._credential.certificate.encode(), self._key)
         async with channel(controller, self._credential.authority.encode(), pair) as way:
             stream = speak(way)
             renewing = asyncio.create_task(self._renew_forever(way), name="renew-certificate")

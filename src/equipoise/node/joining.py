@@ -1,6 +1,7 @@
 """How a node joins a service: it gives a join token, and is given a certificate."""
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import cycle
@@ -35,18 +36,27 @@ class JoinError(Exception):
 
 
 async def joined(
-    files: CredentialFiles, controllers: Sequence[str], token: JoinToken | None, name: str
+    files: CredentialFiles, controllers: Sequence[str], token: JoinToken | None, name: str | None
 ) -> NodeCredential:
     """What the node proves itself with: what it was given before, unless it has another token now.
 
     Waits for as long as no controller can be reached.
+
+    Args:
+        name: what the node is to be called; None: as before, or else like the machine.
 
     Raises:
         JoinError, NodeCredentialError, OSError.
     """
     known = files.read()
     if known is not None and (token is None or token.fingerprint == known.joined_with):
+        if name not in {None, known.name}:
+            raise JoinError(
+                f"This node is called {known.name!r} since it joined: leave --name out. To give it another name, "
+                f"remove it with `equipoise node remove {known.name}` and start it with a new --join-token."
+            )
         return known
+    name = name or (known.name if known is not None else socket.gethostname())
     if token is None:
         raise JoinError(
             "This node has not joined a service yet: make a token with `equipoise node token` where the controller "
