@@ -1,13 +1,13 @@
 """A controller and a node as processes of their own: the main job, outages of either side, and who is kept out."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
-from stand import PATIENCE, Api, Backends, ask, eventually, process_is_there
+from stand import PATIENCE, Api, Backends, Service, ask, eventually, process_is_there
 from stand.elsewhere import ControllerService, NodeProcess
 from stand.postgres import Postgres
 from tests.e2e.test_main_job import play_the_main_job
@@ -126,3 +126,23 @@ def test_both_end_cleanly_on_a_signal(controller: ControllerService, node: NodeP
         assert each.wait() == 0
         assert each.log_events()[-1]["event"] == "stopped"
     assert not (node.data_dir / "run" / "envoy.pid").exists()
+
+
+class WithNodeOfItsOwn(ControllerService):
+    """`equipoise up` that accepts nodes, too."""
+
+    def arguments(self) -> Sequence[str]:
+        return Service.arguments(self)
+
+
+def test_a_service_with_a_node_of_its_own_accepts_others(tmp_path: Path) -> None:
+    service = WithNodeOfItsOwn(tmp_path / "up")
+    node = NodeProcess(tmp_path / "node", service.listens_for_nodes, name="one")
+    try:
+        service.start()
+        node.token = service.new_token()
+        node.start()
+        assert is_live(service)
+    finally:
+        node.stop()
+        service.stop()

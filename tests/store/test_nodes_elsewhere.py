@@ -1,5 +1,6 @@
 """A node that reaches its controller over the network, as one in the same process does without."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from equipoise.node.joining import JoinError, joined
 from equipoise.node.telemetry.served import Served
 from equipoise.proxy.link import AllAssigned, Assign, Greeting, Hello, ToNode
 from equipoise.store import admission as store
+from equipoise.wire import conversation
 from equipoise.wire.authority import KeyPair, Validity
 from equipoise.wire.codec import decode_to_node
 from equipoise.wire.join_token import JoinToken
@@ -296,3 +298,26 @@ def test_a_key_that_is_none_is_told_and_not_quoted(tmp_path: Path) -> None:
     (tmp_path / "keys" / "node.json").write_text("{}")
     with pytest.raises(NodeCredentialError, match=r"node\.json cannot be read"):
         files.read()
+
+
+async def test_a_controller_that_says_nothing_is_given_up(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_stand(database_url) as stand, listening(stand) as (address, admission):
+        token = await admission.new_token()
+        await joined(CredentialFiles(tmp_path), [address], token, "one")
+        monkeypatch.setattr(conversation, "SILENCE_SECONDS", 1.0)
+        monkeypatch.setattr(conversation, "BEAT_SECONDS", 0.1)
+        ended = asyncio.Event()
+
+        async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await ended.wait()
+            writer.close()
+
+        async with await asyncio.start_server(say_nothing, HERE, 0) as frozen:
+            host, port = frozen.sockets[0].getsockname()
+            with structlog.testing.capture_logs() as logs:
+                async with Elsewhere(tmp_path, f"{host}:{port}", address).running() as node:
+                    await stand.until(lambda: node.is_ready)
+            assert said(logs, "controller_not_reached", "nothing was heard for 1 s")
+            ended.set()
