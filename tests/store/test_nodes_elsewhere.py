@@ -29,7 +29,8 @@ from equipoise.wire.codec import decode_to_node
 from equipoise.wire.join_token import JoinToken
 from equipoise.wire.rpc import channel, speak
 from stand import free_port
-from tests.store.controller_stand import FakeChecks, FakeLimits, FakeNode, RecordingCutter, Stand, open_stand
+from tests.fake_checks import FakeChecks
+from tests.store.controller_stand import FakeLimits, FakeNode, RecordingCutter, Stand, open_stand
 
 DAY = 86_400.0
 HERE = "127.0.0.1"
@@ -242,7 +243,7 @@ async def test_a_node_without_room_is_told_the_rest_when_it_has_some(database_ur
         told: list[ToNode] = []
         has_room = False
         link = stand.controller.open("slow", told.append, lambda: has_room)
-        link.receive(Hello())
+        link.receive(Hello(1))
         await stand.until(lambda: "slow" in stand.controller.fleet.sessions)
         # What moves it is told all the same: its stream ends when that becomes too much.
         moved = await stand.create_listener(accepted.resource_id)

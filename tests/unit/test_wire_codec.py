@@ -69,7 +69,7 @@ def test_what_a_newer_release_adds_is_skipped() -> None:
     assert decode_to_node(frame("drain", {"seconds": 60})) is None
     assert decode_to_controller(frame("drained", {"session": 1})) is None
     assert decode_to_controller(frame("renew", {"session": 1, "number": 2, "load": 0.5})) == Renew(1, 2)
-    assert decode_to_controller(frame("hello", {"digests": {"a": 1}})) == Hello()
+    assert decode_to_controller(frame("hello", {"number": 3, "digests": {"a": 1}})) == Hello(3)
 
 
 def test_what_an_older_release_does_not_send_has_its_default() -> None:
@@ -92,7 +92,7 @@ def test_what_is_no_message_is_told_by_its_kind(wrong: bytes) -> None:
 
 def test_a_message_of_the_other_direction_is_none_here() -> None:
     assert decode_to_controller(encode(Gone(["a"]))) is None
-    assert decode_to_node(encode(Hello())) is None
+    assert decode_to_node(encode(Hello(1))) is None
 
 
 def test_no_private_key_is_quoted() -> None:

@@ -272,7 +272,7 @@ class Agent:
     async def _end_of_all(self) -> None:
         if not self._is_ready:
             self._is_ready = True
-            self._keep_only(self._published.keys())
+            self._keep_only(self._assigned)
             await self._limits.ready()
             self._backend.ready()
         # Without a session it is told in the next one.
