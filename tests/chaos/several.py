@@ -7,7 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -127,14 +127,26 @@ class Several:
         until = since + self.time_limit + _IN_DOUBT_SECONDS
         return any(each.over > since - _SLACK and each.began < until for each in kills)
 
+    def _when_it_began(self, line: Told) -> Told:
+        """The line that a job was accepted, at the time at which it was."""
+        shown = self.jobs.get(line.fields["job_id"], {}).get("begin_time")
+        return line if shown is None else replace(line, time=min(line.time, datetime.fromisoformat(shown).timestamp()))
+
     def _time_limits(self) -> Iterator[str]:
         """No job fails by its time limit earlier, unless a clock jumped meanwhile: that clocks differ is no reason.
-        It may fail with an earlier one that made what it is about."""
+        It may fail with an earlier one that made what it is about.
+
+        Whoever was stopped after a commit, or had to ask what became of it, logs late that it accepted a job. So the
+        job itself says when it began, by the clock of the database, which is the true one."""
         accepted: dict[str, Told] = {}
         in_time: dict[str, list[float]] = defaultdict(list)
         early: list[Told] = []
         for line in self._of_jobs():
-            begun = accepted.setdefault(line.fields["job_id"], line)
+            begun = accepted.get(line.fields["job_id"])
+            if begun is None:
+                begun = accepted[line.fields["job_id"]] = self._when_it_began(line)
+                if line.time - begun.time > _IN_DOUBT_SECONDS:
+                    yield f"job {line.fields['job_id']} began by another clock than the true one, says {line.service}"
             if line.fields.get("failure") != FailureReason.NOT_CONFIRMED.name:
                 continue
             if line.time - begun.time < self.time_limit - _SLACK:

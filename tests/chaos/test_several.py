@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.chaos.checker import World
@@ -71,6 +72,22 @@ def test_an_end_that_nobody_tells_of_unless_somebody_was_killed() -> None:
     kill = Happened(Fault.KILL_SERVICE, "a", 101.0, 102.0, killed=True)
     assert violations(told, happened=[kill]) == []
     assert len(violations(told, happened=[Happened(Fault.KILL_SERVICE, "a", 1.0, 2.0, killed=True)])) == 1
+
+
+def test_a_time_limit_of_a_job_whose_acceptance_was_logged_late() -> None:
+    failed = [of_job("a", 4.0, "INIT"), of_job("b", 10.1, "FAIL", failure="NOT_CONFIRMED")]
+    for begin_time, is_right in ((1.0, True), (3.0, False)):
+        shown = datetime.fromtimestamp(begin_time, UTC).isoformat()
+        world = World(jobs={"j1": {"job_id": "j1", "status": "FAIL", "begin_time": shown}})
+        found = violations(failed, worlds=[world, world], received=[came("FAIL")])
+        assert (found == []) is is_right
+
+
+def test_a_job_that_began_by_another_clock() -> None:
+    world = World(jobs={"j1": JOB | {"begin_time": datetime.fromtimestamp(1.0, UTC).isoformat()}})
+    told = [of_job("a", 100.0, "INIT"), of_job("a", 101.0, "SUCCESS")]
+    [found] = violations(told, worlds=[world, world])
+    assert found == "job j1 began by another clock than the true one, says a"
 
 
 def test_a_time_limit_by_a_clock_that_is_ahead() -> None:
