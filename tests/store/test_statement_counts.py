@@ -118,7 +118,8 @@ async def test_what_others_changed_is_found_in_one_statement(database_url: str) 
         found, statements = await cost_of_reading(stand, lambda c: feed.look(c, 0))
         assert [id for id, _ in found.moved] == [kept.resource_id]
         assert [id for id, _ in found.gone] == [gone.resource_id]
-        assert found.newest == max(revision for _, revision in (*found.moved, *found.gone))
+        # The controller writes beside it.
+        assert found.newest >= max(revision for _, revision in (*found.moved, *found.gone))
         assert len(statements) == 1, statements
 
 
