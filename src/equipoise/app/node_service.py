@@ -18,7 +18,7 @@ from equipoise.node.credential import CredentialFiles
 from equipoise.node.dialing import Dialer
 from equipoise.node.files import DataPlaneFiles
 from equipoise.node.joining import joined
-from equipoise.node.telemetry.traffic import Look
+from equipoise.node.telemetry.traffic import nobody_looks
 from equipoise.proxy.link import SendToController, SendToNode, ToController, UpToDate
 from equipoise.settings.table import Settings
 from equipoise.wire.join_token import JoinToken
@@ -101,7 +101,7 @@ class NodeService:
         if self._leaves_traffic:
             node.leave_traffic()
         dialer = Dialer(member.controllers, files, credential)
-        await parts.enter_async_context(node.running(partial(self._connect, dialer), _nobody_looks))
+        await parts.enter_async_context(node.running(partial(self._connect, dialer), nobody_looks))
         await begin(parts, dialer)
         self._may_fail = (node, dialer)
         try:
@@ -119,7 +119,3 @@ class NodeService:
             send(message)
 
         return send_and_note
-
-
-async def _nobody_looks(_: Look) -> None:
-    """The metrics of a node are not shown by itself."""

@@ -58,7 +58,7 @@ class _Count:
 OnLook = Callable[[Look], Awaitable[None]]
 
 
-async def _nobody_looks(_look: Look) -> None:
+async def nobody_looks(_look: Look) -> None:
     """Nobody counts on."""
 
 
@@ -78,7 +78,7 @@ class TrafficObserver:
         served: Served,
         interval: float,
         on_samples: Callable[[Sequence[Traffic]], None],
-        on_look: OnLook = _nobody_looks,
+        on_look: OnLook = nobody_looks,
     ) -> None:
         self._admin = admin
         self._packets = packets
